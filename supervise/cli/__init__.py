@@ -1,0 +1,1 @@
+"""Short-lived clients of the control socket."""

@@ -1,0 +1,1 @@
+"""Configuration files to a validated Plan, with a place for every problem."""
