@@ -1,0 +1,63 @@
+# `make test` is all a newcomer needs: it makes .venv, installs what the tests use and runs
+# everything.  PYTHON= selects another interpreter, VENV= another place for its environment.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST ?= $(VENV)/bin/python -m pytest
+WORKERS ?= auto
+
+# One stamp an interpreter version and pyproject.toml: changing either installs anew.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
+STAMP := $(VENV)/.installed-$(VERSION)
+
+.PHONY: help setup lint unit integration e2e pytest test bench clean
+
+help:
+	@echo 'make test         lint, types and every test (root sees all of them, others what they can)'
+	@echo 'make setup        $(VENV) with the package and its tools'
+	@echo 'make lint         ruff format, ruff check, mypy --strict'
+	@echo 'make unit         the tests that start no process of ours'
+	@echo 'make integration  real processes under a real PID 1'
+	@echo 'make e2e          real containers (root and docker.io)'
+	@echo 'make bench        the benchmarks, peers beside them'
+	@echo 'make clean        remove what the above made'
+
+setup: $(STAMP)
+
+# editable_mode=compat: a plain path in a .pth file; the default import hook would be on the import
+# path of every process the tests start.
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--config-settings editable_mode=compat --editable '.[test,lint]'
+	touch $@
+
+lint: setup
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+unit: setup
+	$(PYTEST) -n $(WORKERS) -m 'not integration and not e2e'
+
+integration: setup
+	$(PYTEST) -n $(WORKERS) -m integration
+
+e2e: setup
+	$(PYTEST) -m e2e
+
+# loadgroup keeps the tests that share one dockerd on one worker.
+pytest: setup
+	$(PYTEST) -n $(WORKERS) --dist loadgroup
+
+test: lint pytest
+
+bench: setup
+	$(VENV)/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,101 @@
+"""The test bench: starts PID 1s for one test and sees that nothing of them is left."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support import procfs
+from tests.support.pid1 import Pid1, Stdout
+
+
+class Bench:
+    """Makes `Pid1`s that share a directory; `close` ends them and checks for leaks."""
+
+    def __init__(self, directory: Path, search_path: str) -> None:
+        self.directory = directory
+        self.search_path = search_path
+        self._started: list[Pid1] = []
+        self._descriptors = procfs.descriptors()
+        self._children = set(procfs.children(os.getpid()))
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return what a container runtime would give: little, and nothing of the test's own."""
+        base = {"PATH": self.search_path, "HOME": str(self.directory), "LANG": "C.UTF-8"}
+        return base | dict(extra or {})
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file into the test's directory, dedented."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def file(self, name: str) -> str:
+        """Return the text of a file in the test's directory; OSError until it is there."""
+        return (self.directory / name).read_text()
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        stdin: int | None = None,
+        stdout: Stdout | int = "read",
+    ) -> Pid1:
+        """Start *command* as PID 1 and return at once."""
+        pid1 = Pid1(
+            command,
+            directory=self.directory,
+            environment=self.environment(environment),
+            prefix=prefix,
+            stdin=stdin,
+            stdout=stdout,
+        )
+        self._started.append(pid1)
+        return pid1
+
+    def supervise(
+        self,
+        config: str | None = None,
+        *,
+        main: Sequence[str] = (),
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        stdin: int | None = None,
+        stdout: Stdout | int = "read",
+    ) -> Pid1:
+        """Start `supervise` with the text of a configuration, wait until SIGTERM is safe.
+
+        *main* is the main command; *options* come before it.
+        """
+        command = ["supervise", *options]
+        if config is not None:
+            command += ["-c", str(self.write("supervise.yaml", config))]
+        if main:
+            command += ["--", *main]
+        pid1 = self.start(
+            command, environment=environment, prefix=prefix, stdin=stdin, stdout=stdout
+        )
+        pid1.wait_up()
+        return pid1
+
+    def close(self) -> None:
+        """End what was started.
+
+        Raises:
+            AssertionError: a child, a descriptor or a mount is left behind.
+        """
+        for pid1 in self._started:
+            pid1.close()
+        children = set(procfs.children(os.getpid())) - self._children
+        assert not children, f"processes left behind: {[procfs.row(pid) for pid in children]}"
+        descriptors = procfs.descriptors()
+        left = {fd: name for fd, name in descriptors.items() if fd not in self._descriptors}
+        assert not left, f"descriptors left open: {left}"
+        mounts = Path("/proc/self/mounts").read_text()
+        assert str(self.directory) not in mounts, "a mount is left behind"
