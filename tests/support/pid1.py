@@ -22,7 +22,8 @@ from tests.support.eventually import PATIENCE, eventually
 
 _NAMESPACES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 _AS_ROOT_OF_ITS_OWN = ("--user", "--map-root-user")  # for those who are not root outside
-_EMPTY_RUN = ("sh", "-c", 'mount -t tmpfs -o mode=0755 tmpfs /run && exec "$@"', "sh")
+# The gate is a fifo: the shell waits at it until its pid is known outside, however short its life.
+_EMPTY_RUN = 'read -r _ <.gate; mount -t tmpfs -o mode=0755 tmpfs /run && rm .gate && exec "$@"'
 
 Stdout = Literal["read", "stalled"]
 
@@ -57,10 +58,12 @@ class Pid1:
         self._stalled: list[int] = []
         self._code: int | None = None
         rootless = _AS_ROOT_OF_ITS_OWN if os.geteuid() else ()
-        argv = [*_NAMESPACES, *rootless, "--", *_EMPTY_RUN, *prefix, *command]
+        gated = ("sh", "-c", _EMPTY_RUN, "sh", *prefix, *command)
+        gate = directory / ".gate"
+        os.mkfifo(gate)
         out, err = self._output(stdout)
         self._launcher = subprocess.Popen(
-            argv,
+            [*_NAMESPACES, *rootless, "--", *gated],
             cwd=directory,
             env=self.environment,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
@@ -72,7 +75,9 @@ class Pid1:
             os.close(out)
             os.close(err)
         self.pid = eventually(lambda: procfs.children(self._launcher.pid))[0]
-        self.namespace = eventually(lambda: procfs.namespace(self.pid))
+        self.namespace = procfs.namespace(self.pid)
+        os.close(eventually(lambda: os.open(gate, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)))
+        eventually(lambda: not gate.exists())
 
     def _output(self, stdout: Stdout | int) -> tuple[int, int]:
         if isinstance(stdout, int):
