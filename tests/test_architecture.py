@@ -1,0 +1,231 @@
+"""The rules of docs/architecture.md, checked: who imports whom, what is pure, what PID 1 carries.
+
+Each failure says in words which rule broke, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "supervise"
+
+# Layer → the modules of ours it may import, by prefix; its own layer always.
+MAY_IMPORT = {
+    "model": (),
+    "wire": ("supervise.model",),
+    "linux": (
+        "supervise.model.errors",
+        "supervise.model.exitstatus",
+        "supervise.model.record",
+        "supervise.model.signals",
+    ),
+    "config": ("supervise.model",),
+    "daemon": ("supervise.config", "supervise.linux", "supervise.model", "supervise.wire"),
+    "cli": ("supervise.model", "supervise.wire"),
+}
+PURE = ("model", "wire")
+IMPURE_MODULES = frozenset({"os", "posix", "socket", "time", "subprocess", "selectors"})
+IMPURE_MODULES |= {"select", "ctypes", "random", "signal", "pathlib", "io", "threading"}
+
+IN_PID_1 = ("model", "wire", "linux", "daemon")
+TOO_HEAVY_FOR_PID_1 = frozenset({
+    *("asyncio", "ssl", "http", "urllib", "logging", "argparse", "pathlib", "subprocess"),
+    *("yaml", "msgspec", "structlog", "psutil", "dataclasses", "typing", "threading"),
+    *("inspect", "tempfile", "shutil", "datetime", "email", "importlib.metadata", "selectors"),
+})  # fmt: skip
+
+LONGEST_FILE = 500  # lines
+LONGEST_FUNCTION = 60  # lines, decorators and docstring included
+
+
+class Import(NamedTuple):
+    """One import statement's target."""
+
+    path: Path
+    line: int
+    module: str
+    for_types_only: bool
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.module}"
+
+
+def sources(*folders: str) -> list[Path]:
+    """Return the Python files below *folders* of the project."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    """Tell whether *node* is ``if TYPE_CHECKING:``."""
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def imports(path: Path) -> list[Import]:
+    """Return every import of the file, those inside functions too."""
+    return list(_imports(parse(path), path, for_types_only=False))
+
+
+def _imports(node: ast.AST, path: Path, *, for_types_only: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(path, child.lineno, alias.name, for_types_only)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"{path}:{child.lineno}: relative import; write the full name"
+            for alias in child.names:
+                module = f"{child.module}.{alias.name}"
+                yield Import(path, child.lineno, module, for_types_only)
+        elif is_type_checking(child):
+            assert isinstance(child, ast.If)
+            for statement in child.body:
+                yield from _imports(
+                    ast.Module([statement], []), path, for_types_only=True
+                )  # the else branch is what runs
+            for statement in child.orelse:
+                yield from _imports(ast.Module([statement], []), path, for_types_only=False)
+        else:
+            yield from _imports(child, path, for_types_only=for_types_only)
+
+
+def within(module: str, prefixes: tuple[str, ...] | frozenset[str]) -> bool:
+    """Tell whether *module* is one of *prefixes* or below one."""
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+@pytest.mark.parametrize("layer", sorted(MAY_IMPORT))
+def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
+    allowed = (*MAY_IMPORT[layer], f"supervise.{layer}", "supervise.__version__")
+
+    broken = [
+        str(found)
+        for path in sources(f"supervise/{layer}")
+        for found in imports(path)
+        if within(found.module, ("supervise", "runtime", "tests", "benchmarks"))
+        and not within(found.module, allowed)
+    ]
+
+    below = ", ".join(MAY_IMPORT[layer]) or "nothing of ours"
+    assert not broken, f"{layer} may import {below}:\n" + "\n".join(broken)
+
+
+@pytest.mark.parametrize("layer", PURE)
+def test_a_pure_folder_reaches_for_nothing_outside(layer: str) -> None:
+    broken = []
+    for path in sources(f"supervise/{layer}"):
+        broken += [
+            str(found)
+            for found in imports(path)
+            if within(found.module, IMPURE_MODULES) and not found.for_types_only
+        ]
+        broken += [
+            f"{path.relative_to(ROOT)}:{node.lineno} calls {node.func.id}()"
+            for node in ast.walk(parse(path))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in {"open", "print", "input", "exec", "eval"}
+        ]
+
+    advice = f"{layer}/ is pure: the clock, chance and the system come in as arguments"
+    assert not broken, f"{advice}:\n" + "\n".join(broken)
+
+
+@pytest.mark.parametrize("layer", IN_PID_1)
+def test_nothing_on_pid_1s_path_names_a_heavy_module(layer: str) -> None:
+    broken = [
+        str(found)
+        for path in sources(f"supervise/{layer}")
+        for found in imports(path)
+        if within(found.module, TOO_HEAVY_FOR_PID_1) and not found.for_types_only
+    ]
+
+    advice = "PID 1 stays lean: these cost milliseconds and megabytes (docs/architecture.md)"
+    assert not broken, f"{advice}:\n" + "\n".join(broken)
+
+
+def test_pid_1_carries_no_heavy_module_once_it_is_imported() -> None:
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import supervise.daemon.main"
+    show = "; print(*sorted(sys.modules))"
+
+    listed = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program + show],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    carried = [name for name in listed.stdout.split() if within(name, TOO_HEAVY_FOR_PID_1)]
+    assert not carried, f"importing supervise.daemon.main brought in {', '.join(carried)}"
+    parsers = [name for name in listed.stdout.split() if within(name, ("supervise.config",))]
+    assert not parsers, f"PID 1 carries the parser, which belongs in a child: {parsers}"
+
+
+def test_files_are_short_enough_to_be_read_at_once() -> None:
+    long = [
+        f"{path.relative_to(ROOT)} has {lines} lines"
+        for path in sources("supervise", "tests", "benchmarks")
+        if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
+    ]
+
+    assert not long, f"no file over {LONGEST_FILE} lines; split by concern:\n" + "\n".join(long)
+
+
+def test_functions_are_short_enough_to_be_read_at_once() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {lines} lines"
+        for path in sources("supervise", "tests", "benchmarks")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+    ]
+
+    assert not long, f"no function over {LONGEST_FUNCTION} lines:\n" + "\n".join(long)
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in sources("supervise", "benchmarks")
+        if ast.get_docstring(parse(path)) is None
+    ]
+
+    assert not silent, f"a module opens with what it is and who calls it: {silent}"
+
+
+def test_tests_neither_sleep_nor_skip_nor_mock() -> None:
+    words = ("time" + ".sleep(", "pytest" + ".skip(", "importor" + "skip", "unittest" + ".mock")
+    place_of_the_sleep = ROOT / "tests/support/eventually.py"
+
+    broken = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in sources("tests")
+        if path != place_of_the_sleep
+        for word in words
+        if word in path.read_text()
+    ]
+
+    advice = "wait with eventually(), say what is needed with needs(), use the real thing"
+    assert not broken, f"{advice}:\n" + "\n".join(broken)
+
+
+def test_the_architecture_page_shows_every_module() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in sources("supervise")
+        if path.name != "__init__.py" and path.name not in page
+    ]
+
+    assert not missing, f"docs/architecture.md's tree does not show {missing}"
