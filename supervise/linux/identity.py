@@ -1,0 +1,93 @@
+"""passwd(5) and group(5): users by name or number, read from the image's own files.
+
+Not getpwnam(3): that may ask LDAP or DNS through nsswitch.conf and block PID 1, and it needs a
+libc that scratch images lack.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervise.model.record import Record
+
+PASSWD, GROUP = "/etc/passwd", "/etc/group"
+
+
+class Identity(Record):
+    """As whom a process runs.  *name*, *home* and *shell* are empty without a passwd row."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]  # supplementary, gid included
+    name: str = ""
+    home: str = ""
+    shell: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """Return HOME, USER, LOGNAME and SHELL as login(1) sets them."""
+        found = {"HOME": self.home or "/"}
+        if self.name:
+            found["USER"] = found["LOGNAME"] = self.name
+        if self.shell:
+            found["SHELL"] = self.shell
+        return found
+
+
+class UnknownIdentityError(Exception):
+    """A user or group name that the image does not have."""
+
+
+def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
+    """Return the identity for ``name``, ``uid``, ``user:group``; see docker run --user.
+
+    A number without a passwd row is fine: gid 0, no name, home ``/``.  *groups* replaces the
+    supplementary groups that group(5) gives the user.
+
+    Raises:
+        UnknownIdentityError: a name that is in no file.
+    """
+    login, _, group = user.partition(":")
+    row = _find_user(login)
+    if row is None and not login.isdecimal():
+        raise UnknownIdentityError(f"user '{login}' is not in {PASSWD}")
+    name, uid, gid, home, shell = row or ("", int(login), 0, "", "")
+    if group:
+        gid = group_id(group)
+    if groups is not None:
+        extra = tuple(group_id(each) for each in groups)
+    elif group or not name:
+        extra = ()
+    else:
+        extra = tuple(int(fields[2]) for fields in _rows(GROUP, 4) if name in fields[3].split(","))
+    return Identity(uid, gid, tuple(dict.fromkeys((gid, *extra))), name, home, shell)
+
+
+def group_id(group: str) -> int:
+    """Return the gid of *group*, a name or a number.
+
+    Raises:
+        UnknownIdentityError: a name that is not in group(5).
+    """
+    for fields in _rows(GROUP, 3):
+        if fields[0] == group:
+            return int(fields[2])
+    if group.isdecimal():
+        return int(group)
+    raise UnknownIdentityError(f"group '{group}' is not in {GROUP}")
+
+
+def _find_user(login: str) -> tuple[str, int, int, str, str] | None:
+    for fields in _rows(PASSWD, 7):
+        if login in (fields[0], fields[2]):
+            return fields[0], int(fields[2]), int(fields[3]), fields[5], fields[6]
+    return None
+
+
+def _rows(path: str, columns: int) -> list[list[str]]:
+    try:
+        with open(path, "rb") as file:
+            text = os.fsdecode(file.read())
+    except OSError:
+        return []
+    rows = [line.split(":") for line in text.splitlines()]
+    return [row for row in rows if len(row) >= columns and row[2].isdecimal()]

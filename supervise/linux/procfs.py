@@ -1,0 +1,118 @@
+"""/proc: who descends from whom; see proc(5).  Everything degrades to "unknown" without /proc."""
+
+from __future__ import annotations
+
+import os
+
+# Set in the environment of every process a service is made of.  It tells whose a daemonised
+# process is when its parents are gone; readable for our own uid and with CAP_SYS_PTRACE.
+MARKER = "SUPERVISE_SERVICE"
+
+
+def _read(path: str) -> bytes:
+    """Return the file's bytes, empty when it cannot be read: processes end at any moment."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        chunks = []
+        while chunk := os.read(fd, 65536):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def stat(pid: int) -> tuple[str, int, int, int] | None:
+    """Return (state letter, parent pid, session, start time in clock ticks), None if it is gone.
+
+    The start time with the pid names a process for ever: pids are used again.
+    """
+    text = _read(f"/proc/{pid}/stat")
+    # The name stands in brackets and may hold brackets and blanks itself.
+    fields = text[text.rfind(b")") + 2 :].split()
+    if len(fields) < 20:
+        return None
+    return chr(fields[0][0]), int(fields[1]), int(fields[3]), int(fields[19])
+
+
+def start_time(pid: int) -> int | None:
+    """Return when *pid* started, in clock ticks since boot; None if it is gone."""
+    found = stat(pid)
+    return found[3] if found else None
+
+
+def is_zombie(pid: int) -> bool:
+    """Tell whether *pid* has ended and only waits to be reaped."""
+    found = stat(pid)
+    return found is not None and found[0] in "ZX"
+
+
+def children(pid: int) -> list[int]:
+    """Return the direct children of *pid*; those of all its threads."""
+    found: list[int] = []
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for task in tasks:
+        found += [int(word) for word in _read(f"/proc/{pid}/task/{task}/children").split()]
+    return found
+
+
+def has_children_files() -> bool:
+    """Tell whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN)."""
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def pids() -> list[int]:
+    """Return every process there is."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _parents() -> dict[int, list[int]]:
+    tree: dict[int, list[int]] = {}
+    for pid in pids():
+        found = stat(pid)
+        if found is not None:
+            tree.setdefault(found[1], []).append(pid)
+    return tree
+
+
+def descendants(pid: int) -> list[int]:
+    """Return everything below *pid*, parents before their children, *pid* itself left out."""
+    if has_children_files():
+        below = children
+    else:
+        tree = _parents()
+
+        def below(pid: int) -> list[int]:
+            return tree.get(pid, [])
+
+    found: list[int] = []
+    queue = [pid]
+    for parent in queue:
+        fresh = [child for child in below(parent) if child not in queue]
+        queue += fresh
+        found += fresh
+    return found
+
+
+def service_of(pid: int) -> str | None:
+    """Return the service whose marker *pid* carries, None if it has none or we may not look."""
+    needle = f"{MARKER}=".encode()
+    for entry in _read(f"/proc/{pid}/environ").split(b"\0"):
+        if entry.startswith(needle):
+            return os.fsdecode(entry[len(needle) :])
+    return None
+
+
+def command_of(pid: int) -> str:
+    """Return the name of the program, at most 15 bytes of it; empty if it is gone."""
+    return os.fsdecode(_read(f"/proc/{pid}/comm").strip())

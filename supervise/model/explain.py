@@ -1,0 +1,170 @@
+"""From a process to what a person wants to know of it.  Pure: `now` is an argument."""
+
+from __future__ import annotations
+
+from supervise.model.exitstatus import Exited, Killed, shell_code
+from supervise.model.process import Desired, Process, ProcessState
+from supervise.model.service import ServiceType
+from supervise.model.signals import SIGNALS
+from supervise.model.view import Blocker, Explanation, ServiceView
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WAITING = "waiting"  # shown for a stopped service that is wanted up
+
+
+def view(process: Process, blockers: Sequence[Blocker], now: float) -> ServiceView:
+    """Return the line of `supervisectl status` for *process*."""
+    up = process.pid is not None and process.started_at is not None
+    return ServiceView(
+        name=process.spec.name,
+        type=process.spec.type.value,
+        state=shown_state(process),
+        desired=process.desired.value,
+        ready=process.ready,
+        health=process.health,
+        pid=process.pid,
+        uptime=now - process.started_at if up and process.started_at is not None else None,
+        restarts=process.restarts,
+        detail=detail(process, blockers, now),
+        exit_code=None if process.last_exit is None else shell_code(process.last_exit),
+        next_start=max(0.0, process.next_start - now) if process.next_start is not None else None,
+        essential=process.spec.essential,
+    )
+
+
+def shown_state(process: Process) -> str:
+    """Return the state's word: `waiting` when it is stopped but wanted up."""
+    if process.state is ProcessState.STOPPED and process.desired is Desired.UP:
+        return WAITING
+    return process.state.value
+
+
+def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
+    """Return one clause: why it is not up, or what it said of itself."""
+    last = last_end(process)
+    match process.state:
+        case ProcessState.STOPPED if process.desired is Desired.UP:
+            return f"waits for {_blocked_by(blockers)}" if blockers else "is about to start"
+        case ProcessState.STARTING if process.pid is not None:
+            return process.status_text or "not ready yet"
+        case ProcessState.BACKOFF:
+            wait = max(0.0, (process.next_start or now) - now)
+            return f"{process.failure or last or 'ended'}; starts again in {wait:.1f} s"
+        case ProcessState.STOPPING:
+            return process.reason.value if process.reason else ""
+        case ProcessState.FAILED:
+            return process.failure or last
+        case ProcessState.EXITED | ProcessState.STOPPED:
+            return last
+        case _:
+            return process.status_text
+
+
+def last_end(process: Process) -> str:
+    """Return how the last process ended, decoded, with the likely cause where there is one."""
+    status = process.last_exit
+    if status is None:
+        return ""
+    if isinstance(status, Exited):
+        meaning = {126: ": not executable", 127: ": not found"}.get(status.code, "")
+        return f"{status}{meaning}"
+    return f"{status}{_likely_cause(status)}"
+
+
+def _likely_cause(status: Killed) -> str:
+    causes = {
+        SIGNALS["SIGKILL"]: " (out of memory, or killed by a person)",
+        SIGNALS["SIGSEGV"]: " (invalid memory access)",
+        SIGNALS["SIGABRT"]: " (it aborted itself)",
+        SIGNALS["SIGSYS"]: " (a system call that the sandbox forbids)",
+        SIGNALS["SIGXCPU"]: " (its CPU time limit)",
+        SIGNALS["SIGXFSZ"]: " (its file size limit)",
+    }
+    return causes.get(status.signal, "")
+
+
+def explain(process: Process, blockers: Sequence[Blocker], now: float, probe: str) -> Explanation:
+    """Return why the service is as it is, in sentences from the cause to the way out.
+
+    *probe* is what the last failed readiness or health try said, empty if none did.
+    """
+    seen = view(process, blockers, now)
+    sentences = [_state_sentence(process, blockers, now)]
+    sentences += [_blocker_sentence(blocker) for blocker in blockers]
+    if process.last_exit is not None and process.state is not ProcessState.RUNNING:
+        sentences.append(f"Its last process ended with {last_end(process)}.")
+    if probe and not (process.ready and process.health in ("", "healthy")):
+        sentences.append(f"The last probe failed: {probe}.")
+    if process.status_text:
+        sentences.append(f"It says: {process.status_text}.")
+    sentences += _way_out(process, blockers)
+    return Explanation(seen, tuple(blockers), tuple(sentences))
+
+
+def _state_sentence(process: Process, blockers: Sequence[Blocker], now: float) -> str:
+    name, spec = process.spec.name, process.spec
+    match process.state:
+        case ProcessState.RUNNING:
+            health = f", {process.health}" if process.health else ""
+            ready = "" if process.ready or spec.type is ServiceType.ONESHOT else ", not ready"
+            age = now - (process.started_at or now)
+            return f"{name} runs as pid {process.pid} since {age:.0f} s{health}{ready}."
+        case ProcessState.STARTING if process.pid is not None:
+            left = max(0.0, spec.start_timeout - (now - (process.started_at or now)))
+            return (
+                f"{name} was executed as pid {process.pid} but is not ready; "
+                f"it has {left:.0f} s left."
+            )
+        case ProcessState.STARTING:
+            return f"{name} is being started."
+        case ProcessState.BACKOFF:
+            wait = max(0.0, (process.next_start or now) - now)
+            return (
+                f"{name} ended {process.attempts} times in a row; "
+                f"it starts again in {wait:.1f} s (at most every {spec.backoff.max:g} s)."
+            )
+        case ProcessState.STOPPING:
+            reason = process.reason.value if process.reason else "asked to"
+            killed = "; SIGKILL has been sent" if process.killed else ""
+            return f"{name} is being stopped: {reason}{killed}."
+        case ProcessState.FAILED:
+            return f"{name} has failed for good: {process.failure or last_end(process)}."
+        case ProcessState.EXITED:
+            return f"{name} has done its work and ended well."
+        case _ if process.desired is Desired.UP:
+            reason = _blocked_by(blockers) if blockers else "its turn"
+            return f"{name} is wanted up and waits for {reason}."
+        case _:
+            autostart = "" if spec.autostart else "; it is not started by itself (autostart: false)"
+            return f"{name} is stopped, and nobody wants it up{autostart}."
+
+
+def _blocked_by(blockers: Sequence[Blocker]) -> str:
+    return ", ".join(f"{each.service} ({_wanted_word(each)})" for each in blockers)
+
+
+def _wanted_word(blocker: Blocker) -> str:
+    return blocker.condition.removeprefix("service_").replace("_", " ")
+
+
+def _blocker_sentence(blocker: Blocker) -> str:
+    stuck = ", and will not get further by itself" if blocker.final else ""
+    return (
+        f"It depends on {blocker.service} being {_wanted_word(blocker)}; "
+        f"{blocker.service} is {blocker.state}{stuck}."
+    )
+
+
+def _way_out(process: Process, blockers: Sequence[Blocker]) -> list[str]:
+    stuck = [blocker.service for blocker in blockers if blocker.final]
+    if stuck:
+        return [f"Try: supervisectl explain {stuck[0]}"]
+    if process.state is ProcessState.FAILED:
+        name = process.spec.name
+        return [f"Try: supervisectl logs -n 20 {name}; then supervisectl start {name}"]
+    if process.state is ProcessState.STOPPED and process.desired is Desired.DOWN:
+        return [f"Try: supervisectl start {process.spec.name}"]
+    return []
