@@ -32,7 +32,7 @@ UNSUPPORTED = frozenset(
         "WATCHDOG_USEC",
     }
 )
-_NOT_PRINTABLE = "\N{REPLACEMENT CHARACTER}"
+_NOT_PRINTABLE = "\ufffd"  # U+FFFD; by name the compiler would import unicodedata
 
 
 class Notification(Record):
