@@ -81,7 +81,7 @@ class TcpTry:
         try:
             number = self._begin(address)
         except OSError as error:
-            number = error.errno or errno.ENODEV  # if_nametoindex leaves it out
+            number = error.errno or errno.EIO
         if number in _OUT_OF_RESOURCES:
             self._finish(ok=None, text=f"cannot open a socket: {_strerror(number)}")
         elif number not in (0, errno.EINPROGRESS):
@@ -93,11 +93,7 @@ class TcpTry:
         assert family is not None, "`start` lets only literals through"
         flags = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
         self._socket = _socket.socket(family, flags)
-        host, _, zone = address.partition("%")
-        peer: tuple[str, int] | tuple[str, int, int, int] = (host, self._target.port)
-        if zone:
-            peer = (host, self._target.port, 0, _socket.if_nametoindex(zone))
-        number = self._socket.connect_ex(peer)
+        number = self._socket.connect_ex((address, self._target.port))
         if number in (0, errno.EINPROGRESS):
             self._loop.watch(self._socket.fileno(), WRITABLE, self._ready, self._owner)
         return number
@@ -261,12 +257,9 @@ class CommandTry:
 
 def family_of(address: str) -> int | None:
     """Return AF_INET or AF_INET6 for a literal address, None for anything else."""
-    for family, text in (
-        (_socket.AF_INET, address),
-        (_socket.AF_INET6, address.partition("%")[0]),
-    ):
+    for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
-            _socket.inet_pton(family, text)
+            _socket.inet_pton(family, address)
         except (OSError, ValueError):  # ValueError: it holds a NUL or cannot be encoded
             continue
         return int(family)

@@ -55,7 +55,7 @@ def test_refused_connection_is_told_with_its_address() -> None:
     [
         ("db.example:5432", "'db.example' is no address, and PID 1 looks up no names"),
         ("127.1:80", "'127.1' is no address, and PID 1 looks up no names"),
-        ("[::1%nosuch0]:80", "no such device"),
+        ("[fe80::1%eth0]:80", "'fe80::1%eth0' is no address, and PID 1 looks up no names"),
         ("5432", "'5432' has no port; write host:port, such as 127.0.0.1:5432"),
     ],
 )

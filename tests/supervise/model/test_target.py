@@ -15,7 +15,7 @@ from supervise.model.target import HttpTarget, Target, parse_http, parse_target
         ("127.0.0.1:5432", Target("127.0.0.1", 5432)),
         ("localhost:1", Target("localhost", 1)),
         ("[::1]:80", Target("::1", 80)),
-        ("[fe80::1%eth0]:65535", Target("fe80::1%eth0", 65535)),
+        ("[2001:db8::1]:65535", Target("2001:db8::1", 65535)),
     ],
 )
 def test_target_is_a_host_and_a_port(text: str, expected: Target) -> None:
