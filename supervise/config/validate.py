@@ -1,0 +1,143 @@
+"""Checks between services: names, cycles, conditions, the one terminal.
+
+Pure, and the same for every loader: services with their places in, problems out.
+"""
+
+from __future__ import annotations
+
+from supervise.model.errors import Problem
+from supervise.model.service import Condition, Dependency, ServiceType, Stdin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from supervise.config.declared import Declared
+    from supervise.model.service import ServiceSpec
+
+    Services = Mapping[str, Declared]
+    Report = Callable[[Problem], None]
+    Suggest = Callable[[str, Iterable[str]], str]
+
+
+def check(services: Services, report: Report, warn: Report, suggest: Suggest) -> None:
+    """Report every problem between *services*, keyed by name; *suggest* finds a near name."""
+    for declared in services.values():
+        for name, edge in declared.spec.depends_on.items():
+            problem = _edge_problem(services, declared, name, edge, suggest)
+            if problem is None:
+                continue
+            is_absent = name not in services or not services[name].active
+            (warn if is_absent and not edge.required else report)(problem)
+    for cycle in cycles({name: tuple(d.spec.depends_on) for name, d in services.items()}):
+        report(_cycle_problem(services, cycle))
+    _check_terminal(services, report)
+
+
+def settle(services: Services) -> dict[str, ServiceSpec]:
+    """Return the specs of the active services, without edges to services that are not there."""
+    active = {name: declared.spec for name, declared in services.items() if declared.active}
+    return {
+        name: spec
+        if all(other in active for other in spec.depends_on)
+        else spec.replace(
+            depends_on={other: e for other, e in spec.depends_on.items() if other in active}
+        )
+        for name, spec in active.items()
+    }
+
+
+def _problem(declared: Declared, key: str, what: str, hint: str) -> Problem:
+    place = declared.place(key)
+    path = f"services.{declared.spec.name}.{key}"
+    return Problem(place.file, place.line, place.column, path, what, hint)
+
+
+def _edge_problem(
+    services: Services, declared: Declared, name: str, edge: Dependency, suggest: Suggest
+) -> Problem | None:
+    key = f"depends_on.{name}"
+    other = services.get(name)
+    if other is None:
+        hint = suggest(name, services) or "declare it, or include the file that does"
+        return _problem(declared, key, f"there is no service '{name[:60]}'", hint)
+    if name == declared.spec.name:
+        return _problem(declared, key, "a service cannot depend on itself", "delete the line")
+    if declared.active and not other.active:
+        profiles = ", ".join(other.profiles)
+        what = f"'{name}' is off: none of its profiles is selected ({profiles})"
+        hint = f"set SUPERVISE_PROFILES={other.profiles[0]}, or write required: false"
+        return _problem(declared, key, what, hint)
+    if edge.condition is Condition.HEALTHY and other.spec.healthcheck is None:
+        what = f"'{name}' can never be healthy: it has no healthcheck"
+        hint = f"add `healthcheck` to '{name}', or wait for service_ready"
+        return _problem(declared, key, what, hint)
+    if edge.condition is Condition.COMPLETED and other.spec.type is not ServiceType.ONESHOT:
+        what = f"'{name}' can never complete: it is no oneshot"
+        hint = f"add `type: oneshot` to '{name}', or wait for service_started"
+        return _problem(declared, key, what, hint)
+    return None
+
+
+def _cycle_problem(services: Services, cycle: tuple[str, ...]) -> Problem:
+    around = " -> ".join((*cycle, cycle[0]))
+    return _problem(
+        services[cycle[0]],
+        f"depends_on.{cycle[1]}",
+        f"the dependencies go in a circle: {around}",
+        "remove one of them",
+    )
+
+
+def cycles(edges: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return cycles of the graph *edges*, name → what it depends on, each once.
+
+    Every edge is walked once, so services in many interwoven cycles are reported by some of
+    those only.  A cycle begins with the name that comes first in *edges*; edges to nowhere and
+    to oneself are no cycles.
+    """
+    order = {name: index for index, name in enumerate(edges)}
+    finished: set[str] = set()
+    found: list[tuple[str, ...]] = []
+    for start in edges:
+        if start not in finished:
+            found.extend(_walk(edges, start, finished))
+    rotated = []
+    for cycle in found:
+        first = min(range(len(cycle)), key=lambda index: order[cycle[index]])
+        rotated.append(cycle[first:] + cycle[:first])
+    return rotated
+
+
+def _walk(
+    edges: Mapping[str, tuple[str, ...]], start: str, finished: set[str]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the cycles met depth first from *start*; no recursion, chains may be long."""
+    trail: dict[str, None] = {start: None}  # the names from start to here, in order
+    pending = [iter(edges[start])]
+    while pending:
+        name = next(pending[-1], None)
+        if name is None:
+            pending.pop()
+            finished.add(trail.popitem()[0])
+        elif name in trail:
+            names = list(trail)
+            cycle = tuple(names[names.index(name) :])
+            if len(cycle) > 1:
+                yield cycle
+        elif name in edges and name not in finished:
+            trail[name] = None
+            pending.append(iter(edges[name]))
+
+
+def _check_terminal(services: Services, report: Report) -> None:
+    owners = [d for d in services.values() if d.active and d.spec.stdin is Stdin.TTY]
+    for declared in owners[1:]:
+        report(
+            _problem(
+                declared,
+                "stdin",
+                f"'{owners[0].spec.name}' has the terminal already",
+                "one service at most can have stdin: tty",
+            )
+        )
