@@ -27,6 +27,7 @@ _STREAM_OF_PATH = {
     "/dev/fd/2": "stderr",
     "/proc/self/fd/2": "stderr",
 }
+_MAX_LINKS = 8
 
 
 class Console:
@@ -80,7 +81,15 @@ def stream_of_path(path: str) -> str | None:
     They are not opened by path: that is refused to other users, impossible for sockets, and
     another description with an offset of its own (corner case 29).
     """
-    return _STREAM_OF_PATH.get(path)
+    for _ in range(_MAX_LINKS):
+        if path in _STREAM_OF_PATH:
+            return _STREAM_OF_PATH[path]
+        try:
+            # Images link /var/log/x.log to /dev/stdout; the last link of all is the pipe's name.
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:
+            return None
+    return None
 
 
 def _nobody(_announcement: Announcement) -> None:

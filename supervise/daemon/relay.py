@@ -7,7 +7,9 @@ the rings.  Nothing here blocks before `finish`, and no service can make another
 from __future__ import annotations
 
 from supervise.daemon.channel import CHUNK, Channel, Route, Source
+from supervise.daemon.compressor import Compressor
 from supervise.daemon.console import stream_of_path
+from supervise.daemon.logfile import LogFile
 from supervise.model.announcement import Announcement
 from supervise.model.service import LogFormat, Logs
 from supervise.wire import lines, sentences
@@ -44,7 +46,14 @@ class Relay:
         self._width = len(sentences.OURSELVES)
         self._event_format = LogFormat.PREFIX
         self._events_dropped = 0
+        self._files: dict[str, LogFile] = {}  # by path; services may share one
+        self._compressor = Compressor(loop)
         console.announce_with(announce)
+
+    @property
+    def helper_pids(self) -> frozenset[int]:
+        """Return our own children, which compress: they are no service's and need no mention."""
+        return self._compressor.pids
 
     # -- what the plan says
 
@@ -63,6 +72,7 @@ class Relay:
         self._logs.update({name: spec.logs for name, spec in services.items()})
         for name in self._logs:
             self._route(name)
+        self._settle_files()
 
     def wants_pipe(self, spec: ServiceSpec) -> bool:
         """Return False when the service writes to our own descriptors: raw, and no file."""
@@ -79,6 +89,7 @@ class Relay:
             source.flush()
             source.close()
         channel.report_dropped()
+        self._settle_files()
 
     # -- pipes
 
@@ -156,6 +167,42 @@ class Relay:
         """Return the services whose output waits, or is lost, for a reader that does not read."""
         return [name for name, channel in self._channels.items() if channel.stalled()]
 
+    # -- files
+
+    def reopen(self) -> None:
+        """Open all log files anew: another program has moved them away."""
+        for file in self._files.values():
+            file.reopen()
+
+    def _file(self, service: str, logs: Logs) -> LogFile:
+        assert logs.file is not None
+        file = self._files.get(logs.file)
+        if file is None:
+            file = LogFile(
+                logs.file,
+                service,
+                logs,
+                loop=self._loop,
+                compressor=self._compressor,
+                announce=self._announce,
+            )
+            self._files[logs.file] = file
+            file.open()
+        return file
+
+    def _settle_files(self) -> None:
+        """Close the files nobody writes to; of services that share one, the first one's rules."""
+        rules: dict[str, Logs] = {}
+        for logs in self._logs.values():
+            if logs.file is not None:
+                rules.setdefault(logs.file, logs)
+        for path, file in list(self._files.items()):
+            if path in rules:
+                file.configure(rules[path])
+            else:
+                file.close()
+                del self._files[path]
+
     # -- the end
 
     def finish(self, deadline: float) -> None:
@@ -165,7 +212,10 @@ class Relay:
                 self._exhaust(source, deadline)
                 source.flush()
             channel.report_dropped()
+        for file in self._files.values():
+            file.finish(deadline)
         self._console.finish(deadline)
+        self._compressor.stop()
 
     def _exhaust(self, source: Source, deadline: float) -> None:
         while self._loop.now() < deadline:
@@ -191,11 +241,17 @@ class Relay:
             return
         logs = self._logs[name]
         channel.on_stall = logs.on_stall
+        target = stream_of_path(logs.file) if logs.file else None
         for stream in channel.routes:
-            target = stream_of_path(logs.file) if logs.file else stream
-            if target is not None:
-                render = self._renderer(name, logs.format, coloured=self._console.coloured(target))
-                channel.routes[stream] = [Route(self._console.outlet(target), render)]
+            routes = []
+            if logs.file and target is None:
+                render = self._renderer(name, logs.format, coloured=False)
+                routes.append(Route(self._file(name, logs), render))
+            if not routes or logs.tee:
+                shown = target or stream
+                render = self._renderer(name, logs.format, coloured=self._console.coloured(shown))
+                routes.append(Route(self._console.outlet(shown), render))
+            channel.routes[stream] = routes
 
     def _renderer(self, name: str, form: LogFormat, *, coloured: bool) -> Render:
         if form is LogFormat.JSON:

@@ -12,7 +12,6 @@ import errno
 import os
 import select
 import stat
-from fcntl import F_GETPIPE_SZ, F_SETPIPE_SZ, fcntl
 
 from supervise.daemon.loop import WRITABLE
 from supervise.model.announcement import Announcement
@@ -57,7 +56,6 @@ RETRY_INTERVAL = 1.0  # seconds between two tries of a file that cannot be writt
 _IOV = 64  # buffers a writev(2); the kernel's limit is 1024
 _PIPE_BUF = 4096  # a pipe that polls writable has room for this much; pipe(7)
 _TTY_CHUNK = 256  # a terminal promises no more than this; tty_poll in the kernel
-_BIG_PIPE = 256 * 1024
 
 
 class Trouble:
@@ -76,10 +74,10 @@ class Trouble:
         self._told = False
         self._service = ""
 
-    def begin(self, error: OSError, lost: int, service: str) -> None:
-        """Count *lost* lines of *service*, thrown away because of *error*."""
+    def begin(self, reason: str, lost: int, service: str) -> None:
+        """Count *lost* lines of *service*, thrown away because of *reason*."""
         self.lost += lost
-        self.reason = os.strerror(error.errno) if error.errno else str(error)
+        self.reason = reason
         self._service = service
         now = self._loop.now()
         if now - self._announced_at >= ANNOUNCE_INTERVAL:
@@ -98,6 +96,11 @@ class Trouble:
     def _say(self, name: str, **fields: object) -> None:
         announcement = Announcement(name, fields)
         self._loop.call_soon(lambda: self.announce(announcement))
+
+
+def reason_of(error: OSError) -> str:
+    """Return the reason in words, without number and file name."""
+    return error.strerror or str(error)
 
 
 class Outlet:
@@ -203,7 +206,7 @@ class Outlet:
         lost = sum(count_lines(bytes(block)) for block, _ in self._queue)
         self._queue = []
         self.waiting = 0
-        self.trouble.begin(error, lost, service)
+        self.trouble.begin(reason_of(error), lost, service)
 
     def _on_writable(self, _events: int) -> None:
         self._flush()
@@ -247,18 +250,7 @@ def open_outlet(loop: Loop, name: str, fd: int, announce: Announce) -> Outlet:
         private = os.open(f"/proc/self/fd/{fd}", flags)
     except OSError:
         return Outlet(loop, name, fd, _careful_send(fd, stat.S_ISFIFO(mode)), announce)
-    enlarge_pipe(private)
     return Outlet(loop, name, private, plain_send(private), announce)
-
-
-def enlarge_pipe(fd: int) -> None:
-    """Let a pipe hold 256 KiB instead of 64: fewer switches between us and the other end."""
-    try:
-        if fcntl(fd, F_GETPIPE_SZ) < _BIG_PIPE:
-            fcntl(fd, F_SETPIPE_SZ, _BIG_PIPE)
-    except OSError:
-        # EBADF: no pipe.  EPERM: above the user's pipe-user-pages-soft; pipe(7).  EBUSY: full.
-        return
 
 
 def plain_send(fd: int) -> Send:
