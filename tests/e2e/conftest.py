@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,29 @@ services:
 """
 
 
+# An interpreter with its loader and libraries, our package, a configuration: no shell, no tools.
+_BARE = """\
+FROM test/supervise AS whole
+FROM scratch
+COPY --from=whole /usr/bin/python3.11 /usr/bin/python3
+COPY --from=whole /usr/lib/python3.11 /usr/lib/python3.11
+COPY --from=whole /usr/local/lib/python3.11 /usr/local/lib/python3.11
+COPY --from=whole /usr/local/bin/supervise /usr/local/bin/supervisectl /usr/bin/
+COPY --from=whole /usr/lib/TRIPLET /lib/TRIPLET
+COPY --from=whole /LOADER /LOADER
+COPY supervise.yaml /etc/supervise.yaml
+ENTRYPOINT ["supervise", "-c", "/etc/supervise.yaml", "--"]
+"""
+_BARE_SERVICES = """\
+services:
+  web: {command: [python3, -m, http.server, --bind, 127.0.0.1, "8080"]}
+"""
+_MACHINES = {  # machine → (where Debian puts libraries, the loader programs name)
+    "x86_64": ("x86_64-linux-gnu", "lib64/ld-linux-x86-64.so.2"),
+    "aarch64": ("aarch64-linux-gnu", "lib/ld-linux-aarch64.so.1"),
+}
+
+
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """Run a daemon of our own for the session."""
@@ -58,3 +82,15 @@ def image(docker: Docker, base: str, tmp_path_factory: pytest.TempPathFactory) -
     (context / "supervise.yaml").write_text(_SERVICES)
     (context / "Dockerfile").write_text(_INSTALLED)
     return docker.build("test/supervise", context)
+
+
+@pytest.fixture(scope="session")
+def bare_image(docker: Docker, image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return an image that holds nothing but Python and this project: no shell, no /tmp."""
+    assert image
+    context: Path = tmp_path_factory.mktemp("bare")
+    triplet, loader = _MACHINES[platform.machine()]
+    (context / "supervise.yaml").write_text(_BARE_SERVICES)
+    dockerfile = _BARE.replace("TRIPLET", triplet).replace("LOADER", loader)
+    (context / "Dockerfile").write_text(dockerfile)
+    return docker.build("test/bare", context)

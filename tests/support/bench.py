@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support import procfs
+from tests.support.eventually import eventually
 from tests.support.pid1 import Pid1, Stdout
 
 
@@ -18,6 +21,7 @@ class Bench:
         self.directory = directory
         self.search_path = search_path
         self._started: list[Pid1] = []
+        self._beside: list[subprocess.Popen[bytes]] = []
         self._descriptors = procfs.descriptors()
         self._children = set(procfs.children(os.getpid()))
 
@@ -68,12 +72,15 @@ class Bench:
         prefix: Sequence[str] = (),
         stdin: int | None = None,
         stdout: Stdout | int = "read",
+        faults: Sequence[str] = (),
     ) -> Pid1:
         """Start `supervise` with the text of a configuration, wait until SIGTERM is safe.
 
-        *main* is the main command; *options* come before it.
+        *main* is the main command; *options* come before it; *faults* are those that
+        programs/faulty_pid1.py is to inject.
         """
-        command = ["supervise", *options]
+        program = ["faulty_pid1.py", *faults, "--faults-end"] if faults else ["supervise"]
+        command = [*program, *options]
         if config is not None:
             command += ["-c", str(self.write("supervise.yaml", config))]
         if main:
@@ -84,14 +91,42 @@ class Bench:
         pid1.wait_up()
         return pid1
 
+    def start_config(self, config: str) -> Pid1:
+        """Start `supervise` with the text of a configuration and return at once."""
+        path = self.write("supervise.yaml", config)
+        return self.start(["supervise", "-c", str(path)])
+
+    def run_beside(self, pid1: Pid1, *argv: str, until: str) -> None:
+        """Run *argv* beside *pid1* and leave it running once it has said *until*."""
+        said = self.directory / f"beside-{len(self._beside)}"
+        with said.open("wb") as output:
+            process = subprocess.Popen(
+                [*pid1.enter(), *argv],
+                env=pid1.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self._beside.append(process)
+        eventually(lambda: until in said.read_text())
+
+    def close_all(self) -> None:
+        """End what was started, so that a test may go on with the next."""
+        for process in self._beside:  # they may hold a PID 1 that is to be closed
+            for child in procfs.children(process.pid):  # nsenter waits for what it runs
+                os.kill(child, signal.SIGKILL)
+            process.wait()
+        self._beside.clear()
+        while self._started:
+            self._started.pop().close()
+
     def close(self) -> None:
         """End what was started.
 
         Raises:
             AssertionError: a child, a descriptor or a mount is left behind.
         """
-        for pid1 in self._started:
-            pid1.close()
+        self.close_all()
         children = set(procfs.children(os.getpid())) - self._children
         assert not children, f"processes left behind: {[procfs.row(pid) for pid in children]}"
         descriptors = procfs.descriptors()

@@ -96,6 +96,25 @@ class Docker:
         self("build", "--network=none", "--tag", tag, str(context), timeout=300)
         return tag
 
+    def run(self, *arguments: str) -> str:
+        """Start a container in the background, without network, and return its id."""
+        return self("run", "--detach", "--network=none", *arguments).stdout.strip()
+
+    def ctl(self, container: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run supervisectl in *container*; never raises for its exit code."""
+        return self("exec", container, "supervisectl", *arguments, check=False)
+
+    def states(self, container: str) -> dict[str, str]:
+        """Return the state of every service, empty while supervise does not answer."""
+        answer = self.ctl(container, "status", "--json")
+        rows = json.loads(answer.stdout or "[]")
+        return {row["name"]: row["state"] for row in rows}
+
+    def logs(self, container: str) -> str:
+        """Return what the container has written."""
+        done = self("logs", container)
+        return done.stdout + done.stderr
+
     def inspect(self, container: str) -> dict[str, Any]:
         """Return `docker inspect` of one container."""
         found: dict[str, Any] = json.loads(self("inspect", container).stdout)[0]

@@ -7,10 +7,13 @@ of it outlives `close`: the kernel kills what is left of a namespace when its PI
 
 from __future__ import annotations
 
+import array
+import fcntl
 import json
 import os
 import signal
 import subprocess
+import termios
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +27,8 @@ _NAMESPACES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 _AS_ROOT_OF_ITS_OWN = ("--user", "--map-root-user")  # for those who are not root outside
 # The gate is a fifo: the shell waits at it until its pid is known outside, however short its life.
 _EMPTY_RUN = 'read -r _ <.gate; mount -t tmpfs -o mode=0755 tmpfs /run && rm .gate && exec "$@"'
+
+_OURS = ("/supervise", "/faulty_pid1.py")  # what `supervise` may be started as
 
 Stdout = Literal["read", "stalled"]
 
@@ -126,7 +131,7 @@ class Pid1:
     def init(self) -> int:
         """Return the pid of `supervise` itself, which is not PID 1 under another init."""
         for process in self.processes():
-            if any(argument.endswith("/supervise") for argument in process.arguments[:2]):
+            if any(argument.endswith(_OURS) for argument in process.arguments[:2]):
                 return process.pid
         raise AssertionError(f"no supervise among {self.processes()}")
 
@@ -236,9 +241,11 @@ class Pid1:
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
 
-    def read_stalled(self) -> bytes:
-        """Return what fits into the pipes nobody read, after the end."""
-        return b"".join(os.read(fd, 1 << 20) for fd in self._stalled)
+    def stalled_bytes(self) -> int:
+        """Return how much waits in the pipe of its stdout that nobody reads."""
+        waiting = array.array("i", [0])
+        fcntl.ioctl(self._stalled[0], termios.FIONREAD, waiting)
+        return waiting[0]
 
     def close(self) -> None:
         """Kill whatever is left and release everything; idempotent."""

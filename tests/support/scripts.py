@@ -18,12 +18,15 @@ sys.exit(main())
 _COMMANDS = {"supervise": "supervise.__main__", "supervisectl": "supervise.cli.supervisectl"}
 
 
-def write_scripts(directory: Path) -> Path:
-    """Write `supervise` and `supervisectl` into *directory*, executable, and return it."""
+def write_scripts(directory: Path, root: Path = ROOT) -> Path:
+    """Write `supervise` and `supervisectl` into *directory*, executable, and return it.
+
+    They run the package below *root*.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     for name, module in _COMMANDS.items():
         script = directory / name
-        script.write_text(_SCRIPT.format(python=sys.executable, root=str(ROOT), module=module))
+        script.write_text(_SCRIPT.format(python=sys.executable, root=str(root), module=module))
         script.chmod(0o755)
     return directory
 
