@@ -17,7 +17,7 @@ from supervise.model.service import ServiceSpec, Stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from typing import Protocol
 
     class Kernel(Protocol):
@@ -50,8 +50,14 @@ if TYPE_CHECKING:
         def has_children(self) -> bool:
             """Tell whether any child, reaped or not, is left."""
 
-        def members(self, service: str, pid: int | None) -> list[tuple[int, int]]:
-            """Return (pid, start time) of all descendants of *pid* and orphans of *service*."""
+        def descendants(self, pid: int) -> list[tuple[int, int]]:
+            """Return (pid, start time) of all below *pid* that left its process group."""
+
+        def below(self, pid: int) -> list[int]:
+            """Return all below *pid*."""
+
+        def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int]]]:
+            """Return by service those that were reparented to us, with all below them."""
 
         def is_alive(self, pid: int, start_time: int) -> bool:
             """Tell whether that very process still runs."""
@@ -179,23 +185,37 @@ class LinuxKernel:
         """Tell whether waitpid would find anything."""
         return reap.has_children()
 
-    def members(self, service: str, pid: int | None) -> list[tuple[int, int]]:
-        """Return (pid, start time) of every process that belongs to *service* but *pid* itself.
+    def descendants(self, pid: int) -> list[tuple[int, int]]:
+        """Return (pid, start time) of all below *pid* that are not in its process group.
 
-        Descendants by parentage; those whose parents have ended are our own children by now and
-        are told by the marker in their environment, where we may read it.
+        Those in the group are reached, and asked after, through the group.
         """
-        found = procfs.descendants(pid) if pid is not None else []
-        for child in procfs.children(os.getpid()):
-            if child != pid and child not in found and procfs.service_of(child) == service:
-                found += [child, *procfs.descendants(child)]
-        started = ((member, procfs.start_time(member)) for member in found)
-        return [(member, start) for member, start in started if start is not None]
+        return _identified(procfs.descendants(pid), group=pid)
+
+    def below(self, pid: int) -> list[int]:
+        """Return every descendant of *pid*, parents first."""
+        return procfs.descendants(pid)
+
+    def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int]]]:
+        """Return, by service, the children of ours that are not *known*, with all below them.
+
+        Their parents have ended; the marker in their environment tells whose they are, where we
+        may read it (same uid, or CAP_SYS_PTRACE).
+        """
+        found: dict[str, list[tuple[int, int]]] = {}
+        for pid in procfs.children(os.getpid()):
+            if pid in known:
+                continue
+            service = procfs.service_of(pid)
+            if service is not None:
+                members = _identified([pid, *procfs.descendants(pid)], group=None)
+                found.setdefault(service, []).extend(members)
+        return found
 
     def is_alive(self, pid: int, start_time: int) -> bool:
         """Tell whether the process of that pid and start time runs; a zombie does not."""
         found = procfs.stat(pid)
-        return found is not None and found[3] == start_time and found[0] not in "ZX"
+        return found is not None and found.start_time == start_time and found.state not in "ZX"
 
     def forget(self, service: str) -> None:
         """Resolve users and surroundings of *service* anew at its next start."""
@@ -232,6 +252,11 @@ class LinuxKernel:
             no_new_privileges=spec.no_new_privileges,
             terminal_fd=0 if spec.stdin is Stdin.TTY and tty.is_terminal(0) else None,
         )
+
+
+def _identified(pids: list[int], *, group: int | None) -> list[tuple[int, int]]:
+    found = ((pid, procfs.stat(pid)) for pid in pids)
+    return [(pid, stat.start_time) for pid, stat in found if stat and stat.group != group]
 
 
 def _rlimits(ulimits: Mapping[str, tuple[int, int]]) -> dict[int, tuple[int, int]]:

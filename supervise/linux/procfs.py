@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from supervise.model.record import Record
+
 # Set in the environment of every process a service is made of.  It tells whose a daemonised
 # process is when its parents are gone; readable for our own uid and with CAP_SYS_PTRACE.
 MARKER = "SUPERVISE_SERVICE"
@@ -26,29 +28,25 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def stat(pid: int) -> tuple[str, int, int, int] | None:
-    """Return (state letter, parent pid, session, start time in clock ticks), None if it is gone.
+class Stat(Record):
+    """The fields of /proc/PID/stat that tell who a process is."""
 
-    The start time with the pid names a process for ever: pids are used again.
-    """
+    state: str  # one letter: R S D T Z X …
+    parent: int
+    group: int
+    session: int
+    start_time: int  # clock ticks since boot; with the pid it names a process for ever
+
+
+def stat(pid: int) -> Stat | None:
+    """Return who *pid* is, None if it is gone."""
     text = _read(f"/proc/{pid}/stat")
     # The name stands in brackets and may hold brackets and blanks itself.
     fields = text[text.rfind(b")") + 2 :].split()
     if len(fields) < 20:
         return None
-    return chr(fields[0][0]), int(fields[1]), int(fields[3]), int(fields[19])
-
-
-def start_time(pid: int) -> int | None:
-    """Return when *pid* started, in clock ticks since boot; None if it is gone."""
-    found = stat(pid)
-    return found[3] if found else None
-
-
-def is_zombie(pid: int) -> bool:
-    """Tell whether *pid* has ended and only waits to be reaped."""
-    found = stat(pid)
-    return found is not None and found[0] in "ZX"
+    state = chr(fields[0][0])
+    return Stat(state, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def children(pid: int) -> list[int]:
@@ -81,7 +79,7 @@ def _parents() -> dict[int, list[int]]:
     for pid in pids():
         found = stat(pid)
         if found is not None:
-            tree.setdefault(found[1], []).append(pid)
+            tree.setdefault(found.parent, []).append(pid)
     return tree
 
 
@@ -116,3 +114,11 @@ def service_of(pid: int) -> str | None:
 def command_of(pid: int) -> str:
     """Return the name of the program, at most 15 bytes of it; empty if it is gone."""
     return os.fsdecode(_read(f"/proc/{pid}/comm").strip())
+
+
+def is_ours() -> bool:
+    """Tell whether /proc is there and shows our own pid namespace."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False

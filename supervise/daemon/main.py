@@ -1,0 +1,171 @@
+"""PID 1 from argv to exit code: boot order and wiring.
+
+The order is the point: signals are held before this is imported; the loader's child is forked as
+early as it can be, and what else PID 1 needs is imported while that reads the configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from supervise.daemon import options
+from supervise.daemon.loop import Loop
+from supervise.linux import signals
+from supervise.model.errors import ConfigError
+from supervise.model.exitstatus import BAD_CONFIGURATION, INTERNAL_FAULT
+from supervise.model.service import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervise.daemon.init import Init
+
+USAGE = 2
+# A loop that fails this often in a row is beyond help.
+_FAULTS_IN_A_ROW = 100
+
+
+def run(words: list[str], early: list[int]) -> int:
+    """Be the init that *words* ask for; *early* holds the signals that came already.
+
+    Does not return when it has run services: the interpreter's own end would only take time.
+    """
+    try:
+        asked = options.parse(words)
+    except options.UsageError as error:
+        _say(f"supervise: {error}")
+        return USAGE
+    if asked.show:
+        return _show(asked.show)
+    boot = Boot(asked)
+    code = boot.run(early)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _show(what: str) -> int:
+    from supervise import __version__
+
+    sys.stdout.write(options.USAGE if what == "help" else f"supervise {__version__}\n")
+    return 0
+
+
+def _say(text: str) -> None:
+    """Write to stderr before there is a console; a closed one is no reason to fail."""
+    try:
+        os.write(2, f"{text}\n".encode(errors="replace"))
+    except OSError:
+        return
+
+
+class Boot:
+    """From nothing to a running init, and its end."""
+
+    def __init__(self, asked: options.Options) -> None:
+        self._asked = asked
+        self._loop = Loop(self._fault)
+        self._init: Init | None = None
+        self._exit_code: int | None = None
+        self._notices: list[str] = []
+        self._ready_plan: Plan | None = None
+
+    def run(self, early: list[int]) -> int:
+        """Boot, work until the end, and return the exit code."""
+        self._loop.take_signals(signals.catchable(), self._signal)
+        signals.unblock_all()
+        while early:
+            self._loop.note_signal(early.pop(0))
+        self._working_dir = _working_dir()
+        self._plan_or_loading()
+        from supervise.daemon import init
+
+        self._init = init.Init(self._loop, self._asked, self._working_dir, self._notices)
+        if self._ready_plan is not None:
+            self._loaded(self._ready_plan)
+        self._work()
+        return self._finish()
+
+    def _plan_or_loading(self) -> None:
+        """Take the plan that needs no YAML, else start the loader."""
+        if self._asked.alone:
+            self._ready_plan = Plan()
+            return
+        paths = list(self._asked.config) or None
+        from supervise.config import compiled
+
+        self._ready_plan, why_not = compiled.load_compiled(paths, os.environ, self._working_dir)
+        if why_not:
+            self._notices.append(why_not)
+        if self._ready_plan is not None:
+            return
+        from supervise.daemon.configuration import Loading
+
+        try:
+            Loading(
+                self._loop,
+                paths,
+                environ=os.environ,
+                working_dir=self._working_dir,
+                done=self._loaded,
+            )
+        except OSError as error:
+            _say(f"supervise: cannot read the configuration: {error.strerror}")
+            self._exit_code = INTERNAL_FAULT
+
+    def _loaded(self, found: Plan | ConfigError) -> None:
+        if isinstance(found, ConfigError):
+            for problem in found.problems:
+                _say(str(problem))
+            self._exit_code = BAD_CONFIGURATION
+            self._loop.stop()
+            return
+        assert self._init is not None
+        self._init.start(found)
+
+    def _signal(self, number: int) -> None:
+        if self._init is not None and self._init.running:
+            self._init.signalling.receive(number)
+        elif number in (1, 2, 3, 15, 30, 37):
+            # Before there is anything to stop: an end is an end.
+            self._exit_code = 0 if self._asked.command == () else 128 + number
+            self._loop.stop()
+
+    def _work(self) -> None:
+        """Run the loop until it is told to stop, whatever it meets."""
+        faults = 0
+        while self._exit_code is None or self._init is not None:
+            try:
+                self._loop.run()
+            except Exception as error:  # noqa: BLE001 - PID 1 does not die of an exception
+                faults += 1
+                self._fault("loop", error)
+                if faults < _FAULTS_IN_A_ROW:
+                    continue
+                self._exit_code = INTERNAL_FAULT
+            return
+
+    def _finish(self) -> int:
+        if self._init is not None and self._init.running:
+            code = self._init.finish()
+            return code if self._exit_code is None else self._exit_code
+        return self._exit_code or 0
+
+    def _fault(self, owner: str, error: Exception) -> None:
+        from supervise.daemon.events import fault
+
+        announcement = fault(owner, error)
+        if self._init is not None:
+            self._init.events.announce(announcement)
+        else:
+            _say(str(announcement.fields["traceback"]))
+
+
+def _working_dir() -> str:
+    """Return where we were started, and leave it: PID 1 must not keep a mount busy."""
+    try:
+        here = os.getcwd()
+        os.chdir("/")
+    except OSError:  # it was removed, or we may not enter it
+        return "/"
+    return here

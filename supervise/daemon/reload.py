@@ -1,0 +1,144 @@
+"""A new plan for a running supervisor: what changed is touched, nothing else.
+
+Used by SIGHUP and by ``supervisectl apply``.  A configuration with problems changes nothing.
+"""
+
+from __future__ import annotations
+
+from supervise.daemon.service import Service
+from supervise.model.announcement import Announcement
+from supervise.model.difference import compare, needs_new_process
+from supervise.model.errors import ConfigError
+from supervise.model.process import Process, has_ended_for_good, is_active
+from supervise.model.service import Plan, ServiceSpec
+from supervise.model.view import Difference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervise.daemon.supervisor import Supervisor
+
+    Outcome = Difference | ConfigError
+    Load = Callable[[Callable[[Plan | ConfigError], None]], None]
+
+
+class Reload:
+    """Brings a new plan into force.
+
+    *load* reads the configuration and calls back from the loop; *adopted* is called with each
+    plan that has come into force, before any service of it starts.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        load: Load,
+        adopted: Callable[[Plan], None],
+        main: ServiceSpec | None,
+    ) -> None:
+        self._supervisor = supervisor
+        self._load = load
+        self._adopted = adopted
+        self._main = main
+        supervisor.on_change(self._service_changed)
+
+    def apply(self, *, dry_run: bool, done: Callable[[Outcome], None]) -> None:
+        """Read the configuration and, unless *dry_run*, bring it into force.
+
+        *done* gets what changed, or the problems.
+
+        Raises:
+            OSError: there is no room for the reading process.
+        """
+
+        def loaded(found: Plan | ConfigError) -> None:
+            if isinstance(found, ConfigError):
+                self._refused(found)
+                done(found)
+                return
+            plan = with_main(found, self._main)
+            difference = compare(self._supervisor.plan, plan)
+            if not dry_run:
+                self._bring_into_force(plan, difference)
+            done(difference)
+
+        self._load(loaded)
+
+    def from_signal(self) -> None:
+        """Apply the configuration on SIGHUP; whoever sent it reads the log."""
+        try:
+            self.apply(dry_run=False, done=lambda _outcome: None)
+        except OSError as error:
+            self._announce("supervise.reload_refused", message=str(error))
+
+    def _refused(self, error: ConfigError) -> None:
+        count = len(error.problems)
+        more = f" (and {count - 1} more; supervise check shows all)" if count > 1 else ""
+        self._announce("supervise.reload_refused", message=f"{error.problems[0]}{more}")
+
+    def _bring_into_force(self, plan: Plan, difference: Difference) -> None:
+        supervisor = self._supervisor
+        old = supervisor.plan
+        supervisor.adopt_plan(plan)
+        self._adopted(plan)
+        restarted = [
+            name
+            for name in difference.changed
+            if self._change(supervisor.services[name], old.services[name], plan.services[name])
+        ]
+        for name in difference.removed:
+            self._remove(supervisor.services[name])
+        supervisor.start_all(n for n in difference.added if plan.services[n].autostart)
+        supervisor.start_all(restarted)
+        if difference.added or difference.removed or difference.changed:
+            self._announce(
+                "supervise.reloaded",
+                added=list(difference.added),
+                removed=list(difference.removed),
+                changed=list(difference.changed),
+            )
+
+    def _change(self, service: Service, old: ServiceSpec, new: ServiceSpec) -> bool:
+        """Let *service* become *new*; True when it is down and should be started."""
+        supervisor = self._supervisor
+        service.removed = False
+        if not needs_new_process(old, new):
+            supervisor.replace_spec(service, new)
+            return False
+        if is_active(service.process):
+            service.next_spec = new
+            supervisor.stop_and_start(service)
+            return False
+        # Mending what failed is a reason to try it again; what a person stopped stays down.
+        again = has_ended_for_good(service.process) and new.autostart
+        supervisor.replace_spec(service, new)
+        return again
+
+    def _remove(self, service: Service) -> None:
+        service.removed = True
+        if is_active(service.process):
+            self._supervisor.stop(service.name)
+        else:
+            self._supervisor.drop(service)
+
+    def _service_changed(self, service: Service, _before: Process) -> None:
+        if service.removed and not is_active(service.process):
+            # Not from within the change: the supervisor is still telling others of it.
+            self._supervisor.loop.call_soon(lambda: self._drop(service))
+
+    def _drop(self, service: Service) -> None:
+        still = self._supervisor.services.get(service.name)
+        if still is service and service.removed and not is_active(service.process):
+            self._supervisor.drop(service)
+
+    def _announce(self, name: str, **fields: object) -> None:
+        self._supervisor.events.announce(Announcement(name, fields))
+
+
+def with_main(plan: Plan, main: ServiceSpec | None) -> Plan:
+    """Return *plan* with the main command in it, as the last service."""
+    if main is None:
+        return plan
+    return plan.replace(services={**plan.services, main.name: main})

@@ -1,0 +1,72 @@
+"""Descendants of services: told to end with them, and waited for.
+
+A process group is not enough: who calls setsid leaves it.  So before the first signal of a stop
+everybody below the main process is looked up, and stays known by pid and start time until it is
+gone.  Nothing polls: the death of an orphan reaches us as SIGCHLD, because PID 1 and a child
+subreaper adopt it.
+"""
+
+from __future__ import annotations
+
+from supervise.daemon.service import Service
+from supervise.model.signals import SIGNALS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from supervise.daemon.kernel import Kernel
+    from supervise.daemon.loop import Loop
+
+SIGCONT = SIGNALS["SIGCONT"]
+
+
+class Survivors:
+    """Knows who belongs to a service beside its main process."""
+
+    def __init__(self, loop: Loop, kernel: Kernel, known: Container[int]) -> None:
+        self._loop = loop
+        self._kernel = kernel
+        self._known = known  # the main pids of services and commands
+        self._orphans: dict[str, list[tuple[int, int]]] | None = None
+
+    def signal_all(self, service: Service, number: int) -> None:
+        """Send *number* to the service's main process, its group and everybody else of it."""
+        pid = service.pid
+        if number != SIGCONT:  # it follows another signal: everybody has been looked up for that
+            self._look_up(service)
+        if pid is not None and not self._kernel.kill_group(pid, number):
+            self._kernel.kill(pid, number)  # forked, but not yet a group leader
+        for member, start in tuple(service.strays):
+            if start == 0:
+                self._kernel.kill_group(member, number)
+            elif self._kernel.is_alive(member, start):
+                self._kernel.kill(member, number)
+
+    def remain(self, service: Service, group: int) -> bool:
+        """Tell whether anybody of *service* lives on after its main process, pid *group*, ended."""
+        if self._kernel.kill_group(group, 0):
+            # The group stands for its members from here on; a start time of 0 marks it.
+            service.strays.add((group, 0))
+        return self.still_remain(service)
+
+    def still_remain(self, service: Service) -> bool:
+        """Forget who has ended meanwhile, and tell whether anybody is left."""
+        service.strays = {
+            (pid, start)
+            for pid, start in service.strays
+            if (self._kernel.is_alive(pid, start) if start else self._kernel.kill_group(pid, 0))
+        }
+        return bool(service.strays)
+
+    def _look_up(self, service: Service) -> None:
+        if service.pid is not None:
+            service.strays.update(self._kernel.descendants(service.pid))
+        if self._orphans is None:
+            # One look serves a whole turn of the loop, in which a hundred services may stop.
+            self._orphans = self._kernel.orphans(self._known)
+            self._loop.call_soon(self._forget_orphans)
+        service.strays.update(self._orphans.get(service.name, ()))
+
+    def _forget_orphans(self) -> None:
+        self._orphans = None
