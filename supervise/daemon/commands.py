@@ -1,133 +1,203 @@
-"""Auxiliary commands: stop and reload commands, exec probes.
-
-Each runs in the surroundings of a service and ends by itself or by its timeout.  The supervisor's
-one reaper tells `reaped`; nothing here waits.
-"""
+"""The methods that change something: start, stop, signal, apply, shutdown."""
 
 from __future__ import annotations
 
-import os
-
-from supervise.daemon.kernel import Started
-from supervise.daemon.loop import READABLE
-from supervise.linux.request import SpawnError
-from supervise.model.exitstatus import ExitStatus
-from supervise.model.service import ServiceSpec
-from supervise.model.signals import SIGNALS
+from supervise.daemon import selection
+from supervise.daemon.expectations import Outcome, Started, Stopped
+from supervise.daemon.operations import Operation, answer
+from supervise.daemon.selection import RefusalError
+from supervise.model.errors import ConfigError
+from supervise.model.signals import signal_name, signal_number
+from supervise.wire import api
+from supervise.wire.interface import InvalidParameterError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.kernel import Kernel
-    from supervise.daemon.loop import Loop, Timer
-
-    OnEnd = Callable[[ExitStatus | None, bytes], None]
-
-KEPT_OUTPUT = 4096  # bytes
-
-
-class Command:
-    """One running command, and the owner of its descriptors."""
-
-    def __init__(self, commands: Commands, name: str, started: Started, on_end: OnEnd) -> None:
-        self.name = name
-        self.started = started
-        self.output = b""
-        self._commands = commands
-        self._on_end: OnEnd | None = on_end
-        self.timer: Timer | None = None
-
-    def read(self, _events: int) -> None:
-        """Keep the first bytes of the output and throw the rest away."""
-        assert self.started.stdout_fd is not None
-        try:
-            chunk = os.read(self.started.stdout_fd, 65536)
-        except BlockingIOError:
-            return
-        if not chunk:
-            self.close()
-        elif len(self.output) < KEPT_OUTPUT:
-            self.output = (self.output + chunk)[:KEPT_OUTPUT]
-
-    def close(self) -> None:
-        """Release the pipe; idempotent."""
-        fd, self.started.stdout_fd = self.started.stdout_fd, None
-        if fd is not None:
-            self._commands.loop.forget(fd)
-            os.close(fd)
-
-    def finish(self, status: ExitStatus | None) -> None:
-        """Report the end, once."""
-        if self.started.stdout_fd is not None:
-            self.read(READABLE)
-        self.close()
-        if self.timer is not None:
-            self.timer.cancel()
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end(status, self.output)
-
-    def cancel(self) -> None:
-        """End it without a report."""
-        self._on_end = None
-        self.kill()
-
-    def kill(self) -> None:
-        """Kill the command and what it started."""
-        self._commands.kernel.kill_group(self.started.pid, SIGNALS["SIGKILL"])
-
-    def time_out(self) -> None:
-        """Kill it and report that there is no status."""
-        self.kill()
-        self.output = self.output or b"timed out"
-        self.finish(None)
-
-    def abandon(self) -> None:
-        """Give it up after a fault of ours."""
-        self.cancel()
-        self.close()
+    from supervise.daemon.connection import Request
+    from supervise.daemon.contract import Supervisor
+    from supervise.daemon.expectations import Expectation
+    from supervise.daemon.loop import Loop
+    from supervise.model.view import Difference, ServiceView
 
 
 class Commands:
-    """Starts commands and remembers them by pid until they are reaped."""
+    """Asks the supervisor; remembers between calls only whether a configuration is being read."""
 
-    def __init__(self, loop: Loop, kernel: Kernel) -> None:
-        self.loop = loop
-        self.kernel = kernel
-        self._running: dict[int, Command] = {}
+    def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._applying = False
 
-    def run(
-        self, spec: ServiceSpec, argv: tuple[str, ...], timeout: float | None, on_end: OnEnd
-    ) -> Callable[[], None]:
-        """Run *argv* as *spec* would run; returns the function that cancels it.
+    def start(
+        self,
+        request: Request,
+        *,
+        services: list[str] | None,
+        all: bool | None,  # noqa: A002 - the parameter's name in the API
+        wait: bool | None,
+        timeout: float | None,
+    ) -> None:
+        """Start services; all: those that start by themselves."""
+        self._require_running()
+        names = selection.chosen(self._supervisor, services, all, self._starts_by_itself)
+        expected: dict[str, Expectation] = {
+            name: Started(
+                self._supervisor.view(name), selection.spec(self._supervisor, name), restart=False
+            )
+            for name in names
+        }
+        self._operate(request, expected, self._supervisor.start, wait, timeout)
 
-        *on_end* is called from the loop with the status and the first bytes of the output; with
-        None when it could not be started (the output says why) or took more than *timeout*
-        seconds and was killed.
-        """
+    def stop(
+        self,
+        request: Request,
+        *,
+        services: list[str] | None,
+        all: bool | None,  # noqa: A002
+        wait: bool | None,
+        timeout: float | None,
+        grace: float | None,
+    ) -> None:
+        """Stop services."""
+        names = selection.chosen(self._supervisor, services, all, lambda _view: True)
+        expected: dict[str, Expectation] = {
+            name: Stopped(self._supervisor.view(name)) for name in names
+        }
+        ask: Callable[[str], None] = lambda name: self._supervisor.stop(name, grace)  # noqa: E731
+        self._operate(request, expected, ask, wait, timeout)
+
+    def restart(
+        self,
+        request: Request,
+        *,
+        services: list[str] | None,
+        all: bool | None,  # noqa: A002
+        wait: bool | None,
+        timeout: float | None,
+        grace: float | None,
+    ) -> None:
+        """Restart services; all: those that should be up."""
+        self._require_running()
+        names = selection.chosen(self._supervisor, services, all, lambda view: view.desired == "up")
+        expected: dict[str, Expectation] = {
+            name: Started(
+                self._supervisor.view(name), selection.spec(self._supervisor, name), restart=True
+            )
+            for name in names
+        }
+        ask: Callable[[str], None] = lambda name: self._supervisor.restart(name, grace)  # noqa: E731
+        self._operate(request, expected, ask, wait, timeout)
+
+    def reload(
+        self,
+        request: Request,
+        *,
+        services: list[str] | None,
+        all: bool | None,  # noqa: A002
+    ) -> None:
+        """Have services reload; all: those that run and know how."""
+        names = selection.chosen(self._supervisor, services, all, self._can_reload)
+        answer(request, [self._reload(name) for name in names])
+
+    def signal(
+        self,
+        request: Request,
+        *,
+        services: list[str] | None,
+        all: bool | None,  # noqa: A002
+        signal: str,
+    ) -> None:
+        """Signal services; all: those that run."""
+        number = signal_number(signal)
+        if number is None:
+            raise InvalidParameterError("signal")
+        names = selection.chosen(self._supervisor, services, all, lambda view: view.pid is not None)
+        answer(request, [self._signal(name, number) for name in names])
+
+    def apply(self, request: Request, *, dry_run: bool | None) -> None:
+        """Read the configuration anew; one caller at a time."""
+        self._require_running()
+        if self._applying:
+            raise RefusalError(f"{api.NAME}.Busy", reason="the configuration is being read already")
+
+        def done(result: Difference | ConfigError) -> None:
+            self._applying = False
+            if isinstance(result, ConfigError):
+                problems = [dict(problem.items()) for problem in result.problems]
+                request.fail(f"{api.NAME}.InvalidConfiguration", {"problems": problems})
+            else:
+                request.reply(dry_run=bool(dry_run), **dict(result.items()))
+
+        self._applying = True
         try:
-            started = self.kernel.run(spec, argv)
-        except SpawnError as error:
-            text = error.message.encode(errors="replace")
-            self.loop.call_soon(lambda: on_end(None, text))
-            return lambda: None
-        if started.confirm_fd is not None:
-            # A failed exec ends the child with 127, which is all a command's caller needs.
-            os.close(started.confirm_fd)
-            started.confirm_fd = None
-        command = Command(self, f"{spec.name}: {argv[0]}", started, on_end)
-        self._running[started.pid] = command
-        assert started.stdout_fd is not None
-        self.loop.watch(started.stdout_fd, READABLE, command.read, command)
-        if timeout is not None:
-            command.timer = self.loop.call_later(timeout, command.time_out, command)
-        return command.cancel
+            self._supervisor.apply(dry_run=bool(dry_run), done=done)
+        except BaseException:
+            self._applying = False
+            raise
 
-    def reaped(self, pid: int, status: ExitStatus) -> bool:
-        """Take the end of *pid*; False when it is no command of ours."""
-        command = self._running.pop(pid, None)
-        if command is None:
-            return False
-        command.finish(status)
-        return True
+    def shutdown(self, request: Request, *, exit_code: int | None) -> None:
+        """Reply, then begin to stop everything."""
+        if exit_code is not None and not 0 <= exit_code <= 255:
+            raise InvalidParameterError("exit_code")
+        request.reply()
+        reason = f"shutdown asked for by uid {request.peer.uid}, pid {request.peer.pid}"
+        self._supervisor.shutdown(reason, exit_code)
+
+    def _operate(
+        self,
+        request: Request,
+        expected: dict[str, Expectation],
+        ask: Callable[[str], None],
+        wait: bool | None,  # noqa: FBT001 - null is true
+        timeout: float | None,
+    ) -> None:
+        names = list(expected)
+
+        def ask_all() -> None:
+            for name in names:
+                ask(name)
+
+        if wait is False or request.call.oneway or not expected:
+            ask_all()
+            answer(request, [Outcome(name, "has been asked") for name in names])
+        else:
+            Operation(self._loop, self._supervisor, request, expected).begin(ask_all, timeout)
+
+    def _require_running(self) -> None:
+        if self._supervisor.stopping:
+            raise RefusalError(f"{api.NAME}.ShuttingDown")
+
+    def _starts_by_itself(self, view: ServiceView) -> bool:
+        spec = selection.spec(self._supervisor, view.name)
+        return spec is not None and spec.autostart
+
+    def _can_reload(self, view: ServiceView) -> bool:
+        spec = selection.spec(self._supervisor, view.name)
+        return (
+            view.pid is not None
+            and spec is not None
+            and (spec.reload_signal is not None or spec.reload_command is not None)
+        )
+
+    def _reload(self, name: str) -> Outcome:
+        view = self._supervisor.view(name)
+        if view.pid is None:
+            return _not_running(view)
+        how = self._supervisor.reload(name)
+        if how is None:
+            hint = f"give it one, or run: supervisectl restart {name}"
+            message = "has neither reload_signal nor reload_command"
+            return Outcome(name, message, "failed", hint)
+        return Outcome(name, f"is reloading: {how}")
+
+    def _signal(self, name: str, number: int) -> Outcome:
+        if self._supervisor.signal(name, number):
+            return Outcome(name, f"got {signal_name(number)}")
+        return _not_running(self._supervisor.view(name))
+
+
+def _not_running(view: ServiceView) -> Outcome:
+    hint = f"supervisectl start {view.name}"
+    return Outcome(view.name, f"is not running ({view.state})", "not_running", hint)

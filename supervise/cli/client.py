@@ -1,0 +1,196 @@
+"""The client's end of the control socket: finds it, calls, streams, and says why it cannot.
+
+Imports as little as it can: `supervisectl status` runs often, and in health checks.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import struct
+
+from supervise.wire import address, api, varlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+ANSWER_TIMEOUT = 10.0  # seconds PID 1 may take to answer what needs no waiting
+_CHUNK = 256 * 1024
+_MAX_REPLY = 1024 * 1024 * 1024  # bytes; ten thousand services make some three million
+
+
+class UnreachableError(Exception):
+    """There is no supervise to talk to, or it does not talk to us; the text says what to do."""
+
+
+class ApiError(Exception):
+    """The call was answered with an error of the interface; *name* is without its interface."""
+
+    def __init__(self, name: str, parameters: dict[str, Any]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.parameters = parameters
+
+
+class Client:
+    """A connection to one supervise; calls follow one another."""
+
+    def __init__(self, place: str | None = None) -> None:
+        self._sock, self.place = _connect(place)
+        self._frames = varlink.Frames(_MAX_REPLY)
+
+    def call(self, method: str, *, patient: bool = False, **parameters: Any) -> dict[str, Any]:
+        """Return the answer to *method*; parameters that are None are left out.
+
+        *patient*: the answer may take as long as it takes.
+
+        Raises:
+            ApiError: the call was refused.
+            UnreachableError: there is no answer.
+        """
+        self._send(method, parameters, more=False)
+        self._sock.settimeout(None if patient else ANSWER_TIMEOUT)
+        try:
+            return self._receive(method)[0]
+        except TimeoutError:
+            raise UnreachableError(
+                f"supervise at '{self.place}' does not answer within {ANSWER_TIMEOUT:g} s; "
+                "is PID 1 stopped, or the machine overloaded?"
+            ) from None
+
+    def stream(
+        self, method: str, *, tick: float | None = None, **parameters: Any
+    ) -> Iterator[dict[str, Any] | None]:
+        """Yield one answer after the other; None whenever *tick* seconds passed without one.
+
+        Raises:
+            ApiError: the call was refused.
+            UnreachableError: the connection broke.
+        """
+        self._send(method, parameters, more=True)
+        self._sock.settimeout(tick)
+        continues = True
+        while continues:
+            try:
+                answer, continues = self._receive(method)
+            except TimeoutError:
+                yield None
+                continue
+            yield answer
+
+    def _send(self, method: str, parameters: dict[str, Any], *, more: bool) -> None:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        interface = api.NAME if method in api.SUPERVISOR.methods else varlink.SERVICE_INTERFACE
+        call = varlink.Call(f"{interface}.{method}", given, more)
+        self._sock.settimeout(ANSWER_TIMEOUT)
+        try:
+            self._sock.sendall(varlink.encode_call(call))
+        except BrokenPipeError:
+            return  # it may have left a word before it closed: reading tells
+        except OSError as error:
+            raise UnreachableError(f"cannot call supervise: {error.strerror or error}") from None
+
+    def _receive(self, method: str) -> tuple[dict[str, Any], bool]:
+        while (message := self._frames.next()) is None:
+            try:
+                data = self._sock.recv(_CHUNK)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                raise UnreachableError(
+                    f"supervise at '{self.place}' closed the connection; it has ended, "
+                    f"or has too many clients (it takes 256)"
+                )
+            self._frames.feed(data)
+        reply = varlink.decode_reply(message)
+        if reply.error is not None:
+            raise ApiError(reply.error.rpartition(".")[2], {"method": method, **reply.parameters})
+        return dict(reply.parameters), reply.continues
+
+
+def _connect(place: str | None) -> tuple[_socket.socket, str]:
+    chosen = place or os.environ.get(address.ENVIRONMENT)
+    tried: list[tuple[str, int]] = []  # (place, errno)
+    for candidate, uid in [(chosen, None)] if chosen else _candidates():
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        sock.settimeout(ANSWER_TIMEOUT)
+        try:
+            sock.connect(address.socket_address(candidate))
+            if uid is None or _peer_uid(sock) in (0, os.geteuid(), uid):
+                return sock, candidate
+            tried.append((candidate, errno.EPERM))
+        except OSError as error:
+            tried.append((candidate, error.errno or errno.ENAMETOOLONG))
+        sock.close()
+    source = "--socket" if place else f"${address.ENVIRONMENT}" if chosen else ""
+    raise UnreachableError(_why(tried, source))
+
+
+def _candidates() -> list[tuple[str, int | None]]:
+    """Return (place, uid it should belong to), best first: our own, root's; for root, anybody's."""
+    own = os.geteuid()
+    uids = list(dict.fromkeys([own, 0] if own else [0, *_users_with_sockets()]))
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    namespace = _pid_namespace()
+    found: dict[str, int | None] = {}
+    for uid in uids:
+        directory = runtime if uid == own else f"/run/user/{uid}" if uid else None
+        for place in address.candidates(uid, directory, namespace):
+            found.setdefault(place, uid)
+    return list(found.items())
+
+
+def _users_with_sockets() -> list[int]:
+    try:
+        names = os.listdir("/tmp")  # noqa: S108 - only to look where to connect
+    except OSError:
+        return []
+    prefix = "supervise-"
+    tails = [name[len(prefix) :] for name in names if name.startswith(prefix)]
+    return sorted(int(tail) for tail in tails if tail.isdecimal())
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return ""
+
+
+def _peer_uid(sock: _socket.socket) -> int:
+    uid: int = struct.unpack("iII", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[1]
+    return uid
+
+
+def _why(tried: list[tuple[str, int]], source: str) -> str:
+    """Return the sentence that helps: what is wrong, where, and what to do."""
+    numbers = [number for _, number in tried]
+    if errno.EACCES in numbers:
+        place = tried[numbers.index(errno.EACCES)][0]
+        return (
+            f"not permitted to use '{place}' as user {os.geteuid()}; run this as root or as the "
+            "user supervise runs as, or name one of your groups in control.operators or readers"
+        )
+    if errno.EPERM in numbers:
+        place = tried[numbers.index(errno.EPERM)][0]
+        return f"'{place}' belongs to another user, who may not be trusted; check, then --socket it"
+    if (
+        errno.ECONNREFUSED in numbers
+        and source + tried[numbers.index(errno.ECONNREFUSED)][0][:1] != "@"
+    ):
+        place = tried[numbers.index(errno.ECONNREFUSED)][0]
+        if not address.is_abstract(place):
+            return f"nobody listens on '{place}' any more; supervise has ended or was killed"
+    if source:
+        place, number = tried[0]
+        reason = "there is no such socket" if number == errno.ENOENT else os.strerror(number)
+        return f"'{place}' (from {source}): {reason}"
+    places = "\n".join(f"    {place}" for place, _ in tried)
+    return (
+        f"no control socket here; looked for\n{places}\n"
+        f"  Is supervise running in this container?  If elsewhere: --socket PATH or "
+        f"${address.ENVIRONMENT}"
+    )

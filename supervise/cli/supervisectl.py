@@ -1,0 +1,73 @@
+"""The program `supervisectl`: reads the command line, runs the verb, turns errors into exit codes.
+
+A client; PID 1 never imports it.  What the verbs are is in `supervise.cli.verbs`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from supervise.cli import arguments, render
+from supervise.cli.client import ApiError, UnreachableError
+from supervise.cli.exitcodes import DONE, INTERRUPTED, PIPE_CLOSED, UNREACHABLE, USAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervise.cli.arguments import Arguments
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = PIPE_CLOSED  # the reader has seen enough: head, less
+    if code in (INTERRUPTED, PIPE_CLOSED):
+        # The interpreter flushes once more when it ends; there is nobody to complain to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        if argv == ["--version"]:
+            argv = ["version"]
+        given = arguments.parse(argv)
+        if given.flag("help"):
+            from supervise.cli import usage
+
+            sys.stdout.write(usage.text(given.verb))
+            return DONE
+        return _verb(given)(given)
+    except arguments.UsageError as error:
+        render.say(str(error))
+        sys.stderr.write(f"Try: supervisectl{f' {error.verb}' if error.verb else ''} --help\n")
+        return USAGE
+    except UnreachableError as error:
+        render.say(f"cannot reach supervise: {error}")
+        return UNREACHABLE
+    except ApiError as error:
+        from supervise.cli import refusals
+
+        message, code = refusals.explain(error)
+        render.say(message)
+        return code
+
+
+def _verb(given: Arguments) -> Callable[[Arguments], int]:
+    assert given.verb is not None
+    module, _, function = given.verb.run.partition(":")
+    __import__(module)
+    found: Callable[[Arguments], int] = getattr(sys.modules[module], function)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
