@@ -42,6 +42,7 @@ class Decoder:
 
     def report(self, problem: Problem) -> None:
         """Note *problem* once: an alias shows the same mistake wherever it is used."""
+        problem = _one_line(problem)
         key = problem.replace(path="")
         if key not in self._seen and len(self.problems) < MAX_PROBLEMS:
             self._seen.add(key)
@@ -51,12 +52,19 @@ class Decoder:
         """Note that the value at *node* cannot be used."""
         self.report(Problem(node.file, node.line, node.column, path, what, hint))
 
+    def add_hints(self, first: int, hint: str) -> None:
+        """Give *hint* to the problems from index *first* on that have none."""
+        for index in range(first, len(self.problems)):
+            if not self.problems[index].hint:
+                self.problems[index] = self.problems[index].replace(hint=hint)
+
     def warn(self, node: Node, path: str, what: str, hint: str = "") -> None:
         """Note something that is probably not meant, and harmless."""
         self.report_warning(Problem(node.file, node.line, node.column, path, what, hint))
 
     def report_warning(self, warning: Problem) -> None:
         """Note *warning* once."""
+        warning = _one_line(warning)
         if warning not in self._seen and len(self.warnings) < MAX_PROBLEMS:
             self._seen.add(warning)
             self.warnings.append(warning)
@@ -104,6 +112,20 @@ class Decoder:
         folded = {name.lower(): name for name in known}
         close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
         return f"did you mean '{folded[close[0]]}'?" if close else ""
+
+
+def _one_line(problem: Problem) -> Problem:
+    """Return *problem* fit for one line of a terminal: what a file says may hold anything."""
+    if all(map(str.isprintable, (problem.file, problem.path, problem.what, problem.hint))):
+        return problem
+    shown = {key: _printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
+    return problem.replace(**shown)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def is_null(node: Node) -> bool:

@@ -4,7 +4,8 @@
 (datetime, base64), the dumper, the resolvers' and the pure Python reader's regular expressions.
 PyYAML's C parser needs only the event classes and a handful of exception types.  This module
 gives it those, and falls back to the ordinary import, and to the pure Python parser, wherever
-that does not work.
+that does not work.  Whoever imports yaml later in the same process gets an ordinary, complete
+PyYAML, though without its C parser, which can be initialised once only.
 
 `nodes` is the only caller.
 """
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# What PyYAML's C module looks up when it is loaded: yaml.<module>.<class>.  The arguments of
+# What PyYAML's C module looks up when it is loaded: yaml.<module>.<class>.  The fields of
 # ReaderError are its own; all the others are MarkedYAMLErrors.
 _ERROR_CLASSES = (
     ("scanner", "ScannerError"),
@@ -30,44 +31,38 @@ _ERROR_CLASSES = (
     ("representer", "RepresenterError"),
 )
 
-_C_MODULE: ModuleType | None = None
+
+class Backend:
+    """A parser, the base class of what it raises, and how it counts."""
+
+    def __init__(self, module: ModuleType | None, error: type[Exception]) -> None:
+        self.module = module  # the C parser's; None is the pure Python parser
+        self.error = error
+        # The offset in a ReaderError counts bytes in the C parser, characters in the other.
+        self.counts_bytes = module is not None
+
+    def parser(self, text: str) -> Any:
+        """Return an object with ``check_event()`` and ``get_event()`` over *text*."""
+        return _pure_parser(text) if self.module is None else self.module.CParser(text)
 
 
-def parser_of(text: str) -> Any:
-    """Return a parser with ``check_event()`` and ``get_event()`` over *text*.
-
-    The events are those of ``yaml.events``; both methods raise ``yaml.error.YAMLError``.
-    """
-    c_module = _load()
-    if c_module is not None:
-        return c_module.CParser(text)
-    return _pure_parser(text)
+_backend: Backend | None = None
 
 
-def yaml_error() -> type[Exception]:
-    """Return ``yaml.error.YAMLError``, the base of what the parser raises."""
-    import yaml.error
-
-    return yaml.error.YAMLError
-
-
-def counts_bytes() -> bool:
-    """Say whether the offset in a ReaderError counts bytes (the C parser) or characters."""
-    return _load() is not None
+def backend() -> Backend:
+    """Return the parser to use, the same at every call."""
+    global _backend
+    if _backend is None:
+        _backend = (None if "yaml" in sys.modules else lean()) or ordinary()
+    return _backend
 
 
-def _load() -> ModuleType | None:
-    global _C_MODULE
-    if _C_MODULE is not None:
-        return _C_MODULE
-    _C_MODULE = sys.modules.get("yaml._yaml")
-    if _C_MODULE is None and "yaml" not in sys.modules:
-        _C_MODULE = _c_module()
-    if _C_MODULE is None:
-        import yaml  # the whole of it: an unusual PyYAML, or one without its C parser
+def ordinary(*, pure: bool = False) -> Backend:
+    """Return the parser of an ordinary ``import yaml``, with *pure* never the C one."""
+    import yaml
 
-        _C_MODULE = sys.modules.get("yaml._yaml") if yaml.__with_libyaml__ else None
-    return _C_MODULE
+    module = sys.modules.get("yaml._yaml") if yaml.__with_libyaml__ and not pure else None
+    return Backend(module, yaml.YAMLError)
 
 
 def _pure_parser(text: str) -> Any:
@@ -84,8 +79,8 @@ def _pure_parser(text: str) -> Any:
     return PureParser()
 
 
-def _c_module() -> ModuleType | None:
-    """Return ``yaml._yaml`` loaded beside a hollow ``yaml``; None where that cannot work."""
+def lean() -> Backend | None:
+    """Return the C parser, loaded with a hollow ``yaml``; None where that cannot work."""
     from importlib.machinery import PathFinder
 
     spec = PathFinder.find_spec("yaml")
@@ -101,27 +96,30 @@ def _c_module() -> ModuleType | None:
         import yaml.nodes
         import yaml.tokens
 
-        marked = yaml.error.MarkedYAMLError
-        for module, name in _ERROR_CLASSES:
-            holder: Any = module_type(module)
-            setattr(holder, name, type(name, (marked,), {}))
-            setattr(hollow, module, holder)
-        hollow.reader = module_type("reader")
-        hollow.reader.ReaderError = _reader_error(yaml.error.YAMLError)
+        _add_error_classes(hollow)
         import yaml._yaml as c_module
     except (ImportError, AttributeError):
         return None
     finally:
-        # Whoever imports yaml later in this process gets the whole of it, C parser included.
-        del sys.modules["yaml"]
-    loaded: ModuleType = c_module
-    return loaded
+        for name in [name for name in sys.modules if name.partition(".")[0] == "yaml"]:
+            del sys.modules[name]
+    return Backend(c_module, hollow.error.YAMLError)
 
 
-def _reader_error(base: type[Exception]) -> type[Exception]:
-    """Return a class with the fields of ``yaml.reader.ReaderError``."""
+def _add_error_classes(hollow: Any) -> None:
+    module_type = type(sys)
+    for module, name in _ERROR_CLASSES:
+        holder: Any = module_type(module)
+        setattr(holder, name, type(name, (hollow.error.MarkedYAMLError,), {}))
+        setattr(hollow, module, holder)
+    hollow.reader = module_type("reader")
+    hollow.reader.ReaderError = type(
+        "ReaderError", (hollow.error.YAMLError,), {"__init__": _reader_error}
+    )
 
-    def init(self: Any, _name: str, position: int, character: int, _encoding: str, reason: str):  # type: ignore[no-untyped-def]
-        self.position, self.character, self.reason = position, character, reason
 
-    return type("ReaderError", (base,), {"__init__": init})
+def _reader_error(
+    self: Any, _name: str, position: int, character: int, _encoding: str, reason: str
+) -> None:
+    """Initialise a ReaderError: the fields of ``yaml.reader.ReaderError`` that `nodes` reads."""
+    self.position, self.character, self.reason = position, character, reason

@@ -106,11 +106,12 @@ class _Composer:
         self.root: Node | None = None
 
     def compose(self) -> Node | None:
+        yaml = libyaml.backend()
         try:
-            self._consume(libyaml.parser_of(self.text))
+            self._consume(yaml.parser(self.text))
         except _UnreadableError:
             return None
-        except libyaml.yaml_error() as error:
+        except yaml.error as error:
             self._syntax_error(error)
             return None
         return self.root
@@ -210,14 +211,10 @@ class _Composer:
     def _count(self, weight: int, place: Any) -> None:
         self.total += weight
         if self.total > MAX_NODES:
-            self.report(
-                Problem(
-                    self.file,
-                    *_line_column(place),
-                    "",
-                    f"more than {MAX_NODES:,} values once aliases are followed",
-                    "such a file is refused before it fills the memory",
-                )
+            self._problem(
+                place,
+                f"more than {MAX_NODES:,} values once aliases are followed",
+                "such a file is refused before it fills the memory",
             )
             raise _UnreadableError
 
@@ -246,11 +243,13 @@ class _Composer:
             mapping.merges.append(value)
         elif key.text in mapping.pairs:
             first = mapping.pairs[key.text][0]
+            self.keys[-1] = key
             self._problem(
                 key,
-                f"the key '{key.text}' is here twice",
+                f"the key '{key.text[:60]}' is here twice",
                 f"the first is in line {first.line}: keep one of them",
             )
+            self.keys[-1] = None
         else:
             mapping.pairs[key.text] = (key, value)
 
@@ -271,12 +270,24 @@ class _Composer:
         self._problem(event.start_mark, f"the tag '{tag}' means nothing here", "leave it out")
 
     def _problem(self, place: Any, what: str, hint: str = "") -> None:
-        self.report(Problem(self.file, *_line_column(place), "", what, hint))
+        self.report(Problem(self.file, *_line_column(place), self._path(), what, hint))
+
+    def _path(self) -> str:
+        """Return the path of what is being read, such as services.web.depends_on[1]."""
+        path = ""
+        for node, key in zip(self.open, self.keys, strict=True):
+            if isinstance(node, Sequence):
+                path += f"[{len(node.items)}]"
+            elif isinstance(key, Scalar):
+                path += f".{key.text[:60]}" if path else key.text[:60]
+        return path[:200]
 
     def _syntax_error(self, error: Any) -> None:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         if mark is None:  # yaml.reader.ReaderError: a character YAML does not allow
-            line, column = _position(self.text, error.position, in_bytes=libyaml.counts_bytes())
+            line, column = _position(
+                self.text, error.position, in_bytes=libyaml.backend().counts_bytes
+            )
             character = error.character
             number = ord(character) if isinstance(character, str) else character
             what, hint = f"the character U+{number:04X} is not allowed in YAML", "delete it"
@@ -285,7 +296,10 @@ class _Composer:
         context = f"{error.context}: " if error.context else ""
         what = f"not valid YAML: {context}{error.problem}"
         hint = next((hint for start, hint in _HINTS if start in what), "")
-        if _character_at(self.text, mark) == "\t":
+        rest = _rest_of_line(self.text, mark)
+        if "',' or '}'" in what and rest.startswith("{"):
+            hint = 'quote a variable inside braces: {NAME: "${VALUE}"}'
+        if rest.startswith("\t"):
             what, hint = "not valid YAML: a tab in the indentation", "indent with spaces"
         self._problem(mark, what, hint)
 
@@ -296,10 +310,10 @@ def _line_column(place: Any) -> tuple[int, int]:
     return place.line + 1, place.column + 1
 
 
-def _character_at(text: str, mark: Any) -> str:
+def _rest_of_line(text: str, mark: Any) -> str:
     lines = text.split("\n", mark.line + 1)
     line = lines[mark.line] if mark.line < len(lines) else ""
-    return line[mark.column : mark.column + 1]
+    return line[mark.column :]
 
 
 def _position(text: str, offset: int, *, in_bytes: bool) -> tuple[int, int]:

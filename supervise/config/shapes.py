@@ -123,21 +123,21 @@ class Fields(Kind):
                 continue
             if key.kind.nullable and is_null(value_node):
                 continue
+            before = len(decoder.problems)
             value = key.kind.decode(decoder, value_node, prefix + name)
             if value is INVALID:
                 complete = False
+                decoder.add_hints(before, f"as in {name}: {key.example}")
             else:
                 table[name] = value
         for name in self.required:
             if name not in node.pairs:
-                decoder.problem(node, path, f"needs the key '{name}'", self._example(name))
+                hint = f"as in {name}: {self.keys[name].example}"
+                decoder.problem(node, path, f"needs the key '{name}'", hint)
                 complete = False
         if self.build is None:
             return table
         return self.build(decoder, table, path) if complete else INVALID
-
-    def _example(self, name: str) -> str:
-        return f"as in {name}: {self.keys[name].example}"
 
     def _unknown(self, decoder: Decoder, name: str, key_node: Node, path: str) -> bool:
         if name.startswith("x-"):
