@@ -61,7 +61,8 @@ class Shutdown:
         self._deadline: float | None = None
         self._asked: set[str] = set()
         self._stop_signals = 0
-        self._swept = 0
+        self._swept: list[str] = []  # who was there besides the services, "name (pid)"
+        self._killed: list[str] | None = None  # and who of them ignored the stop signal
         supervisor.on_change(self._service_changed)
 
     @property
@@ -201,10 +202,11 @@ class Shutdown:
 
     def _sweep(self) -> None:
         self.phase = Phase.SWEEPING
+        self._supervisor.reap()  # what has ended already is no one to sweep
         if not self._kernel.has_children():
             self._finish()
             return
-        self._swept = 1
+        self._swept = self._kernel.children()
         self._kernel.kill_everyone(SIGTERM)
         self._kernel.kill_everyone(SIGCONT)
         self._arm(max(self._left(), HURRIED_GRACE), self._kill_the_rest)
@@ -215,8 +217,8 @@ class Shutdown:
             self._finish()
 
     def _kill_the_rest(self) -> None:
-        if self._swept < 2:
-            self._swept = 2
+        if self.phase is Phase.SWEEPING and self._killed is None:
+            self._killed = self._kernel.children()
             self._kernel.kill_everyone(SIGKILL)
             self._arm(KILL_PATIENCE, self._finish)
 
@@ -225,7 +227,7 @@ class Shutdown:
             return
         self.phase = Phase.GONE
         if self._swept:
-            self._announce("supervise.swept", terminated=True, killed=self._swept > 1)
+            self._announce("supervise.swept", processes=self._swept, killed=self._killed or [])
         self._announce("supervise.exiting", code=self.exit_code, reason=self.reason)
         self._loop.stop()
 

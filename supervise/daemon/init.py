@@ -63,7 +63,7 @@ class Init:
         self._notices = notices + _take_the_process_over()
         self._console = Console(loop)
         self._relay = Relay(loop, self._console, self.events.announce)
-        self.events.subscribe(self._relay.event)
+        self.events.subscribe(self._alone_on_console if asked.alone else self._relay.event)
         environ = dict(os.environ)
         self._kernel = LinuxKernel(environ, None if working_dir == "/" else working_dir)
         self._commands = AuxiliaryCommands(loop, self._kernel)
@@ -105,6 +105,11 @@ class Init:
             self._foreground.take_back()
         self._relay.finish(self._loop.now() + FLUSH_PATIENCE)
         return self.shutdown.exit_code
+
+    def _alone_on_console(self, announcement: Announcement, when: float) -> None:
+        """With a main command alone, say only what a shell in our place would say."""
+        if announcement.name in ("service.spawn_failed", "supervise.fault", "supervise.notice"):
+            self._relay.event(announcement, when)
 
     # -- wiring
 

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
         def has_children(self) -> bool:
             """Tell whether any child, reaped or not, is left."""
 
+        def children(self) -> list[str]:
+            """Return our children that have not ended, as ``name (pid)``."""
+
         def descendants(self, pid: int) -> list[tuple[int, int]]:
             """Return (pid, start time) of all below *pid* that left its process group."""
 
@@ -184,6 +187,11 @@ class LinuxKernel:
     def has_children(self) -> bool:
         """Tell whether waitpid would find anything."""
         return reap.has_children()
+
+    def children(self) -> list[str]:
+        """Return our children that have not ended, as ``name (pid)``; empty without /proc."""
+        alive = (pid for pid in procfs.children(os.getpid()) if not procfs.is_zombie(pid))
+        return [f"{procfs.command_of(pid)} ({pid})" for pid in alive]
 
     def descendants(self, pid: int) -> list[tuple[int, int]]:
         """Return (pid, start time) of all below *pid* that are not in its process group.

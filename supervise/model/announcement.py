@@ -49,7 +49,7 @@ EVENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "supervise.swept": (
         "warning",
         "Processes that belonged to no service were still there at the end.",
-        ("terminated", "killed"),
+        ("processes", "killed"),
     ),
     "supervise.exiting": ("info", "PID 1 ends; the container with it.", ("code", "reason")),
     "service.waiting": ("info", "A start waits for its dependencies.", ("service", "message")),

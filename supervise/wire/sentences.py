@@ -26,7 +26,8 @@ _SENTENCES = {
     "supervise.reload_refused": "Cannot reload the configuration: {message}",
     "supervise.stopping": "Shutting down[ on {reason}][, grace {grace} s]",
     "supervise.hurried": "Cut the grace short[ on {signal}][: {message}]",
-    "supervise.swept": "Ended processes of no service[: {terminated} terminated][, {killed} killed]",
+    "supervise.swept": "Ended processes that belonged to no service[: {processes}]"
+    "[; had to kill: {killed}]",
     "supervise.exiting": "Exiting with code {code}[: {reason}]",
     "service.waiting": "Waiting to start {service}[: {message}]",
     "service.starting": "Starting {service}",
