@@ -5,22 +5,17 @@
 
 from __future__ import annotations
 
-# Everything PID 1 will ever need is imported here, at start: the files may be gone later.
 import faulthandler
 import os
-import traceback  # noqa: F401 - a fault is no time to import
 
 from supervise import __version__
 from supervise.daemon.auxiliary import AuxiliaryCommands
 from supervise.daemon.configuration import Loading
 from supervise.daemon.console import Console
-from supervise.daemon.control import Control
 from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events
-from supervise.daemon.facade import Facade
 from supervise.daemon.foreground import Foreground
 from supervise.daemon.kernel import LinuxKernel
-from supervise.daemon.notifications import NotifySocket
 from supervise.daemon.options import Options
 from supervise.daemon.probes import Prober
 from supervise.daemon.relay import Relay
@@ -43,7 +38,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervise.daemon.control import Control
     from supervise.daemon.loop import Loop
+    from supervise.daemon.notifications import NotifySocket
     from supervise.model.errors import ConfigError
     from supervise.wire.notify import Notification
 
@@ -89,11 +86,18 @@ class Init:
         self.running = True
         if not self._asked.alone:
             self._announce_start(plan)
-            self._open_sockets(plan)
         for message in self._notices:
             self.events.announce(Announcement("supervise.notice", {"message": message}))
+        if _waits_for_notifications(plan):
+            self._open_sockets(plan)
         self._supervisor.start_all(n for n, spec in plan.services.items() if spec.autostart)
         self.shutdown.consider_idle()
+        # The programs are executed by now, and no client of theirs is up within the few
+        # milliseconds that this takes.
+        if self._control is None and not self._asked.alone:
+            self._open_sockets(plan)
+        # A fault is no time to import, and the files may be gone by then.
+        import traceback  # noqa: F401
 
     def finish(self) -> int:
         """Write out what is left, close everything, and return the exit code."""
@@ -141,15 +145,19 @@ class Init:
         )
 
     def _open_sockets(self, plan: Plan) -> None:
+        from supervise.daemon.control import Control
+        from supervise.daemon.facade import Facade
+
         facade = Facade(self._supervisor, self._reload, self.shutdown)
         self._control = Control(self._loop, facade, self._relay, plan.control, self.events.announce)
         self._provide_notify_socket(plan)
 
     def _provide_notify_socket(self, plan: Plan) -> None:
         """Open the notify socket once a service needs it."""
-        wanted = any(s.ready is not None and s.ready.probe.notify for s in plan.services.values())
-        if not wanted or self._notify is not None:
+        if not _waits_for_notifications(plan) or self._notify is not None:
             return
+        from supervise.daemon.notifications import NotifySocket
+
         place = self._control.place if self._control is not None else None
         directory = os.path.dirname(place) if place and place.startswith("/") else None
         self._notify = NotifySocket(self._loop, directory, self._notified)
@@ -218,6 +226,10 @@ class Init:
                 },
             )
         )
+
+
+def _waits_for_notifications(plan: Plan) -> bool:
+    return any(s.ready is not None and s.ready.probe.notify for s in plan.services.values())
 
 
 def _take_the_process_over() -> list[str]:

@@ -49,6 +49,12 @@ def stat(pid: int) -> Stat | None:
     return Stat(state, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
+def is_zombie(pid: int) -> bool:
+    """Tell whether *pid* has ended and only waits to be reaped."""
+    found = stat(pid)
+    return found is not None and found.state in "ZX"
+
+
 def children(pid: int) -> list[int]:
     """Return the direct children of *pid*; those of all its threads."""
     found: list[int] = []
