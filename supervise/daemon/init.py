@@ -96,8 +96,6 @@ class Init:
         # milliseconds that this takes.
         if self._control is None and not self._asked.alone:
             self._open_sockets(plan)
-        # A fault is no time to import, and the files may be gone by then.
-        import traceback  # noqa: F401
 
     def finish(self) -> int:
         """Write out what is left, close everything, and return the exit code."""
