@@ -23,7 +23,7 @@ STATE_COLOURS = {
     "healthy": GREEN,
     "unhealthy": RED,
 }
-# One a service in turn, as on the console: cyan, yellow, green, magenta, blue, and bright ones.
+# As on the console (supervise.daemon.relay): cyan, yellow, green, magenta, blue, bright ones.
 PREFIX_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 _GAP = "  "
 
@@ -92,14 +92,14 @@ def shorten(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 1] + "…"
 
 
-def prefixes(names: Sequence[str], *, colour: bool) -> dict[str, str]:
-    """Return the aligned ``name | `` of each service, as the console shows them."""
-    size = max((len(name) for name in names), default=0)
-    return {
-        name: paint(f"{name.ljust(size)} |", PREFIX_COLOURS[i % len(PREFIX_COLOURS)], on=colour)
-        + " "
-        for i, name in enumerate(names)
-    }
+def prefix(name: str, width: int, *, colour: bool) -> str:
+    """Return ``name | `` as the console shows it, aligned to *width*."""
+    padded = name.ljust(width)
+    if not colour:
+        return f"{padded} | "
+    # The name decides, as on the console; the reset is for a service that left its colours on.
+    number = PREFIX_COLOURS[sum(name.encode()) % len(PREFIX_COLOURS)]
+    return f"\x1b[0;{number}m{padded} |\x1b[0m "
 
 
 def say(message: str) -> None:

@@ -71,8 +71,8 @@ VERBS: tuple[Verb, ...] = (
             Option("watch", "show it again whenever something changes", short="w"),
         ),
         notes=(
-            "Exits with 3 when a service named on the command line is not running; a oneshot that "
-            "has completed counts as running.",
+            ("Exits with 3 when a service named on the command line is not running; a oneshot that "
+            "has completed counts as running."),
             "With --json: an array of objects, with --watch one array a line.",
         ),
         names_services=True,
@@ -123,8 +123,8 @@ VERBS: tuple[Verb, ...] = (
         most=None,
         options=(Option("all", "every running service that can reload", short="a"),),
         notes=(
-            "Sends reload_signal or runs reload_command.  For supervise's own configuration: "
-            "supervisectl apply.",
+            ("Sends reload_signal or runs reload_command.  For supervise's own configuration: "
+            "supervisectl apply."),
         ),
         names_services=True,
     ),
@@ -192,8 +192,8 @@ VERBS: tuple[Verb, ...] = (
             LIMIT,
         ),
         notes=(
-            "Exits with 1 where a service cannot come to it any more, or not in time.  Without "
-            "--timeout it waits for ever.",
+            ("Exits with 1 where a service cannot come to it any more, or not in time.  Without "
+            "--timeout it waits for ever."),
             _DURATIONS,
         ),
         names_services=True,
@@ -227,8 +227,8 @@ VERBS: tuple[Verb, ...] = (
             JSON,
         ),
         notes=(
-            "A service's row sums up its main process and all its descendants.  CPU is per cent "
-            "of one processor.",
+            ("A service's row sums up its main process and all its descendants.  CPU is per cent "
+            "of one processor."),
         ),
         names_services=True,
     ),

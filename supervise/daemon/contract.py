@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from supervise.model.errors import ConfigError
     from supervise.model.service import Plan
     from supervise.model.view import Difference, Explanation, ServiceView
+    from supervise.wire.lines import LogRecord
 
     class Supervisor(Protocol):
         """What the control plane needs of the supervisor."""
@@ -61,29 +62,6 @@ if TYPE_CHECKING:
 
         def recent_events(self) -> list[tuple[float, Announcement]]:
             """Return the recent past, oldest first."""
-
-    class LogRecord(Protocol):
-        """One line of a service."""
-
-        @property
-        def time(self) -> float:
-            """Seconds since 1970."""
-
-        @property
-        def service(self) -> str:
-            """Who wrote it."""
-
-        @property
-        def stream(self) -> str:
-            """Return stdout or stderr."""
-
-        @property
-        def pid(self) -> int:
-            """The service's main process."""
-
-        @property
-        def message(self) -> bytes:
-            """The line without its newline."""
 
     class LogReader(Protocol):
         """What the control plane needs of the logs."""

@@ -116,7 +116,7 @@ class Operation:
             except KeyError:
                 continue
             detail = f": {view.detail}" if view.detail else ""
-            message = f"is {view.state} after {waited:.3g} s{detail}"
+            message = f"not in {waited:.3g} s; it is {view.state}{detail}"
             found.append(Outcome(name, message, "timed_out", f"supervisectl explain {name}"))
         self._settle(found)
 

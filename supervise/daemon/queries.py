@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.connection import Request
-    from supervise.daemon.contract import LogReader, LogRecord, Supervisor
+    from supervise.daemon.contract import LogReader, Supervisor
     from supervise.daemon.expectations import Expectation
     from supervise.daemon.loop import Loop
     from supervise.model.announcement import Announcement
     from supervise.model.view import ServiceView
+    from supervise.wire.lines import LogRecord
 
 
 class Queries:
@@ -179,6 +180,7 @@ class Queries:
             "autostart": spec.autostart if spec is not None else True,
             "essential": view.essential,
             "start_timeout": spec.start_timeout if spec is not None and spec.ready else None,
+            "stop_grace_period": spec.stop_grace_period if spec is not None else 0.0,
             "depends_on": [
                 {
                     "service": other,

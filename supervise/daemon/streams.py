@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.connection import Request
-    from supervise.daemon.contract import LogRecord, Supervisor
+    from supervise.daemon.contract import Supervisor
     from supervise.daemon.loop import Loop, Timer
     from supervise.model.announcement import Announcement
     from supervise.model.view import ServiceView
+    from supervise.wire.lines import LogRecord
 
 MAX_QUEUED = 256 * 1024  # bytes, as `size` reckons them
 BATCH = 64 * 1024  # bytes in one reply
@@ -151,4 +152,6 @@ def plain_line(record: LogRecord) -> dict[str, Any]:
     except UnicodeDecodeError:
         entry["message"] = record.message.decode("utf-8", "replace")
         entry["raw"] = binascii.b2a_base64(record.message, newline=False).decode()
+    if record.partial:
+        entry["partial"] = True
     return entry

@@ -78,6 +78,7 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("pid", "int", "of the service's main process"),
             Field("message", "string", "without its newline; bytes that are not UTF-8 as U+FFFD"),
             Field("raw", "?string", "the line in base64, only where it is not UTF-8"),
+            Field("partial", "?bool", "true: no newline followed"),
         ),
     ),
     Struct(
@@ -145,6 +146,7 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("autostart", "bool"),
             Field("essential", "bool"),
             Field("start_timeout", "?float", "seconds it may take to be ready; null: no readiness"),
+            Field("stop_grace_period", "float", "seconds until SIGKILL"),
             Field("depends_on", "[]Edge"),
         ),
     ),

@@ -1,0 +1,133 @@
+"""`supervisectl start, stop, restart, reload, signal, wait`: one result a service, as it is known."""
+
+from __future__ import annotations
+
+import sys
+
+from supervise.cli import render
+from supervise.cli.client import Client
+from supervise.cli.exitcodes import DONE, FAILED, NOT_RUNNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from supervise.cli.arguments import Arguments
+
+MARGIN = 10.0  # seconds on top of the start_timeouts
+_LAST_LINES = 5  # of a service that failed to start
+
+
+def start(given: Arguments) -> int:
+    """Run the verb."""
+    client = Client(given.get("socket"))
+    limit = given.get("timeout")
+    if limit is None and not given.flag("no-wait"):
+        limit = _patience(client, given)
+    return _operate(client, given, "Start", timeout=limit, **_waiting(given), explain=True)
+
+
+def stop(given: Arguments) -> int:
+    """Run the verb."""
+    client = Client(given.get("socket"))
+    return _operate(client, given, "Stop", grace=given.get("timeout"), **_waiting(given))
+
+
+def restart(given: Arguments) -> int:
+    """Run the verb."""
+    client = Client(given.get("socket"))
+    limit = None if given.flag("no-wait") else _patience(client, given)
+    grace = given.get("timeout")
+    if limit is not None:
+        limit += grace or 0.0
+    return _operate(
+        client, given, "Restart", grace=grace, timeout=limit, **_waiting(given), explain=True
+    )
+
+
+def reload(given: Arguments) -> int:
+    """Run the verb."""
+    return _operate(Client(given.get("socket")), given, "Reload")
+
+
+def signal(given: Arguments) -> int:
+    """Run the verb."""
+    name, *services = given.operands
+    given = given.replace(operands=tuple(services))
+    return _operate(Client(given.get("socket")), given, "Signal", signal=name)
+
+
+def wait(given: Arguments) -> int:
+    """Run the verb."""
+    until = given.get("for") or "ready"
+    client = Client(given.get("socket"))
+    return _operate(client, given, "Wait", until=until, timeout=given.get("timeout"))
+
+
+def _waiting(given: Arguments) -> dict[str, Any]:
+    return {"wait": False if given.flag("no-wait") else None}
+
+
+def _operate(
+    client: Client, given: Arguments, method: str, *, explain: bool = False, **parameters: Any
+) -> int:
+    everything = given.flag("all")
+    names = None if everything else list(given.operands)
+    chosen: dict[str, Any] = {"all": everything or None, "services": names}
+    failed: list[str] = []
+    code, results = DONE, 0
+    for answer in client.stream(method, **chosen, **parameters):
+        assert answer is not None
+        for outcome in answer["results"]:
+            results += 1
+            _say(outcome)
+            if outcome.get("trouble"):
+                lacks_process = outcome["trouble"] == "not_running" and code != FAILED
+                code = NOT_RUNNING if lacks_process else FAILED
+                failed.append(outcome["service"])
+    if explain:
+        for name in failed:
+            _show_last_lines(client, name)
+    if everything and not results:
+        sys.stdout.write("nothing to do\n")
+    return code
+
+
+def _say(outcome: dict[str, Any]) -> None:
+    text = f"{outcome['service']}: {render.printable(outcome['message'])}"
+    if outcome.get("trouble"):
+        hint = f" ({outcome['hint']})" if outcome["hint"] else ""
+        sys.stdout.flush()  # in this order on a terminal
+        sys.stderr.write(f"{text}{hint}\n")
+    else:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def _show_last_lines(client: Client, name: str) -> None:
+    """Show what a service that did not come up said last: most often the reason."""
+    entries = client.call("Logs", services=[name], lines=_LAST_LINES)["entries"]
+    for entry in entries:
+        sys.stderr.write(f"  {name} | {render.printable(entry['message'])}\n")
+
+
+def _patience(client: Client, given: Arguments) -> float | None:
+    """Return how many seconds a start may take by the configuration, None if it does not say.
+
+    All that is depended on counts, one after the other; a oneshot may take for ever.
+    """
+    nodes = {node["name"]: node for node in client.call("Graph")["nodes"]}
+    todo = list(nodes) if given.flag("all") else [n for n in given.operands if n in nodes]
+    limit, seen = MARGIN, set()
+    while todo:
+        name = todo.pop()
+        if name in seen or name not in nodes:
+            continue
+        seen.add(name)
+        node = nodes[name]
+        if node["type"] == "oneshot":
+            return None
+        limit += node["start_timeout"] or 0.0
+        limit += node["stop_grace_period"] if name in given.operands else 0.0
+        todo += [edge["service"] for edge in node["depends_on"]]
+    return limit
