@@ -56,9 +56,10 @@ def delay(backoff: Backoff, attempt: int, jitter: float) -> float:
     """
     if backoff.initial <= 0:
         return 0.0
-    # 2 ** 1024 would overflow a float after months of attempts.
-    growth = backoff.factor ** min(attempt - 1, 64)
-    base = min(backoff.initial * growth, backoff.max)
+    try:
+        base = min(backoff.initial * float(backoff.factor) ** (attempt - 1), backoff.max)
+    except OverflowError:  # 2.0 ** 1024, after months of attempts
+        base = backoff.max
     return min(max(0.0, base * (1.0 + backoff.jitter * jitter)), backoff.max)
 
 
