@@ -9,7 +9,6 @@ run without site packages; who names, renames and removes files is `logfile`.
 from __future__ import annotations
 
 import os
-import zlib
 
 DONE = b"done"
 
@@ -19,6 +18,8 @@ _GZIP = 31  # zlib: the largest window, with a gzip header
 
 def compress(source_fd: int, target_fd: int) -> None:
     """Write the gzip of *source_fd* to *target_fd* and wait until it is on disk."""
+    import zlib  # not at the top: PID 1 imports this module for its path and must not carry it
+
     packer = zlib.compressobj(wbits=_GZIP)
     while data := os.read(source_fd, _CHUNK):
         _write_all(target_fd, packer.compress(data))

@@ -46,6 +46,7 @@ class Relay:
         self._width = len(sentences.OURSELVES)
         self._event_format = LogFormat.PREFIX
         self._events_dropped = 0
+        self._colours: dict[str, int] = {}
         self._files: dict[str, LogFile] = {}  # by path; services may share one
         self._compressor = Compressor(loop)
         console.announce_with(announce)
@@ -70,6 +71,9 @@ class Relay:
         self._event_format = event_format
         self._width = max(map(len, [sentences.OURSELVES, *services]))
         self._logs.update({name: spec.logs for name, spec in services.items()})
+        for name in services:
+            # In the order of the plan, so that neighbours differ; kept through every change of it.
+            self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
         for name in self._logs:
             self._route(name)
         self._settle_files()
@@ -267,7 +271,8 @@ class Relay:
         if not coloured:
             return f"{padded} | "
         # Starts with a reset: the service may have left its own colours on.
-        return f"\x1b[0;{_colour(name)}m{padded} |\x1b[0m "
+        colour = self._colours.get(name, _COLOURS[0])
+        return f"\x1b[0;{colour}m{padded} |\x1b[0m "
 
     def _render_event(self, announcement: Announcement, when: float) -> bytes:
         if self._event_format is LogFormat.JSON:
@@ -286,8 +291,3 @@ class Relay:
         dropped, self._events_dropped = self._events_dropped, 0
         fields = {"service": sentences.OURSELVES, "lines": dropped}
         self._announce(Announcement("log.dropped", fields))
-
-
-def _colour(name: str) -> int:
-    """Return a colour that stays with *name*; numbered neighbours differ."""
-    return _COLOURS[sum(name.encode()) % len(_COLOURS)]

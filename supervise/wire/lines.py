@@ -216,7 +216,8 @@ def _is_json_object(line: bytes) -> bool:
     if not line.rstrip().endswith(b"}"):
         return False
     try:
-        loads(line, parse_constant=_refuse)
+        # Decoded here: given bytes, `loads` would accept UTF-16 as well.
+        loads(line.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError):  # ValueError: malformed, not UTF-8, a huge integer
         return False
     return True

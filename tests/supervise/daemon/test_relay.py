@@ -1,0 +1,532 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from supervise.daemon import channel, sinks
+from supervise.daemon.console import Console
+from supervise.daemon.loop import Loop
+from supervise.daemon.relay import Relay
+from supervise.model.announcement import Announcement
+from supervise.model.service import LogFormat, Logs, OnStall
+from supervise.wire.lines import LogRecord
+from tests.support.loops import running_loop, turn_for, turn_until
+from tests.support.relaying import Stage, specs, staged
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with staged() as made:
+        yield made
+
+
+def started(name: str = "web") -> Announcement:
+    return Announcement("service.started", {"service": name, "pid": 12})
+
+
+# -- the console
+
+
+def test_prefixes_are_aligned_to_the_longest_name(stage: Stage) -> None:
+    stage.configure(web=Logs(), **{"postgres-db": Logs()})
+
+    stage.say("web", b"hello\n")
+    stage.say("postgres-db", b"ready\n")
+
+    assert stage.read() == b"web         | hello\npostgres-db | ready\n"
+
+
+def test_our_own_name_takes_part_in_the_alignment(stage: Stage) -> None:
+    stage.configure(web=Logs())
+
+    stage.say("web", b"hello\n")
+    stage.relay.event(started(), 0.0)
+
+    assert stage.read() == b"web       | hello\n"
+    assert stage.read("stderr") == b"supervise | Started web (pid 12)\n"
+
+
+def test_stderr_of_a_service_goes_to_stderr(stage: Stage) -> None:
+    stage.configure(web=Logs())
+
+    stage.say("web", b"oops\n", "stderr")
+
+    assert stage.read("stderr") == b"web       | oops\n"
+    assert stage.read() == b""
+
+
+def test_debug_events_are_not_shown(stage: Stage) -> None:
+    stage.relay.event(Announcement("service.starting", {"service": "web"}), 0.0)
+
+    assert stage.read("stderr") == b""
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        (LogFormat.RAW, b"supervise: Started web (pid 12)\n"),
+        (LogFormat.LOGFMT, b"time=1970-01-01T00:00:00.000000Z service=web event=service.started "),
+        (LogFormat.JSON, b'{"time":"1970-01-01T00:00:00.000000Z","service":"web",'),
+    ],
+)
+def test_events_have_the_format_of_the_plan(stage: Stage, form: LogFormat, line: bytes) -> None:
+    stage.relay.configure({}, event_format=form)
+
+    stage.relay.event(started(), 0.0)
+
+    assert stage.read("stderr").startswith(line)
+
+
+def test_json_and_prefix_live_side_by_side(stage: Stage) -> None:
+    stage.configure(web=Logs(format=LogFormat.JSON), db=Logs())
+
+    stage.say("web", b'{"level": "info"}\n', pid=44)
+    stage.say("db", b"hello\n")
+
+    first, second = stage.read().splitlines()
+    assert json.loads(first)["data"] == {"level": "info"}
+    assert json.loads(first)["pid"] == 44
+    assert second == b"db        | hello"
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({}, True),
+        ({"TERM": "xterm"}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(
+    environment: dict[str, str], coloured: bool
+) -> None:
+    with running_loop() as loop:
+        master, terminal = pty.openpty()
+        console = Console(loop, terminal, terminal, environment)
+        relay = Relay(loop, console, lambda _: None)
+        relay.configure(specs(web=Logs()))
+
+        relay.event(started(), 0.0)
+
+        shown = os.read(master, 4096)
+        assert (b"\x1b[" in shown) is coloured
+        assert shown.endswith(b"Started web (pid 12)\r\n")
+        console.outlet("stdout").close()
+        os.close(master)
+        os.close(terminal)
+
+
+def test_a_colour_stays_with_its_name_and_starts_from_a_reset() -> None:
+    with running_loop() as loop:
+        master, terminal = pty.openpty()
+        console = Console(loop, terminal, terminal, {})
+        relay = Relay(loop, console, lambda _: None)
+        relay.configure(specs(web=Logs(), db=Logs()))
+        shown = []
+        for name in ("web", "db", "web"):
+            read_fd, write_fd = os.pipe()
+            relay.adopt(name, "stdout", 1, read_fd)
+            os.write(write_fd, b"x\n")
+            os.close(write_fd)
+            turn_until(loop, lambda: not relay._channels[name].sources)  # noqa: B023
+            shown.append(os.read(master, 4096))
+
+        assert shown[0] == shown[2]
+        assert shown[0].startswith(b"\x1b[0;")
+        assert shown[0][:6] != shown[1][:6]
+        console.outlet("stdout").close()
+        os.close(master)
+        os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("logs", "wanted"),
+    [
+        (Logs(), True),
+        (Logs(format=LogFormat.JSON), True),
+        (Logs(format=LogFormat.RAW), False),
+        (Logs(format=LogFormat.RAW, file="/var/log/x.log"), True),
+    ],
+)
+def test_raw_without_a_file_needs_no_pipe(stage: Stage, logs: Logs, wanted: bool) -> None:
+    assert stage.relay.wants_pipe(specs(web=logs)["web"]) is wanted
+
+
+@pytest.mark.parametrize("path", ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"])
+def test_a_file_named_stderr_is_the_console(stage: Stage, path: str) -> None:
+    stage.configure(web=Logs(file=path))
+
+    stage.say("web", b"hello\n")
+
+    assert stage.read("stderr") == b"web       | hello\n"
+
+
+def test_a_link_to_stdout_is_the_console(stage: Stage, tmp_path: os.PathLike[str]) -> None:
+    link = os.path.join(tmp_path, "access.log")
+    os.symlink("/dev/stdout", link)
+    stage.configure(web=Logs(file=link))
+
+    stage.say("web", b"hello\n", "stderr")
+
+    assert stage.read() == b"web       | hello\n"
+
+
+# -- pipes and their ends
+
+
+def test_an_unfinished_line_is_written_at_the_end_of_file(stage: Stage) -> None:
+    stage.configure(web=Logs())
+
+    stage.say("web", b"one\ntwo")
+
+    assert stage.read() == b"web       | one\nweb       | two\n"
+
+
+def test_last_words_come_before_the_exit_even_when_an_orphan_holds_the_pipe(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    write_fd = stage.pipe("web")
+    os.write(write_fd, b"whole\nunfinished")
+
+    stage.relay.drain("web")
+
+    assert stage.read() == b"web       | whole\nweb       | unfinished\n"
+    os.close(write_fd)
+
+
+def test_an_orphan_is_heard_after_the_process_is_dead(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    orphans = stage.pipe("web", pid=1)
+    stage.relay.drain("web")
+    successors = stage.pipe("web", pid=2)
+
+    os.write(orphans, b"from the orphan\n")
+    os.write(successors, b"from the successor\n")
+    turn_until(stage.loop, lambda: len(stage.relay.tail(["web"])) == 2)
+
+    assert {(r.pid, r.message) for r in stage.relay.tail(["web"])} == {
+        (1, b"from the orphan"),
+        (2, b"from the successor"),
+    }
+    os.close(orphans)
+    os.close(successors)
+
+
+def test_draining_reads_no_more_than_a_pipe_holds(stage: Stage) -> None:
+    """A writer that never stops must not keep the reaper."""
+    stage.configure(web=Logs(format=LogFormat.JSON, file="/dev/null"))
+    read_fd, write_fd = os.pipe()
+    stage.relay.adopt("web", "stdout", 1, read_fd)
+    endless = subprocess.Popen(["yes"], stdout=write_fd)
+    os.close(write_fd)
+
+    stage.relay.drain("web")  # returns
+
+    endless.kill()
+    endless.wait()
+
+
+def test_a_forgotten_service_leaves_its_last_words_and_nothing_else(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    write_fd = stage.pipe("web")
+    os.write(write_fd, b"bye")
+
+    stage.relay.forget("web")
+
+    assert stage.read() == b"web       | bye\n"
+    assert stage.relay.tail(["web"]) == []
+    with pytest.raises(BrokenPipeError):
+        os.write(write_fd, b"x")
+    os.close(write_fd)
+
+
+def test_a_fault_of_ours_costs_the_stream_and_not_the_service() -> None:
+    faults: list[str] = []
+    loop = Loop(lambda owner, _error: faults.append(owner))
+    read_fd, write_fd = os.pipe()
+    null = os.open("/dev/null", os.O_WRONLY)
+    relay = Relay(loop, Console(loop, null, null, {}), lambda _: None)
+    relay.adopt("web", "stdout", 1, read_fd)
+    relay._channels["web"].ring = None  # type: ignore[assignment]
+
+    for _ in range(50):  # far more than the pipe holds: it is read on, and thrown away
+        os.write(write_fd, b"x\n" * 16_384)
+        loop.turn()
+        loop.turn()
+
+    assert faults == ["log of web"]
+    os.close(write_fd)
+    loop.turn()
+    loop.close()
+    os.close(null)
+    relay._console.outlet("stdout").close()
+
+
+# -- rings and followers
+
+
+def test_tail_merges_services_by_time_and_takes_the_newest(stage: Stage) -> None:
+    stage.configure(web=Logs(), db=Logs())
+    for number in range(3):
+        stage.say("web", b"web %d\n" % number)
+        stage.say("db", b"db %d\n" % number)
+
+    messages = [record.message for record in stage.relay.tail(["web", "db"], lines=3)]
+
+    assert messages == [b"db 1", b"web 2", b"db 2"]
+    assert stage.relay.tail(["web", "db"], lines=0) == []
+    assert len(stage.relay.tail(["web"])) == 3
+    assert stage.relay.tail(["nobody"]) == []
+
+
+def test_tail_since_a_moment(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    stage.say("web", b"old\n")
+    moment = time.time()
+    stage.say("web", b"new\n")
+
+    assert [record.message for record in stage.relay.tail(["web"], since=moment)] == [b"new"]
+
+
+def test_a_ring_survives_a_new_configuration(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    stage.say("web", b"before\n")
+
+    stage.configure(web=Logs(format=LogFormat.LOGFMT), **{"a-much-longer-name": Logs()})
+    stage.say("web", b"after\n")
+
+    assert [record.message for record in stage.relay.tail(["web"])] == [b"before", b"after"]
+    assert b'message="after"' in stage.read()
+
+
+def test_followers_hear_what_comes_until_they_cancel(stage: Stage) -> None:
+    stage.configure(web=Logs(), db=Logs())
+    heard: list[LogRecord] = []
+    cancel = stage.relay.follow(["web"], heard.extend)
+
+    stage.say("db", b"not for us\n")
+    stage.say("web", b"one\ntwo\n", pid=5)
+    cancel()
+    stage.say("web", b"three\n")
+    cancel()
+
+    assert [(r.service, r.pid, r.message) for r in heard] == [
+        ("web", 5, b"one"),
+        ("web", 5, b"two"),
+    ]
+
+
+def test_a_follower_may_come_before_the_first_line_ever(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    heard: list[LogRecord] = []
+    stage.relay.follow(["web"], heard.extend)
+
+    stage.say("web", b"one\n")
+
+    assert [record.message for record in heard] == [b"one"]
+
+
+# -- readers that do not read
+
+
+def fill(stage: Stage, write_fd: int) -> int:
+    """Write lines until the relay says that they have nowhere to go; return how many bytes."""
+    os.set_blocking(write_fd, False)
+    line = b"x" * 99 + b"\n"
+    written = 0
+    while not stage.relay.stalled():
+        try:
+            written += os.write(write_fd, line * 40)
+        except BlockingIOError:
+            turn_for(stage.loop, 0.001)
+    return written
+
+
+def test_block_stops_reading_that_service_and_loses_nothing(stage: Stage) -> None:
+    stage.configure(web=Logs(format=LogFormat.LOGFMT, on_stall=OnStall.BLOCK))
+    write_fd = stage.pipe("web")
+    written = fill(stage, write_fd)
+    assert stage.relay.stalled() == ["web"]
+    os.close(write_fd)
+
+    got = b""
+    while stage.relay._channels["web"].sources or stage.console.outlet("stdout").waiting:
+        got += stage.read()
+        stage.poll()
+    got += stage.read()
+
+    assert got.count(b"x" * 99) == written / 100
+    assert stage.relay.stalled() == []
+    assert stage.names() == []
+
+
+def test_block_keeps_memory_bounded(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    write_fd = stage.pipe("web")
+
+    fill(stage, write_fd)
+
+    assert stage.console.outlet("stdout").waiting < sinks.HIGH + 2 * channel.CHUNK
+    os.close(write_fd)
+
+
+def test_drop_reads_on_and_says_how_many_lines_are_gone(stage: Stage) -> None:
+    stage.configure(web=Logs(on_stall=OnStall.DROP))
+    write_fd = stage.pipe("web")
+    written = fill(stage, write_fd)
+    for _ in range(20):  # a pipe's worth each: it is being read although nobody takes it
+        written += os.write(write_fd, (b"y" * 99 + b"\n") * 600)
+        turn_for(stage.loop, 0.001)
+    os.close(write_fd)
+
+    got = b""
+    while "log.dropped" not in stage.names():
+        got += stage.read()
+        stage.poll()
+    while more := stage.read():
+        got += more
+        stage.poll()
+
+    (dropped,) = stage.announcements
+    assert dropped.fields["service"] == "web"
+    assert got.count(b"\n") + dropped.fields["lines"] == written / 100
+    assert b"Dropped %d lines of web\n" % dropped.fields["lines"] in stage.read("stderr")
+    assert stage.relay.stalled() == []
+
+
+def test_a_stalled_stdout_does_not_stop_a_service_with_a_file(
+    stage: Stage, tmp_path: os.PathLike[str]
+) -> None:
+    path = os.path.join(tmp_path, "db.log")
+    stage.configure(web=Logs(), db=Logs(file=path))
+    write_fd = stage.pipe("web")
+    fill(stage, write_fd)
+
+    stage.say("db", b"hello\n")
+
+    with open(path) as file:
+        assert file.read() == "db        | hello\n"
+    os.close(write_fd)
+
+
+def test_our_events_do_not_wait_for_anybody(stage: Stage) -> None:
+    for _ in range(20_000):
+        stage.relay.event(started(), 0.0)
+    assert stage.console.outlet("stderr").waiting < sinks.HIGH + 2 * sinks.EVENT_RESERVE
+
+    got = b""
+    while "log.dropped" not in stage.names():
+        got += stage.read("stderr")
+        stage.poll()
+    while more := stage.read("stderr"):
+        got += more
+        stage.poll()
+
+    lost = stage.announcements[0].fields["lines"]
+    assert stage.announcements[0].fields["service"] == "supervise"
+    assert got.count(b"Started web") == 20_000 - lost
+    assert b"Dropped %d lines of supervise\n" % lost in got
+
+
+def test_a_closed_stdout_loses_lines_and_nothing_else(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    stage.close_reader()
+
+    stage.say("web", b"one\n")
+    stage.say("web", b"two\n")
+    stage.poll()
+
+    assert stage.names() == ["log.file_failed"]
+    assert stage.announcements[0].fields == {
+        "service": "web",
+        "file": "stdout",
+        "message": "Broken pipe",
+    }
+    assert b"Cannot write 'stdout' for web: Broken pipe" in stage.read("stderr")
+    assert [record.message for record in stage.relay.tail(["web"])] == [b"one", b"two"]
+
+
+def test_timers_are_on_time_while_services_shout_at_a_reader_that_sleeps(stage: Stage) -> None:
+    stage.configure(web=Logs(), loud=Logs(on_stall=OnStall.DROP))
+    shouting = []
+    for name in ("web", "loud"):
+        read_fd, write_fd = os.pipe()
+        stage.relay.adopt(name, "stdout", 1, read_fd)
+        shouting.append(subprocess.Popen(["yes", "x" * 99], stdout=write_fd))
+        os.close(write_fd)
+    late: list[float] = []
+
+    def tick(due: float) -> None:
+        late.append(stage.loop.now() - due)
+        if len(late) < 40:
+            due = stage.loop.now() + 0.02
+            stage.loop.call_at(due, lambda: tick(due))
+
+    tick(stage.loop.now())
+    turn_until(stage.loop, lambda: len(late) == 40)
+
+    for process in shouting:
+        process.kill()
+        process.wait()
+    assert sorted(late)[len(late) // 2] < 0.05
+    assert stage.relay.stalled() == ["web", "loud"]
+    assert stage.console.outlet("stdout").waiting < sinks.HIGH + 4 * channel.CHUNK
+
+
+# -- the end
+
+
+def test_finish_delivers_what_is_left(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    write_fd = stage.pipe("web")
+    os.write(write_fd, b"one\nunfinished")
+
+    stage.relay.finish(stage.loop.now() + 5)
+
+    assert stage.read() == b"web       | one\nweb       | unfinished\n"
+    os.close(write_fd)
+
+
+def test_finish_gives_up_at_its_deadline(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    write_fd = stage.pipe("web")
+    fill(stage, write_fd)
+    began = stage.loop.now()
+
+    stage.relay.finish(began + 0.2)
+
+    assert 0.15 < stage.loop.now() - began < 2.0
+    os.close(write_fd)
+
+
+def test_finish_waits_for_a_slow_reader(stage: Stage) -> None:
+    stage.configure(web=Logs())
+    write_fd = stage.pipe("web")
+    written = fill(stage, write_fd)
+    os.close(write_fd)
+    read_fd = stage._read["stdout"]
+    slow = f"""import os
+n = 0
+while n < {written // 100}:
+    n += os.read(0, 4096).count(10)
+"""
+    os.set_blocking(read_fd, True)
+    reader = subprocess.Popen([sys.executable, "-c", slow], stdin=read_fd)
+
+    stage.relay.finish(stage.loop.now() + 20)
+
+    assert reader.wait(20) == 0
+
+
+def test_sigpipe_stays_ignored_in_this_process() -> None:
+    """Python's default, on which EPIPE instead of death depends (corner case 35)."""
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
