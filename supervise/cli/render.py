@@ -73,7 +73,7 @@ def table(
     """
     last = len(rows[0]) - 1
     sizes = [max(len(row[i]) for row in rows) for i in range(last)]
-    room = None if width is None else max(8, width - sum(sizes) - len(_GAP) * last)
+    room = None if width is None else max(1, width - sum(sizes) - len(_GAP) * last)
     lines = []
     for number, row in enumerate(rows):
         cells = [

@@ -45,6 +45,7 @@ class Operation:
         self._scheduled = False
         self._timers: dict[str, Timer] = {}
         self._began = loop.now()
+        self._timeout = 0.0  # seconds, where there is one
 
     def begin(self, ask: Callable[[], None], timeout: float | None) -> None:
         """Listen, *ask* the supervisor for what is expected, and judge from the loop."""
@@ -53,6 +54,7 @@ class Operation:
         self._request.when_over(self._cancel_timers)
         ask()
         if timeout is not None:
+            self._timeout = timeout
             limit = self._loop.call_later(timeout, self._give_up, self._request.owner)
             self._request.when_over(limit.cancel)
         self._schedule()
@@ -108,7 +110,6 @@ class Operation:
         self._timers[name] = self._loop.call_later(seconds, look, self._request.owner)
 
     def _give_up(self) -> None:
-        waited = self._loop.now() - self._began
         found = []
         for name in self._pending:
             try:
@@ -116,7 +117,7 @@ class Operation:
             except KeyError:
                 continue
             detail = f": {view.detail}" if view.detail else ""
-            message = f"not in {waited:.3g} s; it is {view.state}{detail}"
+            message = f"not in {self._timeout:g} s; it is {view.state}{detail}"
             found.append(Outcome(name, message, "timed_out", f"supervisectl explain {name}"))
         self._settle(found)
 

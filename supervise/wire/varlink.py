@@ -119,7 +119,7 @@ def decode_call(message: bytes) -> Call:
     if not isinstance(parameters, dict):
         raise ProtocolError("the parameters of a call are no object")
     flags = [fields.get(name) for name in ("more", "oneway", "upgrade")]
-    if any(flag not in (None, True, False) for flag in flags):
+    if not all(isinstance(flag, bool | None) for flag in flags):
         raise ProtocolError("a flag of a call is neither true nor false")
     return Call(method, parameters, *map(bool, flags))
 
