@@ -69,6 +69,11 @@ class Console:
         """Hand on what an outlet says about itself."""
         self._announce(announcement)
 
+    def close(self) -> None:
+        """Close what was opened for writing, and leave *out* and *err* as they were."""
+        for outlet in {id(outlet): outlet for outlet in self._outlets.values()}.values():
+            outlet.close()
+
     def finish(self, deadline: float) -> None:
         """Write what is queued until *deadline* (monotonic seconds); what is left is lost."""
         for outlet in self._outlets.values():

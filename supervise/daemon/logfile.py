@@ -146,9 +146,7 @@ class LogFile:
             self._born = self._loop.now() - self._age(status)
             self._archive.heal()
         else:
-            self._outlet = sinks.Outlet(
-                self._loop, self.path, fd, sinks.plain_send(fd), self._announce
-            )
+            self._outlet = sinks.owning_outlet(self._loop, self.path, fd, self._announce)
         return True
 
     def _open_path(self) -> int:
@@ -185,8 +183,10 @@ class LogFile:
                 done = len(block) - len(view)
                 if done:
                     self._midline = block[done - 1] != _NEWLINE
+                # The newline that mends is no line of anybody's.
+                lost = block[max(done, int(self._mend)) :]
                 self._mend = self._midline
-                self._refused(error, block[done:], service)
+                self._refused(error, lost, service)
                 return
             view = view[written:]
             self._size += written

@@ -53,6 +53,7 @@ EVENT_RESERVE = 64 * 1024  # room above HIGH that is kept for our own events
 ANNOUNCE_INTERVAL = 30.0  # seconds between two announcements of one standing trouble
 RETRY_INTERVAL = 1.0  # seconds between two tries of a file that cannot be written
 
+_NOBODY = ""  # whose bytes are not lines that could be lost
 _IOV = 64  # buffers a writev(2); the kernel's limit is 1024
 _PIPE_BUF = 4096  # a pipe that polls writable has room for this much; pipe(7)
 _TTY_CHUNK = 256  # a terminal promises no more than this; tty_poll in the kernel
@@ -106,7 +107,16 @@ def reason_of(error: OSError) -> str:
 class Outlet:
     """A bounded queue before one descriptor; see `open_outlet` for how it avoids blocking."""
 
-    def __init__(self, loop: Loop, name: str, fd: int, send: Send, announce: Announce) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        name: str,
+        fd: int,
+        *,
+        send: Send,
+        announce: Announce,
+        release: Callable[[], None] | None = None,
+    ) -> None:
         self.name = name
         self.trouble = Trouble(loop, name, announce)
         self.holder: object | None = None
@@ -114,6 +124,7 @@ class Outlet:
         self._loop = loop
         self._fd = fd  # the descriptor `send` writes to and the loop watches
         self._send = send
+        self._release = release  # closes what was opened for this outlet
         self._queue: list[tuple[bytes | memoryview, str]] = []
         self._drained: list[tuple[Callable[[], None], Owner | None]] = []
         self._watching = False
@@ -128,7 +139,8 @@ class Outlet:
         """Write *block* or queue it; whoever cares about memory has asked `full` before."""
         if self._torn and not self._queue:
             # A failure cost the rest of the last line: end it before this one.
-            block = b"\n" + block
+            self._queue.append((b"\n", _NOBODY))
+            self.waiting += 1
         self._queue.append((block, service))
         self.waiting += len(block)
         if not self._watching:
@@ -162,9 +174,10 @@ class Outlet:
         self._wake_waiters()
 
     def close(self) -> None:
-        """Stop watching and close the descriptor; for outlets that own theirs."""
+        """Stop watching, and close what was opened for this outlet."""
         self.abandon()
-        os.close(self._fd)
+        if self._release is not None:
+            self._release()
 
     def _flush(self) -> None:
         """Write as much as the kernel takes."""
@@ -202,8 +215,8 @@ class Outlet:
 
     def _lose_all(self, error: OSError) -> None:
         """Drop the queue: the rest of a block alone would be half a line."""
-        service = self._queue[0][1]
-        lost = sum(count_lines(bytes(block)) for block, _ in self._queue)
+        service = self._queue[-1][1]
+        lost = sum(count_lines(bytes(block)) for block, whose in self._queue if whose)
         self._queue = []
         self.waiting = 0
         self.trouble.begin(reason_of(error), lost, service)
@@ -240,17 +253,31 @@ def open_outlet(loop: Loop, name: str, fd: int, announce: Announce) -> Outlet:
     try:
         mode = os.fstat(fd).st_mode
     except OSError:
-        return Outlet(loop, name, fd, _closed_send, announce)
+        return Outlet(loop, name, fd, send=_closed_send, announce=announce)
     if stat.S_ISSOCK(mode):
-        return Outlet(loop, name, fd, _socket_send(fd), announce)
+        send, release = _socket_send(fd)
+        return Outlet(loop, name, fd, send=send, announce=announce, release=release)
     if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
-        return Outlet(loop, name, fd, plain_send(fd), announce)
+        return Outlet(loop, name, fd, send=plain_send(fd), announce=announce)
     try:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         private = os.open(f"/proc/self/fd/{fd}", flags)
     except OSError:
-        return Outlet(loop, name, fd, _careful_send(fd, stat.S_ISFIFO(mode)), announce)
-    return Outlet(loop, name, private, plain_send(private), announce)
+        send = _careful_send(fd, is_pipe=stat.S_ISFIFO(mode))
+        return Outlet(loop, name, fd, send=send, announce=announce)
+    return owning_outlet(loop, name, private, announce)
+
+
+def owning_outlet(loop: Loop, name: str, owned_fd: int, announce: Announce) -> Outlet:
+    """Return an outlet to *owned_fd*, which is non-blocking."""
+    return Outlet(
+        loop,
+        name,
+        owned_fd,
+        send=plain_send(owned_fd),
+        announce=announce,
+        release=lambda: os.close(owned_fd),
+    )
 
 
 def plain_send(fd: int) -> Send:
@@ -262,15 +289,17 @@ def _closed_send(_buffers: list[bytes | memoryview]) -> int:
     raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
-def _socket_send(fd: int) -> Send:
+def _socket_send(fd: int) -> tuple[Send, Callable[[], None]]:
+    """Return a sender for a socket, and what releases it."""
     from _socket import MSG_DONTWAIT, MSG_NOSIGNAL, socket
 
     # A duplicate, because the object closes its descriptor when it goes.
     connection = socket(fileno=os.dup(fd))
-    return lambda buffers: connection.sendmsg(buffers, (), MSG_DONTWAIT | MSG_NOSIGNAL)
+    flags = MSG_DONTWAIT | MSG_NOSIGNAL
+    return lambda buffers: connection.sendmsg(buffers, (), flags), connection.close
 
 
-def _careful_send(fd: int, is_pipe: bool) -> Send:  # noqa: FBT001
+def _careful_send(fd: int, *, is_pipe: bool) -> Send:
     """Return a sender for a blocking descriptor that several processes share.
 
     RWF_NOWAIT makes one write non-blocking (pipes since Linux 6.4).  Without it the descriptor is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -76,10 +77,7 @@ class Stage:
         self.relay.finish(self.loop.now())
         for name in list(self.relay._channels):
             self.relay.forget(name)
-        for stream in ("stdout", "stderr"):
-            outlet = self.console.outlet(stream)
-            if outlet._fd != self._write[stream]:
-                outlet.close()
+        self.console.close()
         for fd in (*self._read.values(), *self._write.values()):
             os.close(fd)
 
@@ -102,3 +100,14 @@ def staged(environment: Mapping[str, str] | None = None) -> Iterator[Stage]:
         yield stage
         stage.close()
     assert len(os.listdir("/proc/self/fd")) == before, "descriptors leaked"
+
+
+@contextlib.contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let no file grow beyond *size* bytes: EFBIG, as a full disk gives ENOSPC."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

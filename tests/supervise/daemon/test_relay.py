@@ -121,7 +121,7 @@ def test_colours_are_for_terminals_that_want_them(
         shown = os.read(master, 4096)
         assert (b"\x1b[" in shown) is coloured
         assert shown.endswith(b"Started web (pid 12)\r\n")
-        console.outlet("stdout").close()
+        console.close()
         os.close(master)
         os.close(terminal)
 
@@ -144,7 +144,7 @@ def test_a_colour_stays_with_its_name_and_starts_from_a_reset() -> None:
         assert shown[0] == shown[2]
         assert shown[0].startswith(b"\x1b[0;")
         assert shown[0][:6] != shown[1][:6]
-        console.outlet("stdout").close()
+        console.close()
         os.close(master)
         os.close(terminal)
 
@@ -268,7 +268,7 @@ def test_a_fault_of_ours_costs_the_stream_and_not_the_service() -> None:
     loop.turn()
     loop.close()
     os.close(null)
-    relay._console.outlet("stdout").close()
+    relay._console.close()
 
 
 # -- rings and followers
