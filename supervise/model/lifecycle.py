@@ -92,14 +92,9 @@ def _on(
     return register
 
 
-_STARTED = (ProcessState.STARTING, ProcessState.FAILED)
-_SETTLED = (
-    ProcessState.STOPPED,
-    ProcessState.STARTING,
-    ProcessState.BACKOFF,
-    ProcessState.EXITED,
-    ProcessState.FAILED,
-)
+_RETRIED = (ProcessState.STARTING, ProcessState.BACKOFF, ProcessState.FAILED)
+_ENDED = (*_RETRIED, ProcessState.EXITED)
+_SETTLED = (*_ENDED, ProcessState.STOPPED)
 
 
 @_on(
@@ -126,7 +121,7 @@ def _no_longer_wanted(process: Process, _event: Record, _now: float, _jitter: fl
     ProcessState.EXITED,
     ProcessState.FAILED,
     ProcessState.BACKOFF,
-    to=_STARTED,
+    to=(ProcessState.STARTING,),
 )
 @_on(
     RestartRequested,
@@ -134,7 +129,7 @@ def _no_longer_wanted(process: Process, _event: Record, _now: float, _jitter: fl
     ProcessState.EXITED,
     ProcessState.FAILED,
     ProcessState.BACKOFF,
-    to=_STARTED,
+    to=(ProcessState.STARTING,),
 )
 def _start_afresh(process: Process, _event: Record, now: float, _jitter: float) -> Step:
     # A person's start forgives what was before: attempts and the start limit count anew.
@@ -188,8 +183,11 @@ def _stop_without_process(process: Process, _event: Record, now: float, _jitter:
 @_on(Spawned, ProcessState.STARTING, to=(ProcessState.STARTING, ProcessState.RUNNING))
 def _spawned(process: Process, event: Spawned, now: float, _jitter: float) -> Step:
     spec = process.spec
-    up = process.replace(pid=event.pid, started_at=now, status_text="", last_exit=None)
+    up = process.replace(pid=event.pid, started_at=now, status_text="", last_exit=None, failure="")
     effects: list[Effect] = [_announce("service.started", up, pid=event.pid)]
+    if process.ready:
+        effects.append(_announce("service.ready", up, after=0.0))
+        return _running(up, now, ready=True, effects=effects)
     if spec.ready is not None:
         effects += [ArmTimer(Deadline.START, spec.start_timeout), WatchReadiness()]
         return up, effects
@@ -203,7 +201,7 @@ def _spawned_too_late(process: Process, event: Spawned, now: float, _jitter: flo
     return process.replace(pid=event.pid, started_at=now), []
 
 
-@_on(SpawnFailed, ProcessState.STARTING, to=_SETTLED)
+@_on(SpawnFailed, ProcessState.STARTING, to=_RETRIED)
 def _spawn_failed(process: Process, event: SpawnFailed, now: float, jitter: float) -> Step:
     status = ExitedStatus(exec_failure_code(event.errno))
     ended = process.replace(pid=None, started_at=None, last_exit=status, failure=event.message)
@@ -213,7 +211,7 @@ def _spawn_failed(process: Process, event: SpawnFailed, now: float, jitter: floa
     return after, [told, *effects]
 
 
-@_on(SpawnFailed, ProcessState.STOPPING, to=_SETTLED)
+@_on(SpawnFailed, ProcessState.STOPPING, to=(*_RETRIED, ProcessState.STOPPED))
 def _spawn_failed_while_stopping(
     process: Process, event: SpawnFailed, now: float, jitter: float
 ) -> Step:
@@ -221,8 +219,10 @@ def _spawn_failed_while_stopping(
     return _settle(process.replace(pid=None, last_exit=status), now, jitter)
 
 
-@_on(BecameReady, ProcessState.STARTING, to=(ProcessState.RUNNING,))
+@_on(BecameReady, ProcessState.STARTING, to=(ProcessState.STARTING, ProcessState.RUNNING))
 def _became_ready(process: Process, _event: Record, now: float, _jitter: float) -> Step:
+    if process.pid is None:  # its READY=1 overtook the verdict of its exec
+        return process.replace(ready=True), []
     took = now - process.started_at if process.started_at is not None else 0.0
     effects: list[Effect] = [
         DisarmTimer(Deadline.START),
@@ -256,12 +256,7 @@ def _status_reported(process: Process, event: StatusReported, _now: float, _jitt
     return process.replace(status_text=event.text), [told]
 
 
-@_on(
-    Exited,
-    ProcessState.STARTING,
-    ProcessState.RUNNING,
-    to=(*_SETTLED, ProcessState.STOPPING),
-)
+@_on(Exited, ProcessState.STARTING, ProcessState.RUNNING, to=(*_ENDED, ProcessState.STOPPING))
 def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
     ran = now - process.started_at if process.started_at is not None else 0.0
     success = restart.is_success(process.spec, event.status)
@@ -283,7 +278,7 @@ def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
     return after, effects + more
 
 
-@_on(Exited, ProcessState.STOPPING, to=(*_SETTLED, ProcessState.STOPPING))
+@_on(Exited, ProcessState.STOPPING, to=(*_RETRIED, ProcessState.STOPPED, ProcessState.STOPPING))
 def _exited_while_stopping(process: Process, event: Exited, now: float, jitter: float) -> Step:
     ended = process.replace(pid=None, last_exit=event.status)
     if event.survivors and process.spec.kill_mode is KillMode.GROUP:
@@ -293,7 +288,9 @@ def _exited_while_stopping(process: Process, event: Exited, now: float, jitter: 
 
 @_on(SurvivorsGone, ProcessState.STOPPING, to=(*_SETTLED, ProcessState.STOPPING))
 def _survivors_gone(process: Process, _event: Record, now: float, jitter: float) -> Step:
-    return (process, []) if process.pid is not None else _settle(process, now, jitter)
+    # None of them is the program that is being spawned: its Spawned or SpawnFailed will come.
+    begins = process.started_at is None
+    return (process, []) if process.pid or begins else _settle(process, now, jitter)
 
 
 @_on(StopCommandEnded, ProcessState.STOPPING, to=(ProcessState.STOPPING,))
@@ -307,11 +304,7 @@ def _hurry(process: Process, _event: Record, _now: float, _jitter: float) -> Ste
     return (process, []) if process.killed else _kill(process)
 
 
-@_on(
-    DeadlineReached,
-    ProcessState.STARTING,
-    to=(ProcessState.STARTING, ProcessState.STOPPING),
-)
+@_on(DeadlineReached, ProcessState.STARTING, to=(ProcessState.STARTING, ProcessState.STOPPING))
 def _start_timed_out(process: Process, event: DeadlineReached, now: float, _jitter: float) -> Step:
     if event.deadline is not Deadline.START:
         return process, []
@@ -319,11 +312,11 @@ def _start_timed_out(process: Process, event: DeadlineReached, now: float, _jitt
     return _begin_stop(late, StopReason.START_TIMEOUT, now, None)
 
 
-@_on(DeadlineReached, ProcessState.BACKOFF, to=(ProcessState.BACKOFF, *_STARTED))
+@_on(DeadlineReached, ProcessState.BACKOFF, to=_RETRIED)
 def _backoff_over(process: Process, event: DeadlineReached, now: float, _jitter: float) -> Step:
     if event.deadline is not Deadline.BACKOFF:
         return process, []
-    return _spawn(process.replace(restarts=process.restarts + 1), now)
+    return _spawn(process, now, again=True)
 
 
 @_on(DeadlineReached, ProcessState.STOPPING, to=(*_SETTLED, ProcessState.STOPPING))
@@ -340,8 +333,8 @@ def _grace_over(process: Process, event: DeadlineReached, now: float, jitter: fl
 # -- what handlers share
 
 
-def _spawn(process: Process, now: float) -> Step:
-    """Start the program, unless the start limit forbids it."""
+def _spawn(process: Process, now: float, *, again: bool = False) -> Step:
+    """Start the program, unless the start limit forbids it; *again*: nobody asked for it."""
     limit = process.spec.start_limit
     starts = restart.recent(limit, process.starts, now) if limit else ()
     if limit and len(starts) >= limit.burst:
@@ -356,6 +349,7 @@ def _spawn(process: Process, now: float) -> Step:
         ready=False,
         health="",
         starts=(*starts, now) if limit else (),
+        restarts=process.restarts + again,
         next_start=None,
         reason=None,
         killed=False,
@@ -464,7 +458,7 @@ def _follow(
     # A start that failed for want of memory or processes must not spin, whatever is configured.
     wait = max(restart.delay(spec.backoff, attempt, jitter), 0.1 if must_retry else 0.0)
     if wait == 0.0:
-        return _spawn(ended.replace(restarts=ended.restarts + 1), now)
+        return _spawn(ended, now, again=True)
     waiting = ended.replace(state=ProcessState.BACKOFF, next_start=now + wait)
     told = _announce("service.backoff", process, delay=round(wait, 3), attempt=attempt)
     return waiting, [told, ArmTimer(Deadline.BACKOFF, wait)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from supervise.model.lifecycle import SIGCONT
 from supervise.model.process import (
     Announce,
     ArmTimer,
@@ -13,6 +14,8 @@ from supervise.model.process import (
     Effect,
     Process,
     ProcessState,
+    Scope,
+    SendSignal,
 )
 from supervise.model.service import (
     Backoff,
@@ -46,14 +49,26 @@ def make_process(
         ProcessState.EXITED: {},
         ProcessState.FAILED: {"failure": "exit code 1"},
     }
-    return Process(
-        spec or make_spec(), **{"desired": Desired.UP, "state": state, **usual, **fields}
-    )
+    values: dict[str, Any] = {"desired": Desired.UP, "state": state, **usual[state], **fields}
+    return Process(spec or make_spec(), **values)
 
 
 def announced(effects: list[Effect]) -> list[str]:
     """Return the names of what *effects* announce, in order."""
     return [each.announcement.name for each in effects if isinstance(each, Announce)]
+
+
+def announcement(effects: list[Effect], name: str) -> dict[str, Any]:
+    """Return the fields of the announcement *name* in *effects*."""
+    for effect in effects:
+        if isinstance(effect, Announce) and effect.announcement.name == name:
+            return dict(effect.announcement.fields)
+    raise AssertionError(f"{name} is not among {announced(effects)}")
+
+
+def stop_effects(grace: float, number: int = 15, scope: Scope = Scope.ALL) -> list[Effect]:
+    """Return what asks a service to stop: the timer, the signal, and SIGCONT to wake it."""
+    return [ArmTimer(Deadline.STOP, grace), SendSignal(number, scope), SendSignal(SIGCONT, scope)]
 
 
 def without_announcements(effects: list[Effect]) -> list[Effect]:
