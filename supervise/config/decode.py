@@ -103,6 +103,8 @@ def build_service(
     _set_ready(decoder, table, path, fields)
     if "healthcheck" not in table and table.tried("healthcheck"):
         fields["healthcheck"] = HealthCheck(Probe())
+    if "type" not in table and table.tried("type"):
+        fields["type"] = ServiceType.ONESHOT  # whoever waits for its completion is not at fault
     layers = [defaults.environment, *env_files, table.get("environment", {})]
     fields["environment"] = merge_environment(decoder.interpolator, layers)
     fields["logs"] = _logs(decoder, table, path, defaults)

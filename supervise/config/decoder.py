@@ -133,13 +133,17 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and resolve(node.text) is None
 
 
-def describe(node: Node) -> str:
+def describe(node: Node, interpolator: Interpolator) -> str:
     """Name what stands at *node*, as in "must be a duration, not a list"."""
     if isinstance(node, Sequence):
         return "a list"
     if isinstance(node, Mapping):
         return "a mapping"
     assert isinstance(node, Scalar)
+    if "$" in node.text:
+        expanded = interpolator.expand(node.text)
+        interpolator.unset.clear()
+        return f"{_shorten(expanded)!r}, which {_shorten(node.text)} comes to"
     value = resolve(node.text) if node.plain else node.text
     if value is None:
         return "empty"

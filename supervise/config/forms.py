@@ -28,8 +28,7 @@ class Command(Kind):
     def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
         """Return the argv at *node*, never empty."""
         if isinstance(node, Mapping):
-            shell = _SHELL_FORM.decode(decoder, node, path)
-            return shell if shell is INVALID else ("/bin/sh", "-c", shell["shell"])
+            return _SHELL_FORM.decode(decoder, node, path)
         if isinstance(node, Sequence):
             argv = _ARGUMENTS.decode(decoder, node, path)
             if argv is not INVALID and (not argv or not argv[0]):
@@ -82,6 +81,7 @@ _SHELL_FORM = Fields(
     'a command: a list, a string or {shell: "..."}',
     [Key("shell", Text("a shell command"), "Runs `/bin/sh -c`.", '"a | b"')],
     required=("shell",),
+    build=lambda _decoder, table, _path: ("/bin/sh", "-c", table["shell"]),
 )
 
 
@@ -265,6 +265,11 @@ class DependsOn(Kind):
         names = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
         entry = _DEPENDENCIES.json_schema()
         return {"anyOf": [names, entry]}
+
+    @property
+    def entry(self) -> Fields:
+        """The mapping behind each name."""
+        return DEPENDENCY
 
 
 _SERVICE_NAME = Text("the name of a service")

@@ -52,7 +52,8 @@ class Kind:
 
     def refuse(self, decoder: Decoder, node: Node, path: str, hint: str = "") -> Any:
         """Report that *node* is no value of this kind; returns INVALID."""
-        decoder.problem(node, path, f"must be {self.label}, not {describe(node)}", hint)
+        found = describe(node, decoder.interpolator)
+        decoder.problem(node, path, f"must be {self.label}, not {found}", hint)
         return INVALID
 
 

@@ -4,8 +4,9 @@
 (datetime, base64), the dumper, the resolvers' and the pure Python reader's regular expressions.
 PyYAML's C parser needs only the event classes and a handful of exception types.  This module
 gives it those, and falls back to the ordinary import, and to the pure Python parser, wherever
-that does not work.  Whoever imports yaml later in the same process gets an ordinary, complete
-PyYAML, though without its C parser, which can be initialised once only.
+that does not work.  Whoever imports yaml later in the same process gets a complete PyYAML, but
+for one thing: its C module is initialised once only, so ``yaml.CSafeLoader`` raises errors of the
+classes made here.
 
 `nodes` is the only caller.
 """
@@ -57,6 +58,12 @@ def backend() -> Backend:
     return _backend
 
 
+def use(chosen: Backend) -> None:
+    """Use *chosen* from now on."""
+    global _backend
+    _backend = chosen
+
+
 def ordinary(*, pure: bool = False) -> Backend:
     """Return the parser of an ordinary ``import yaml``, with *pure* never the C one."""
     import yaml
@@ -91,11 +98,8 @@ def lean() -> Backend | None:
     hollow.__path__ = list(spec.submodule_search_locations)
     sys.modules["yaml"] = hollow
     try:
-        import yaml.error
-        import yaml.events
-        import yaml.nodes
-        import yaml.tokens
-
+        for name in ("error", "events", "nodes", "tokens"):
+            __import__(f"yaml.{name}")
         _add_error_classes(hollow)
         import yaml._yaml as c_module
     except (ImportError, AttributeError):

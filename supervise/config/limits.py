@@ -28,7 +28,7 @@ CAPABILITIES = (
     *("WAKE_ALARM", "ALL"),
 )
 ULIMITS = (
-    *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
+    *("as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile"),
     *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
 )
 IO_CLASSES = {"realtime": 1, "best-effort": 2, "idle": 3}

@@ -84,11 +84,12 @@ class _Assembly:
         validate.check(
             services, self.decoder.report, self.decoder.report_warning, self.decoder.suggest
         )
+        control = self._control()  # may add a source
         return Plan(
             services=validate.settle(services),
             sources=tuple(self.reader.sources.values()),
             variables=self.decoder.interpolator.consulted,
-            control=self._control(),
+            control=control,
             **self._fields(
                 {"grace": "shutdown.grace", "exit_policy": "exit", "log_format": "logs.format"}
             ),

@@ -7,6 +7,7 @@ from supervise.config.forms import Command, HealthTest
 from supervise.config.kinds import Bool, Duration, Enum, Kind, Number, Text
 from supervise.config.shapes import Fields, Key
 from supervise.model.service import HealthCheck, OnUnhealthy, Probe, Ready
+from supervise.model.target import parse_http, parse_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _LOCAL = "PID 1 looks up no names: write an address, or `exec` with a program th
 
 
 class TcpAddress(Kind):
-    """``HOST:PORT`` with an IP address or ``localhost``, which becomes 127.0.0.1."""
+    """``HOST:PORT`` with an IP address or ``localhost``."""
 
     label = "an address such as 127.0.0.1:5432"
 
@@ -29,14 +30,14 @@ class TcpAddress(Kind):
         text = _ADDRESS.decode(decoder, node, path)
         if text is INVALID:
             return INVALID
-        host, colon, port = text.rpartition(":")
-        if not colon and is_port(port):
-            return self.refuse(decoder, node, path, f"did you mean 127.0.0.1:{port}?")
-        if not is_port(port):
-            return self.refuse(decoder, node, path)
-        if not is_local(host):
-            return self.refuse(decoder, node, path, _LOCAL)
-        return f"127.0.0.1:{port}" if host == "localhost" else text
+        if text.isdecimal():
+            return self.refuse(decoder, node, path, f"did you mean 127.0.0.1:{text}?")
+        try:
+            host = parse_target(text).host
+        except ValueError as error:
+            decoder.problem(node, path, *_halves(error))
+            return INVALID
+        return text if is_local(host) else self.refuse(decoder, node, path, _LOCAL)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of this kind."""
@@ -53,45 +54,36 @@ class HttpUrl(Kind):
         text = _URL.decode(decoder, node, path)
         if text is INVALID:
             return INVALID
-        if text.startswith("https://"):
-            hint = "PID 1 speaks no TLS: use `exec` with a program that does, such as curl"
-            return self.refuse(decoder, node, path, hint)
-        rest = text.removeprefix("http://")
-        printable = text.isascii() and text.isprintable() and " " not in text
-        if rest == text or not printable:
-            return self.refuse(decoder, node, path)
-        authority = rest.partition("/")[0]
-        host, colon, port = authority.rpartition(":")
-        if not colon or authority.endswith("]"):
-            host, port = authority, "80"
-        if not is_port(port):
-            return self.refuse(decoder, node, path)
-        if not is_local(host):
-            return self.refuse(decoder, node, path, _LOCAL)
-        return text
+        try:
+            host = parse_http(text).address.host
+        except ValueError as error:
+            decoder.problem(node, path, *_halves(error))
+            return INVALID
+        return text if is_local(host) else self.refuse(decoder, node, path, _LOCAL)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of this kind."""
-        return {"type": "string", "pattern": r"^http://[^/\s]+\S*$|\$"}
+        return {"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp]://[^/\s]+\S*$|\$"}
 
 
 _ADDRESS = Text("an address such as 127.0.0.1:5432")
 _URL = Text("a URL such as http://127.0.0.1:8080/health")
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF.")
 
 
-def is_port(text: str) -> bool:
-    """Say whether *text* is a port number."""
-    return text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= 65535
+def _halves(error: ValueError) -> tuple[str, str]:
+    """Return the two halves of a sentence "what is wrong; what to write"."""
+    what, _, hint = str(error).partition("; ")
+    return what, hint
 
 
 def is_local(host: str) -> bool:
-    """Say whether *host* needs no resolver: localhost, IPv4, or IPv6 in brackets."""
-    if host == "localhost":
+    """Say whether *host* needs no resolver: localhost, IPv4, or IPv6 without a zone."""
+    if host.lower() == "localhost":
         return True
-    if host.startswith("[") and host.endswith("]"):
-        groups = host[1:-1].split(":")
-        hexadecimal = all(set(g) <= set("0123456789abcdefABCDEF.") for g in groups)
-        return 3 <= len(groups) <= 8 and hexadecimal
+    if ":" in host:
+        groups = host.split(":")
+        return 3 <= len(groups) <= 8 and all(map(_HEXADECIMAL.issuperset, groups))
     parts = host.split(".")
     return len(parts) == 4 and all(p.isascii() and p.isdecimal() and int(p) < 256 for p in parts)
 

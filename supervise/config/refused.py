@@ -15,6 +15,8 @@ def _later(key: str, hint: str) -> tuple[str, str]:
 
 
 def _outside(key: str, hint: str) -> tuple[str, str]:
+    if hint.startswith("docker run"):
+        hint = f"use {hint}"
     return f"`{key}` belongs to the container, not to a service in it", hint
 
 

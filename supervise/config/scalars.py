@@ -68,6 +68,8 @@ def parse_duration(text: str) -> float:
             raise ValueError("write it like 500ms, 10s or 1m30s") from None
         if not unit and not rest and total == 0.0:
             raise ValueError(f"did you mean {number}s?")
+        if not unit:
+            raise ValueError(f"a unit is missing behind {number}, as in {number}s")
         if unit not in _DURATION_UNITS:
             raise ValueError(f"{unit!r} is no unit; the units are us, ms, s, m, h, d")
         total += amount * _DURATION_UNITS[unit]

@@ -125,9 +125,9 @@ class Fields(Kind):
                 continue
             before = len(decoder.problems)
             value = key.kind.decode(decoder, value_node, prefix + name)
+            decoder.add_hints(before, f"as in {name}: {key.example}")
             if value is INVALID:
                 complete = False
-                decoder.add_hints(before, f"as in {name}: {key.example}")
             else:
                 table[name] = value
         for name in self.required:

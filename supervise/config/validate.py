@@ -6,11 +6,12 @@ Pure, and the same for every loader: services with their places in, problems out
 from __future__ import annotations
 
 from supervise.model.errors import Problem
+from supervise.model.ordering import find_cycles
 from supervise.model.service import Condition, Dependency, ServiceType, Stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from supervise.config.declared import Declared
     from supervise.model.service import ServiceSpec
@@ -27,10 +28,11 @@ def check(services: Services, report: Report, warn: Report, suggest: Suggest) ->
             problem = _edge_problem(services, declared, name, edge, suggest)
             if problem is None:
                 continue
-            is_absent = name not in services or not services[name].active
-            (warn if is_absent and not edge.required else report)(problem)
-    for cycle in cycles({name: tuple(d.spec.depends_on) for name, d in services.items()}):
-        report(_cycle_problem(services, cycle))
+            (report if edge.required or name in services else warn)(problem)
+    graph = {name: tuple(declared.spec.depends_on) for name, declared in services.items()}
+    for cycle in find_cycles(graph):
+        if len(cycle) > 2:  # one that depends on itself has been reported above
+            report(_cycle_problem(services, cycle))
     _check_terminal(services, report)
 
 
@@ -63,7 +65,9 @@ def _edge_problem(
         return _problem(declared, key, f"there is no service '{name[:60]}'", hint)
     if name == declared.spec.name:
         return _problem(declared, key, "a service cannot depend on itself", "delete the line")
-    if declared.active and not other.active:
+    if not other.active and not (declared.active and edge.required):
+        return None  # compose drops the edge, and says nothing
+    if not other.active:
         profiles = ", ".join(other.profiles)
         what = f"'{name}' is off: none of its profiles is selected ({profiles})"
         hint = f"set SUPERVISE_PROFILES={other.profiles[0]}, or write required: false"
@@ -80,54 +84,16 @@ def _edge_problem(
 
 
 def _cycle_problem(services: Services, cycle: tuple[str, ...]) -> Problem:
-    around = " -> ".join((*cycle, cycle[0]))
+    """Return the problem of *cycle*, whose last name is its first, at the first in the files."""
+    order = {name: index for index, name in enumerate(services)}
+    first = min(range(len(cycle) - 1), key=lambda index: order[cycle[index]])
+    around = (*cycle[first:-1], *cycle[: first + 1])
     return _problem(
-        services[cycle[0]],
-        f"depends_on.{cycle[1]}",
-        f"the dependencies go in a circle: {around}",
+        services[around[0]],
+        f"depends_on.{around[1]}",
+        f"the dependencies go in a circle: {' -> '.join(around)}",
         "remove one of them",
     )
-
-
-def cycles(edges: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return cycles of the graph *edges*, name → what it depends on, each once.
-
-    Every edge is walked once, so services in many interwoven cycles are reported by some of
-    those only.  A cycle begins with the name that comes first in *edges*; edges to nowhere and
-    to oneself are no cycles.
-    """
-    order = {name: index for index, name in enumerate(edges)}
-    finished: set[str] = set()
-    found: list[tuple[str, ...]] = []
-    for start in edges:
-        if start not in finished:
-            found.extend(_walk(edges, start, finished))
-    rotated = []
-    for cycle in found:
-        first = min(range(len(cycle)), key=lambda index: order[cycle[index]])
-        rotated.append(cycle[first:] + cycle[:first])
-    return rotated
-
-
-def _walk(
-    edges: Mapping[str, tuple[str, ...]], start: str, finished: set[str]
-) -> Iterator[tuple[str, ...]]:
-    """Yield the cycles met depth first from *start*; no recursion, chains may be long."""
-    trail: dict[str, None] = {start: None}  # the names from start to here, in order
-    pending = [iter(edges[start])]
-    while pending:
-        name = next(pending[-1], None)
-        if name is None:
-            pending.pop()
-            finished.add(trail.popitem()[0])
-        elif name in trail:
-            names = list(trail)
-            cycle = tuple(names[names.index(name) :])
-            if len(cycle) > 1:
-                yield cycle
-        elif name in edges and name not in finished:
-            trail[name] = None
-            pending.append(iter(edges[name]))
 
 
 def _check_terminal(services: Services, report: Report) -> None:

@@ -47,6 +47,9 @@ def split(text: str) -> tuple[str, ...]:
             continue
         if character in _SHELL:
             raise _shell_syntax(character)
+        if text.startswith("\\\n", position):  # the line goes on
+            position += 2
+            continue
         word = [] if word is None else word
         if character in "'\"":
             piece, position = _quoted(text, position)
@@ -80,7 +83,7 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
                 raise _shell_syntax(character)
             if character == "\\" and text[position + 1 : position + 2] in _ESCAPABLE:
                 position += 1
-                character = text[position : position + 1]
+                character = text[position].removeprefix("\n")
         piece.append(character)
         position += 1
     raise WordsError(f"the quote {quote} is not closed", f"add the closing {quote}")
