@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from supervise.wire import lines
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +25,6 @@ STATE_COLOURS = {
     "healthy": GREEN,
     "unhealthy": RED,
 }
-# As on the console (supervise.daemon.relay): cyan, yellow, green, magenta, blue, bright ones.
-PREFIX_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 _GAP = "  "
 
 
@@ -74,7 +74,7 @@ def table(
     last = len(rows[0]) - 1
     sizes = [max(len(row[i]) for row in rows) for i in range(last)]
     room = None if width is None else max(1, width - sum(sizes) - len(_GAP) * last)
-    lines = []
+    table = []
     for number, row in enumerate(rows):
         cells = [
             c.rjust(n) if i in right else c.ljust(n)
@@ -83,8 +83,8 @@ def table(
         cells.append(row[last] if room is None else shorten(row[last], room))
         if colour:
             cells = [paint(c, BOLD if number == 0 else STATE_COLOURS.get(c.strip())) for c in cells]
-        lines.append(_GAP.join(cells).rstrip())
-    return lines
+        table.append(_GAP.join(cells).rstrip())
+    return table
 
 
 def shorten(text: str, room: int) -> str:
@@ -98,8 +98,7 @@ def prefix(name: str, width: int, *, colour: bool) -> str:
     if not colour:
         return f"{padded} | "
     # The name decides, as on the console; the reset is for a service that left its colours on.
-    number = PREFIX_COLOURS[sum(name.encode()) % len(PREFIX_COLOURS)]
-    return f"\x1b[0;{number}m{padded} |\x1b[0m "
+    return f"\x1b[0;{lines.colour_of(name)}m{padded} |\x1b[0m "
 
 
 def say(message: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from supervise.daemon.sinks import Announce, Sink
     from supervise.wire.lines import LogRecord, Render
 
-    Listener = Callable[[list[LogRecord]], None]
+    Listener = Callable[[LogRecord], None]
 
 CHUNK = 64 * 1024  # bytes read from one pipe a turn
 # With somebody following, each line becomes an object: read less, so that a turn stays short.
@@ -90,7 +90,7 @@ class Channel:
         )
 
     def follow(self, listener: Listener) -> Callable[[], None]:
-        """Call *listener* with each batch of records until the returned function is called."""
+        """Call *listener* with each record until the returned function is called."""
         self._listeners.append(listener)
         self.chunk = _FOLLOWED_CHUNK
 
@@ -123,8 +123,9 @@ class Channel:
 
     def _telling(self, listener: Listener, records: list[LogRecord]) -> Callable[[], None]:
         def tell() -> None:
-            if listener in self._listeners:  # it may have cancelled meanwhile
-                listener(records)
+            for record in records:
+                if listener in self._listeners:  # it may have cancelled meanwhile
+                    listener(record)
 
         return tell
 

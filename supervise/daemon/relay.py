@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from supervise.model.service import ServiceSpec
     from supervise.wire.lines import LogRecord, Render
 
-# SGR codes a name may get; red is left to errors, black and white to the background.
-_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _SEVERITY_COLOURS = {"warning": 33, "error": 31}
 
 
@@ -46,7 +44,6 @@ class Relay:
         self._width = len(sentences.OURSELVES)
         self._event_format = LogFormat.PREFIX
         self._events_dropped = 0
-        self._colours: dict[str, int] = {}
         self._files: dict[str, LogFile] = {}  # by path; services may share one
         self._compressor = Compressor(loop)
         console.announce_with(announce)
@@ -71,9 +68,6 @@ class Relay:
         self._event_format = event_format
         self._width = max(map(len, [sentences.OURSELVES, *services]))
         self._logs.update({name: spec.logs for name, spec in services.items()})
-        for name in services:
-            # In the order of the plan, so that neighbours differ; kept through every change of it.
-            self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
         for name in self._logs:
             self._route(name)
         self._settle_files()
@@ -155,7 +149,7 @@ class Relay:
         return found[-lines:] if lines > 0 else []
 
     def follow(self, services: Iterable[str], listener: Listener) -> Callable[[], None]:
-        """Call *listener* with lists of new records of *services*; return what ends it.
+        """Call *listener* with every new record of *services*; return what ends it.
 
         It is called from the loop; a listener that raises costs nobody else anything.
         """
@@ -271,8 +265,7 @@ class Relay:
         if not coloured:
             return f"{padded} | "
         # Starts with a reset: the service may have left its own colours on.
-        colour = self._colours.get(name, _COLOURS[0])
-        return f"\x1b[0;{colour}m{padded} |\x1b[0m "
+        return f"\x1b[0;{lines.colour_of(name)}m{padded} |\x1b[0m "
 
     def _render_event(self, announcement: Announcement, when: float) -> bytes:
         if self._event_format is LogFormat.JSON:

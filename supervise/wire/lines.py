@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     # (block, wall clock in seconds, "stdout" | "stderr", pid) → the bytes to write
     Render = Callable[[bytes, float, str, int], bytes]
 
+# SGR codes of prefixes; red is left to errors, black and white to the background.
+_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+
 LIMIT = 64 * 1024  # bytes of one line that are kept together
 
 # Everything a JSON string must escape beyond backslash, quote, tab and the newlines between lines.
@@ -114,6 +117,16 @@ def records(block: bytes, when: float, service: str, stream: str, pid: int) -> l
 
 
 # -- formats
+
+
+def colour_of(name: str) -> int:
+    """Return the colour of a service's prefix: its name decides, here and in every client.
+
+    Weighted by position, for neighbours that are numbered and for web and db, whose letters have
+    the same sum.
+    """
+    weighed = sum(byte * place for place, byte in enumerate(name.encode(), 1))
+    return _COLOURS[weighed % len(_COLOURS)]
 
 
 def render_raw(block: bytes, when: float, stream: str, pid: int) -> bytes:  # noqa: ARG001

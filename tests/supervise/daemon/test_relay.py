@@ -311,7 +311,7 @@ def test_a_ring_survives_a_new_configuration(stage: Stage) -> None:
 def test_followers_hear_what_comes_until_they_cancel(stage: Stage) -> None:
     stage.configure(web=Logs(), db=Logs())
     heard: list[LogRecord] = []
-    cancel = stage.relay.follow(["web"], heard.extend)
+    cancel = stage.relay.follow(["web"], heard.append)
 
     stage.say("db", b"not for us\n")
     stage.say("web", b"one\ntwo\n", pid=5)
@@ -328,7 +328,7 @@ def test_followers_hear_what_comes_until_they_cancel(stage: Stage) -> None:
 def test_a_follower_may_come_before_the_first_line_ever(stage: Stage) -> None:
     stage.configure(web=Logs())
     heard: list[LogRecord] = []
-    stage.relay.follow(["web"], heard.extend)
+    stage.relay.follow(["web"], heard.append)
 
     stage.say("web", b"one\n")
 
