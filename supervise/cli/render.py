@@ -74,7 +74,7 @@ def table(
     last = len(rows[0]) - 1
     sizes = [max(len(row[i]) for row in rows) for i in range(last)]
     room = None if width is None else max(1, width - sum(sizes) - len(_GAP) * last)
-    table = []
+    rendered = []
     for number, row in enumerate(rows):
         cells = [
             c.rjust(n) if i in right else c.ljust(n)
@@ -83,8 +83,8 @@ def table(
         cells.append(row[last] if room is None else shorten(row[last], room))
         if colour:
             cells = [paint(c, BOLD if number == 0 else STATE_COLOURS.get(c.strip())) for c in cells]
-        table.append(_GAP.join(cells).rstrip())
-    return table
+        rendered.append(_GAP.join(cells).rstrip())
+    return rendered
 
 
 def shorten(text: str, room: int) -> str:
