@@ -18,13 +18,13 @@ OURSELVES = "supervise"  # stands where a service's name would
 # A part in brackets is left out when one of its fields is missing, None or empty.
 _SENTENCES = {
     "supervise.started": "Supervise {version} is up[ as pid {pid}][, configured by {config}]"
-    "[, services: {services}]",
+    "[, {services} services]",
     "supervise.notice": "{message}",
     "supervise.fault": "Contained a fault of {owner}: {message}[\n{traceback}]",
     "supervise.reloaded": "Reloaded the configuration[, added: {added}][, removed: {removed}]"
     "[, changed: {changed}]",
     "supervise.reload_refused": "Cannot reload the configuration: {message}",
-    "supervise.stopping": "Shutting down[ on {reason}][, grace {grace} s]",
+    "supervise.stopping": "Shutting down[: {reason}][ (grace {grace} s)]",
     "supervise.hurried": "Cut the grace short[ on {signal}][: {message}]",
     "supervise.swept": "Ended processes that belonged to no service[: {processes}]"
     "[; had to kill: {killed}]",
@@ -34,14 +34,14 @@ _SENTENCES = {
     "service.started": "Started {service}[ (pid {pid})]",
     "service.ready": "{service} is ready[ after {after} s]",
     "service.completed": "{service} completed[ (pid {pid})][ after {after} s]",
-    "service.exited": "{service}[ (pid {pid})] exited[: {status}][ after {after} s]",
+    "service.exited": "{service}[ (pid {pid})] ended[ after {after} s][: {status}]",
     "service.spawn_failed": "Cannot start {service}: {message}[ (at {stage})]",
     "service.backoff": "Starting {service} again in {delay} s[ (attempt {attempt})]",
     "service.failed": "{service} failed for good[: {reason}]",
     "service.stopping": "Stopping {service}[ (pid {pid})][ with {signal}][: {reason}]",
     "service.killed": "Killed {service}[: it did not end within {grace} s]",
     "service.unkillable": "Cannot kill {service}[ (pid {pid})]: it survived SIGKILL",
-    "service.stopped": "Stopped {service}[: {status}]",
+    "service.stopped": "Stopped {service}[ ({status})]",
     "service.healthy": "{service} is healthy",
     "service.unhealthy": "{service} is unhealthy[: {message}]",
     "service.status": "{service} says: {message}",

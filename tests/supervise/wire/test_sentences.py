@@ -32,7 +32,7 @@ def test_a_field_that_is_not_known_leaves_a_sentence(name: str) -> None:
         (
             "service.exited",
             {"service": "web", "pid": 12, "status": "killed by SIGSEGV", "after": 0.12345},
-            "web (pid 12) exited: killed by SIGSEGV after 0.123 s",
+            "web (pid 12) ended after 0.123 s: killed by SIGSEGV",
         ),
         ("service.ready", {"service": "web", "after": 123456.7}, "web is ready after 123457 s"),
         ("service.stopped", {"service": "web", "status": None}, "Stopped web"),
