@@ -122,8 +122,9 @@ def _state_sentence(process: Process, blockers: Sequence[Blocker], now: float) -
             return f"{name} is being started."
         case ProcessState.BACKOFF:
             wait = max(0.0, (process.next_start or now) - now)
+            often = f"{process.attempts} times in a row" if process.attempts > 1 else "once"
             return (
-                f"{name} ended {process.attempts} times in a row; "
+                f"{name} ended {often}; "
                 f"it starts again in {wait:.1f} s (at most every {spec.backoff.max:g} s)."
             )
         case ProcessState.STOPPING:

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import pytest
+
+from supervise.model import explain
+from supervise.model.exitstatus import Exited, Killed
+from supervise.model.process import Desired, Process, ProcessState, StopReason
+from supervise.model.service import Probe, Ready, ServiceType
+from supervise.model.view import Blocker
+from tests.support.processes import PID, make_process, make_spec
+
+S = ProcessState
+WAITS = [Blocker("db", "service_ready", "starting", final=False)]
+STUCK = [Blocker("db", "service_completed_successfully", "failed", final=True)]
+WAITING = make_process(desired=Desired.UP)
+
+
+def sentences(process: Process, blockers: list[Blocker] | None = None, probe: str = "") -> str:
+    return " ".join(explain.explain(process, blockers or [], 10.0, probe).sentences)
+
+
+# -- the line of `supervisectl status`
+
+
+def test_view_of_a_running_service() -> None:
+    spec = make_spec(essential=True)
+    running = make_process(S.RUNNING, spec, started_at=4.0, health="healthy", restarts=2)
+
+    view = explain.view(running, [], now=10.0)
+
+    assert dict(view.items()) == {
+        "name": "web",
+        "type": "service",
+        "state": "running",
+        "desired": "up",
+        "ready": True,
+        "health": "healthy",
+        "pid": PID,
+        "uptime": 6.0,
+        "restarts": 2,
+        "detail": "",
+        "exit_code": None,
+        "next_start": None,
+        "essential": True,
+    }
+
+
+def test_service_without_a_process_has_no_uptime() -> None:
+    backoff = make_process(S.BACKOFF, started_at=1.0, last_exit=Killed(9), next_start=12.5)
+
+    view = explain.view(backoff, [], now=10.0)
+
+    assert (view.pid, view.uptime, view.exit_code, view.next_start) == (None, None, 137, 2.5)
+
+
+def test_start_that_is_due_is_zero_seconds_away() -> None:
+    assert explain.view(make_process(S.BACKOFF, next_start=9.0), [], now=10.0).next_start == 0.0
+
+
+def test_stopped_service_that_is_wanted_is_shown_as_waiting() -> None:
+    assert explain.shown_state(WAITING) == "waiting"
+    assert explain.shown_state(make_process()) == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("process", "blockers", "detail"),
+    [
+        (WAITING, WAITS, "waits for db (ready)"),
+        (WAITING, STUCK, "waits for db (completed successfully)"),
+        (WAITING, [], "is about to start"),
+        (make_process(S.STARTING), [], ""),
+        (make_process(S.STARTING, pid=PID), [], "not ready yet"),
+        (make_process(S.STARTING, pid=PID, status_text="loading"), [], "loading"),
+        (make_process(S.RUNNING, status_text="3 users"), [], "3 users"),
+        (
+            make_process(S.BACKOFF, next_start=12.0, failure="exit code 1"),
+            [],
+            "exit code 1; starts again in 2.0 s",
+        ),
+        (
+            make_process(S.BACKOFF, next_start=12.0, last_exit=Exited(0)),
+            [],
+            "exit code 0; starts again in 2.0 s",
+        ),
+        (make_process(S.STOPPING, reason=StopReason.UNHEALTHY), [], "unhealthy"),
+        (make_process(S.FAILED, failure="exit code 1"), [], "exit code 1"),
+        (make_process(S.EXITED, last_exit=Exited(0)), [], "exit code 0"),
+        (make_process(last_exit=Exited(127)), [], "exit code 127: not found"),
+        (make_process(), [], ""),
+    ],
+)
+def test_detail_is_the_reason_in_one_clause(
+    process: Process, blockers: list[Blocker], detail: str
+) -> None:
+    assert explain.detail(process, blockers, now=10.0) == detail
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, ""),
+        (Exited(1), "exit code 1"),
+        (Exited(126), "exit code 126: not executable"),
+        (Killed(9), "SIGKILL (out of memory, or killed by a person)"),
+        (Killed(11, dumped_core=True), "SIGSEGV, core dumped (invalid memory access)"),
+        (Killed(15), "SIGTERM"),
+    ],
+)
+def test_last_end_is_decoded(status: Exited | Killed | None, words: str) -> None:
+    assert explain.last_end(make_process(last_exit=status)) == words
+
+
+# -- `supervisectl explain`
+
+
+@pytest.mark.parametrize(
+    ("process", "first"),
+    [
+        (make_process(S.RUNNING, started_at=4.0), f"web runs as pid {PID} since 6 s."),
+        (
+            make_process(S.RUNNING, started_at=4.0, ready=False, health="unhealthy"),
+            f"web runs as pid {PID} since 6 s, unhealthy, not ready.",
+        ),
+        (
+            make_process(
+                S.RUNNING, make_spec(type=ServiceType.ONESHOT), started_at=4.0, ready=False
+            ),
+            f"web runs as pid {PID} since 6 s.",
+        ),
+        (
+            make_process(
+                S.STARTING,
+                make_spec(ready=Ready(Probe(notify=True)), start_timeout=30.0),
+                pid=PID,
+                started_at=4.0,
+            ),
+            f"web was executed as pid {PID} but is not ready; it has 24 s left.",
+        ),
+        (make_process(S.STARTING), "web is being started."),
+        (
+            make_process(S.BACKOFF, attempts=3, next_start=14.0),
+            "web ended 3 times in a row; it starts again in 4.0 s (at most every 30 s).",
+        ),
+        (
+            make_process(S.BACKOFF, attempts=1, next_start=14.0),
+            "web ended once; it starts again in 4.0 s (at most every 30 s).",
+        ),
+        (
+            make_process(S.STOPPING, reason=StopReason.REQUESTED, killed=True),
+            "web is being stopped: asked to; SIGKILL has been sent.",
+        ),
+        (make_process(S.FAILED), "web has failed for good: exit code 1."),
+        (make_process(S.EXITED), "web has done its work and ended well."),
+        (WAITING, "web is wanted up and waits for its turn."),
+        (make_process(), "web is stopped, and nobody wants it up."),
+        (
+            make_process(spec=make_spec(autostart=False)),
+            (
+                "web is stopped, and nobody wants it up; "
+                "it is not started by itself (autostart: false)."
+            ),
+        ),
+    ],
+)
+def test_explanation_begins_with_where_it_stands(process: Process, first: str) -> None:
+    assert explain.explain(process, [], now=10.0, probe="").sentences[0] == first
+
+
+def test_blocker_is_named_with_what_it_lacks() -> None:
+    assert "It depends on db being ready; db is starting." in sentences(WAITING, WAITS)
+
+
+def test_blocker_that_is_stuck_is_where_to_look_next() -> None:
+    said = sentences(WAITING, STUCK)
+
+    assert "db is failed, and will not get further by itself." in said
+    assert said.endswith("Try: supervisectl explain db")
+
+
+def test_last_probe_is_told_while_it_is_not_well() -> None:
+    starting = make_process(S.STARTING, pid=PID, started_at=9.0)
+
+    assert "The last probe failed: refused." in sentences(starting, probe="refused")
+
+
+def test_last_probe_of_a_service_that_is_well_is_history() -> None:
+    running = make_process(S.RUNNING, health="healthy")
+
+    assert "probe" not in sentences(running, probe="refused")
+
+
+def test_last_end_is_told_unless_it_runs_again() -> None:
+    failed = make_process(S.FAILED, last_exit=Killed(9))
+    running = make_process(S.RUNNING, last_exit=Killed(9))
+
+    assert "Its last process ended with SIGKILL" in sentences(failed)
+    assert "last process" not in sentences(running)
+
+
+def test_its_own_words_are_told() -> None:
+    assert "It says: 3 users." in sentences(make_process(S.RUNNING, status_text="3 users"))
+
+
+def test_failed_service_is_told_where_its_log_is() -> None:
+    assert sentences(make_process(S.FAILED)).endswith(
+        "Try: supervisectl logs -n 20 web; then supervisectl start web"
+    )
+
+
+def test_stopped_service_is_told_how_to_start_it() -> None:
+    assert sentences(make_process()).endswith("Try: supervisectl start web")
