@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-ANSWER_TIMEOUT = 10.0  # seconds PID 1 may take to answer what needs no waiting
+_PATIENCE = 10  # seconds
+ANSWER_TIMEOUT = float(_PATIENCE)  # seconds PID 1 may take to answer what needs no waiting
 _CHUNK = 256 * 1024
 _MAX_REPLY = 1024 * 1024 * 1024  # bytes; ten thousand services make some three million
 
@@ -116,14 +117,19 @@ def _connect(place: str | None) -> tuple[_socket.socket, str]:
     tried: list[tuple[str, int]] = []  # (place, errno)
     for candidate, uid in [(chosen, None)] if chosen else _candidates():
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        sock.settimeout(ANSWER_TIMEOUT)
+        # Not settimeout: that makes it non-blocking, and connect(2) then fails at once where PID 1
+        # has not accepted those before.
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
         try:
             sock.connect(address.socket_address(candidate))
             if uid is None or _peer_uid(sock) in (0, os.geteuid(), uid):
                 return sock, candidate
             tried.append((candidate, errno.EPERM))
         except OSError as error:
-            tried.append((candidate, error.errno or errno.ENAMETOOLONG))
+            number = error.errno or errno.ENAMETOOLONG  # that one is Python's, without a number
+            if number == errno.ECONNREFUSED and address.is_abstract(candidate):
+                number = errno.ENOENT  # an abstract name is never left behind
+            tried.append((candidate, number))
         sock.close()
     source = "--socket" if place else f"${address.ENVIRONMENT}" if chosen else ""
     raise UnreachableError(_why(tried, source))
@@ -166,27 +172,16 @@ def _peer_uid(sock: _socket.socket) -> int:
 
 
 def _why(tried: list[tuple[str, int]], source: str) -> str:
-    """Return the sentence that helps: what is wrong, where, and what to do."""
-    numbers = [number for _, number in tried]
-    if errno.EACCES in numbers:
-        place = tried[numbers.index(errno.EACCES)][0]
-        return (
-            f"not permitted to use '{place}' as user {os.geteuid()}; run this as root or as the "
-            "user supervise runs as, or name one of your groups in control.operators or readers"
-        )
-    if errno.EPERM in numbers:
-        place = tried[numbers.index(errno.EPERM)][0]
-        return f"'{place}' belongs to another user, who may not be trusted; check, then --socket it"
-    if (
-        errno.ECONNREFUSED in numbers
-        and source + tried[numbers.index(errno.ECONNREFUSED)][0][:1] != "@"
-    ):
-        place = tried[numbers.index(errno.ECONNREFUSED)][0]
-        if not address.is_abstract(place):
-            return f"nobody listens on '{place}' any more; supervise has ended or was killed"
+    """Return the sentence that helps: what is wrong, where, and what to do.
+
+    *tried*: (place, errno) in the order tried; *source*: who named the place, empty if nobody did.
+    """
+    for place, number in tried:
+        if number in _REASONS:
+            return _REASONS[number].format(place=place, user=os.geteuid())
     if source:
         place, number = tried[0]
-        reason = "there is no such socket" if number == errno.ENOENT else os.strerror(number)
+        reason = "there is no such socket" if number in _NOTHING_THERE else os.strerror(number)
         return f"'{place}' (from {source}): {reason}"
     places = "\n".join(f"    {place}" for place, _ in tried)
     return (
@@ -194,3 +189,13 @@ def _why(tried: list[tuple[str, int]], source: str) -> str:
         f"  Is supervise running in this container?  If elsewhere: --socket PATH or "
         f"${address.ENVIRONMENT}"
     )
+
+
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR)
+_REASONS = {
+    errno.EACCES: "not permitted to use '{place}' as user {user}; run this as root or as the user "
+    "supervise runs as, or name one of your groups in control.operators or readers",
+    errno.EAGAIN: "supervise does not accept on '{place}'; is PID 1 stopped, or overloaded?",
+    errno.EPERM: "'{place}' belongs to another user, who may not be trusted; if you do, --socket it",
+    errno.ECONNREFUSED: "nobody listens on '{place}' any more; supervise has ended or was killed",
+}

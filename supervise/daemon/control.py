@@ -12,7 +12,7 @@ import os
 from supervise.daemon.connection import Connection, Role
 from supervise.daemon.loop import READABLE
 from supervise.daemon.methods import Methods
-from supervise.linux import unixsocket
+from supervise.linux import inotify, unixsocket
 from supervise.model.announcement import Announcement
 from supervise.wire import address
 
@@ -31,6 +31,7 @@ MAX_HELD = 16 * 1024 * 1024  # bytes of calls and replies for all clients togeth
 _NOTABLE = 64 * 1024  # bytes for one client from which on the sum is worth adding up
 _ACCEPTS_A_TURN = 16
 _PAUSE = 1.0  # seconds without accepting when the system has no descriptors or memory left
+_REOPEN_AFTER = 0.1  # seconds from the file's removal; `rm -r` of its directory gets done first
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -56,6 +57,7 @@ class Control:
         self._methods = Methods(loop, supervisor, logs)
         self._connections: dict[Connection, None] = {}  # the one silent for longest first
         self._listener: unixsocket.Listener | None = None
+        self._watch: inotify.NameWatch | None = None
         self._reserve: int | None = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._pause: Timer | None = None
         self._refused: set[int] = set()  # uids already complained about
@@ -81,6 +83,7 @@ class Control:
         self._listener = self._open()
         if self._listener is not None:
             self._loop.watch(self._listener.fileno(), READABLE, self._accept, self)
+            self._watch_file(self._listener.place)
             self._announce(Announcement("control.listening", {"socket": self._listener.place}))
 
     def close(self) -> None:
@@ -139,6 +142,21 @@ class Control:
             os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"), unixsocket.pid_namespace()
         )
 
+    def _watch_file(self, place: str) -> None:
+        if address.is_abstract(place):
+            return
+        try:
+            self._watch = inotify.NameWatch(place)
+        except (OSError, ImportError):  # then a removed file comes back with the next SIGHUP
+            return
+        self._loop.watch(self._watch.fileno(), READABLE, self._file_changed, self)
+
+    def _file_changed(self, _events: int) -> None:
+        assert self._watch is not None
+        self._watch.drain()
+        if self._listener is not None and not self._listener.is_reachable():
+            self._loop.call_later(_REOPEN_AFTER, self.ensure_listening, self)
+
     def _stop_listening(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
@@ -147,6 +165,10 @@ class Control:
             self._loop.forget(self._listener.fileno())
             self._listener.close()
             self._listener = None
+        if self._watch is not None:
+            self._loop.forget(self._watch.fileno())
+            self._watch.close()
+            self._watch = None
 
     # -- accepting
 

@@ -149,7 +149,7 @@ class Stopped:
 
     def __init__(self, before: ServiceView) -> None:
         self._name = before.name
-        self._was_down = before.pid is None and before.state in _DOWN
+        self._down_before = before.state if before.state in _DOWN else ""
         self._pid = before.pid
         self._killed: float | None = None
         self._known: Outcome | None = None
@@ -179,8 +179,8 @@ class Stopped:
             return Later()
         if view.state not in _DOWN:
             return Later()
-        if self._was_down:
-            return Outcome(self._name, f"is not running ({view.state})")
+        if self._down_before:
+            return Outcome(self._name, f"is not running ({self._down_before})")
         if self._killed is not None:
             return Outcome(self._name, f"stopped; SIGKILL after {self._killed:g} s")
         return Outcome(self._name, "stopped")

@@ -23,7 +23,7 @@ class ControlServer:
 
     def __init__(self, place: str, *arguments: str) -> None:
         self.place = place
-        self.output: list[str] = []
+        self._clients: list[RawClient] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.control_server", place, *arguments],
             cwd=ROOT,
@@ -35,9 +35,7 @@ class ControlServer:
     def read_line(self) -> str:
         """Return the next line it prints, without its newline."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline().rstrip("\n")
-        self.output.append(line)
-        return line
+        return self.process.stdout.readline().rstrip("\n")
 
     def ctl(
         self, *arguments: str, environment: dict[str, str] | None = None, user: int | None = None
@@ -50,8 +48,10 @@ class ControlServer:
         )
 
     def connect(self) -> RawClient:
-        """Return a connection without any of our own client code."""
-        return RawClient(self.place)
+        """Return a connection without any of our own client code; closed with the server."""
+        client = RawClient(self.place)
+        self._clients.append(client)
+        return client
 
     def memory(self) -> int:
         """Return the resident set in bytes."""
@@ -64,6 +64,8 @@ class ControlServer:
 
     def close(self) -> None:
         """End it, and fail if it reported a fault."""
+        for client in self._clients:
+            client.close()
         self.process.terminate()
         rest, _ = self.process.communicate(timeout=PATIENCE)
         assert "fault" not in rest, rest
@@ -74,8 +76,12 @@ class RawClient:
 
     def __init__(self, place: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
+        try:
+            self.sock.connect(place)  # before the timeout, which makes it fail on a full backlog
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.settimeout(PATIENCE)
-        self.sock.connect(place)
         self._rest = b""
 
     def send(self, method: str, *flags: str, **parameters: Any) -> None:
