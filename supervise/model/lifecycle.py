@@ -8,12 +8,10 @@ The daemon feeds events in and carries effects out, in order; see `supervise.dae
 
 from __future__ import annotations
 
-from supervise.model import restart
-from supervise.model.announcement import Announcement
+from supervise.model import aftermath, restart
 from supervise.model.exitstatus import Exited as ExitedStatus
-from supervise.model.exitstatus import ExitStatus, Killed, exec_failure_code, shell_code
+from supervise.model.exitstatus import exec_failure_code
 from supervise.model.process import (
-    Announce,
     ArmTimer,
     BecameReady,
     Deadline,
@@ -31,7 +29,7 @@ from supervise.model.process import (
     RunStopCommand,
     Scope,
     SendSignal,
-    Spawn,
+    ShutdownBegan,
     Spawned,
     SpawnFailed,
     StartRequested,
@@ -46,7 +44,6 @@ from supervise.model.process import (
     WatchReadiness,
 )
 from supervise.model.record import Record
-from supervise.model.restart import Verdict
 from supervise.model.service import KillMode, OnUnhealthy, ServiceSpec, ServiceType
 from supervise.model.signals import SIGNALS, signal_name
 
@@ -93,8 +90,7 @@ def _on(
 
 
 _RETRIED = (ProcessState.STARTING, ProcessState.BACKOFF, ProcessState.FAILED)
-_ENDED = (*_RETRIED, ProcessState.EXITED)
-_SETTLED = (*_ENDED, ProcessState.STOPPED)
+_SETTLED = (*_RETRIED, ProcessState.EXITED, ProcessState.STOPPED)
 
 
 @_on(
@@ -111,6 +107,10 @@ def _wanted(process: Process, _event: Record, now: float, _jitter: float) -> Ste
 
 
 @_on(StopRequested, ProcessState.STOPPED, to=(ProcessState.STOPPED,))
+@_on(ShutdownBegan, ProcessState.STOPPED, to=(ProcessState.STOPPED,))
+@_on(ShutdownBegan, ProcessState.STARTING, to=(ProcessState.STARTING,))
+@_on(ShutdownBegan, ProcessState.RUNNING, to=(ProcessState.RUNNING,))
+@_on(ShutdownBegan, ProcessState.STOPPING, to=(ProcessState.STOPPING,))
 def _no_longer_wanted(process: Process, _event: Record, _now: float, _jitter: float) -> Step:
     return process.replace(desired=Desired.DOWN), []
 
@@ -134,7 +134,7 @@ def _no_longer_wanted(process: Process, _event: Record, _now: float, _jitter: fl
 def _start_afresh(process: Process, _event: Record, now: float, _jitter: float) -> Step:
     # A person's start forgives what was before: attempts and the start limit count anew.
     fresh = process.replace(attempts=0, starts=(), failure="")
-    after, effects = _spawn(fresh, now)
+    after, effects = aftermath.spawn(fresh, now)
     if process.state is ProcessState.BACKOFF:
         effects.insert(0, DisarmTimer(Deadline.BACKOFF))
     return after, effects
@@ -172,11 +172,12 @@ def _stop_while_stopping(process: Process, event: StopRequested, _now: float, _j
     ProcessState.FAILED,
     to=(ProcessState.STOPPED,),
 )
+@_on(ShutdownBegan, ProcessState.BACKOFF, to=(ProcessState.STOPPED,))
 def _stop_without_process(process: Process, _event: Record, now: float, _jitter: float) -> Step:
     effects: list[Effect] = []
     if process.state is ProcessState.BACKOFF:
         effects.append(DisarmTimer(Deadline.BACKOFF))
-    after, announced = _stopped(process, now)
+    after, announced = aftermath.stopped(process, now)
     return after, effects + announced
 
 
@@ -184,9 +185,9 @@ def _stop_without_process(process: Process, _event: Record, now: float, _jitter:
 def _spawned(process: Process, event: Spawned, now: float, _jitter: float) -> Step:
     spec = process.spec
     up = process.replace(pid=event.pid, started_at=now, status_text="", last_exit=None, failure="")
-    effects: list[Effect] = [_announce("service.started", up, pid=event.pid)]
+    effects: list[Effect] = [aftermath.announce("service.started", up, pid=event.pid)]
     if process.ready:
-        effects.append(_announce("service.ready", up, after=0.0))
+        effects.append(aftermath.announce("service.ready", up, after=0.0))
         return _running(up, now, ready=True, effects=effects)
     if spec.ready is not None:
         effects += [ArmTimer(Deadline.START, spec.start_timeout), WatchReadiness()]
@@ -201,13 +202,17 @@ def _spawned_too_late(process: Process, event: Spawned, now: float, _jitter: flo
     return process.replace(pid=event.pid, started_at=now), []
 
 
-@_on(SpawnFailed, ProcessState.STARTING, to=_RETRIED)
+@_on(SpawnFailed, ProcessState.STARTING, to=(*_RETRIED, ProcessState.STOPPED))
 def _spawn_failed(process: Process, event: SpawnFailed, now: float, jitter: float) -> Step:
     status = ExitedStatus(exec_failure_code(event.errno))
     ended = process.replace(pid=None, started_at=None, last_exit=status, failure=event.message)
-    told = _announce("service.spawn_failed", process, stage=event.stage, message=event.message)
+    told = aftermath.announce(
+        "service.spawn_failed", process, stage=event.stage, message=event.message
+    )
     passing = event.errno in restart.PASSING_ERRNOS
-    after, effects = _follow(ended, now, jitter, success=False, must_retry=passing)
+    if passing:  # the service is not to blame: its start limit does not count this one
+        ended = ended.replace(starts=ended.starts[:-1])
+    after, effects = aftermath.follow(ended, now, jitter, success=False, must_retry=passing)
     return after, [told, *effects]
 
 
@@ -216,7 +221,7 @@ def _spawn_failed_while_stopping(
     process: Process, event: SpawnFailed, now: float, jitter: float
 ) -> Step:
     status = ExitedStatus(exec_failure_code(event.errno))
-    return _settle(process.replace(pid=None, last_exit=status), now, jitter)
+    return aftermath.settle(process.replace(pid=None, last_exit=status), now, jitter)
 
 
 @_on(BecameReady, ProcessState.STARTING, to=(ProcessState.STARTING, ProcessState.RUNNING))
@@ -226,7 +231,7 @@ def _became_ready(process: Process, _event: Record, now: float, _jitter: float) 
     took = now - process.started_at if process.started_at is not None else 0.0
     effects: list[Effect] = [
         DisarmTimer(Deadline.START),
-        _announce("service.ready", process, after=round(took, 3)),
+        aftermath.announce("service.ready", process, after=round(took, 3)),
     ]
     return _running(process, now, ready=True, effects=effects)
 
@@ -235,10 +240,10 @@ def _became_ready(process: Process, _event: Record, now: float, _jitter: float) 
 def _health_changed(process: Process, event: HealthChanged, now: float, _jitter: float) -> Step:
     changed = process.replace(health=event.health)
     if event.health == "healthy":
-        return changed, [_announce("service.healthy", process)]
+        return changed, [aftermath.announce("service.healthy", process)]
     if event.health != "unhealthy":
         return changed, []
-    told = _announce("service.unhealthy", process, message=event.message)
+    told = aftermath.announce("service.unhealthy", process, message=event.message)
     check = process.spec.healthcheck
     if check is None or check.on_unhealthy is OnUnhealthy.NONE:
         return changed, [told]
@@ -252,11 +257,16 @@ def _health_changed(process: Process, event: HealthChanged, now: float, _jitter:
 def _status_reported(process: Process, event: StatusReported, _now: float, _jitter: float) -> Step:
     if event.text == process.status_text:
         return process, []
-    told = _announce("service.status", process, message=event.text)
+    told = aftermath.announce("service.status", process, message=event.text)
     return process.replace(status_text=event.text), [told]
 
 
-@_on(Exited, ProcessState.STARTING, ProcessState.RUNNING, to=(*_ENDED, ProcessState.STOPPING))
+@_on(
+    Exited,
+    ProcessState.STARTING,
+    ProcessState.RUNNING,
+    to=(*_SETTLED, ProcessState.STOPPING),
+)
 def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
     ran = now - process.started_at if process.started_at is not None else 0.0
     success = restart.is_success(process.spec, event.status)
@@ -265,16 +275,18 @@ def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
     )
     effects: list[Effect] = [StopWatching(), DisarmTimer(Deadline.START)]
     if success and process.spec.type is ServiceType.ONESHOT:
-        told = _announce("service.completed", process, pid=process.pid, after=round(ran, 3))
+        told = aftermath.announce(
+            "service.completed", process, pid=process.pid, after=round(ran, 3)
+        )
     else:
-        told = _announce_exit(process, event.status, ran)
+        told = aftermath.announce_exit(process, event.status, ran)
     effects.append(told)
     if event.survivors and process.spec.kill_mode is KillMode.GROUP:
         stopping = ended.replace(
             state=ProcessState.STOPPING, since=now, reason=StopReason.LEFTOVERS, killed=False
         )
         return stopping, effects + _stop_effects(process.spec, None)
-    after, more = _follow(ended, now, jitter, success=success)
+    after, more = aftermath.follow(ended, now, jitter, success=success)
     return after, effects + more
 
 
@@ -283,14 +295,14 @@ def _exited_while_stopping(process: Process, event: Exited, now: float, jitter: 
     ended = process.replace(pid=None, last_exit=event.status)
     if event.survivors and process.spec.kill_mode is KillMode.GROUP:
         return ended, []
-    return _settle(ended, now, jitter)
+    return aftermath.settle(ended, now, jitter)
 
 
 @_on(SurvivorsGone, ProcessState.STOPPING, to=(*_SETTLED, ProcessState.STOPPING))
 def _survivors_gone(process: Process, _event: Record, now: float, jitter: float) -> Step:
     # None of them is the program that is being spawned: its Spawned or SpawnFailed will come.
     begins = process.started_at is None
-    return (process, []) if process.pid or begins else _settle(process, now, jitter)
+    return (process, []) if process.pid or begins else aftermath.settle(process, now, jitter)
 
 
 @_on(StopCommandEnded, ProcessState.STOPPING, to=(ProcessState.STOPPING,))
@@ -316,7 +328,7 @@ def _start_timed_out(process: Process, event: DeadlineReached, now: float, _jitt
 def _backoff_over(process: Process, event: DeadlineReached, now: float, _jitter: float) -> Step:
     if event.deadline is not Deadline.BACKOFF:
         return process, []
-    return _spawn(process, now, again=True)
+    return aftermath.spawn(process, now, again=True)
 
 
 @_on(DeadlineReached, ProcessState.STOPPING, to=(*_SETTLED, ProcessState.STOPPING))
@@ -325,36 +337,17 @@ def _grace_over(process: Process, event: DeadlineReached, now: float, jitter: fl
         return process, []
     if not process.killed:
         return _kill(process)
-    told = _announce("service.unkillable", process, pid=process.pid)
-    after, effects = _settle(process.replace(pid=None), now, jitter)
-    return after, [told, *effects]
+    told = aftermath.announce("service.unkillable", process, pid=process.pid)
+    if process.pid is None or process.desired is Desired.DOWN:
+        after, effects = aftermath.settle(process.replace(pid=None), now, jitter)
+        return after, [told, *effects]
+    # It still runs, whatever it was stopped for: a second one beside it would do harm.
+    why = f"pid {process.pid} survives SIGKILL"
+    after, effects = aftermath.fail(process, now, why)
+    return after, [told, DisarmTimer(Deadline.STOP), *effects]
 
 
 # -- what handlers share
-
-
-def _spawn(process: Process, now: float, *, again: bool = False) -> Step:
-    """Start the program, unless the start limit forbids it; *again*: nobody asked for it."""
-    limit = process.spec.start_limit
-    starts = restart.recent(limit, process.starts, now) if limit else ()
-    if limit and len(starts) >= limit.burst:
-        why = f"started {limit.burst} times within {limit.interval:g} s"
-        return _fail(process, now, f"{why}; {process.failure}" if process.failure else why)
-    starting = process.replace(
-        state=ProcessState.STARTING,
-        desired=Desired.UP,
-        pid=None,
-        since=now,
-        started_at=None,
-        ready=False,
-        health="",
-        starts=(*starts, now) if limit else (),
-        restarts=process.restarts + again,
-        next_start=None,
-        reason=None,
-        killed=False,
-    )
-    return starting, [_announce("service.starting", process), Spawn()]
 
 
 def _running(process: Process, now: float, *, ready: bool, effects: list[Effect]) -> Step:
@@ -371,7 +364,7 @@ def _begin_stop(process: Process, reason: StopReason, now: float, grace: float |
     stopping = process.replace(
         state=ProcessState.STOPPING, since=now, ready=False, reason=reason, killed=False
     )
-    told = _announce(
+    told = aftermath.announce(
         "service.stopping",
         process,
         pid=process.pid,
@@ -396,98 +389,9 @@ def _signals(spec: ServiceSpec) -> list[Effect]:
 
 def _kill(process: Process) -> Step:
     scope = Scope.ALL if process.spec.kill_mode is KillMode.GROUP else Scope.PROCESS
-    told = _announce("service.killed", process, grace=process.spec.stop_grace_period)
+    told = aftermath.announce("service.killed", process, grace=process.spec.stop_grace_period)
     return process.replace(killed=True), [
         told,
         SendSignal(SIGKILL, scope),
         ArmTimer(Deadline.STOP, KILL_PATIENCE),
     ]
-
-
-def _settle(process: Process, now: float, jitter: float) -> Step:
-    """Nothing of the process is left: what follows depends on why it was stopped."""
-    disarm: list[Effect] = [DisarmTimer(Deadline.STOP)]
-    if process.desired is Desired.DOWN:
-        after, effects = _stopped(process, now)
-    elif process.reason is StopReason.RESTART:
-        after, effects = _spawn(process.replace(attempts=0, starts=(), failure=""), now)
-    else:
-        last = process.last_exit
-        left = process.reason is StopReason.LEFTOVERS
-        success = left and last is not None and restart.is_success(process.spec, last)
-        why = process.failure or (process.reason.value if process.reason else "")
-        after, effects = _follow(process.replace(failure=why), now, jitter, success=success)
-    return after, disarm + effects
-
-
-def _stopped(process: Process, now: float) -> Step:
-    status = str(process.last_exit) if process.last_exit is not None else ""
-    after = process.replace(
-        state=ProcessState.STOPPED,
-        desired=Desired.DOWN,
-        pid=None,
-        since=now,
-        ready=False,
-        health="",
-        attempts=0,
-        next_start=None,
-        failure="",
-        reason=None,
-        killed=False,
-    )
-    return after, [_announce("service.stopped", process, status=status)]
-
-
-def _follow(
-    process: Process, now: float, jitter: float, *, success: bool, must_retry: bool = False
-) -> Step:
-    """Decide what comes after an end that nobody asked for."""
-    spec = process.spec
-    ran = now - process.started_at if process.started_at is not None else 0.0
-    attempt = restart.next_attempt(spec.backoff, process.attempts, ran)
-    ended = process.replace(
-        attempts=attempt, ready=False, health="", reason=None, killed=False, since=now
-    )
-    verdict = restart.judge(spec, success=success, attempts=attempt)
-    if must_retry:
-        verdict = Verdict.RESTART
-    if verdict is Verdict.COMPLETE:
-        return ended.replace(state=ProcessState.EXITED), []
-    if verdict is Verdict.FAIL:
-        return _fail(ended, now, process.failure)
-    # A start that failed for want of memory or processes must not spin, whatever is configured.
-    wait = max(restart.delay(spec.backoff, attempt, jitter), 0.1 if must_retry else 0.0)
-    if wait == 0.0:
-        return _spawn(ended, now, again=True)
-    waiting = ended.replace(state=ProcessState.BACKOFF, next_start=now + wait)
-    told = _announce("service.backoff", process, delay=round(wait, 3), attempt=attempt)
-    return waiting, [told, ArmTimer(Deadline.BACKOFF, wait)]
-
-
-def _fail(process: Process, now: float, why: str) -> Step:
-    failed = process.replace(
-        state=ProcessState.FAILED,
-        since=now,
-        pid=None,
-        ready=False,
-        health="",
-        failure=why,
-        next_start=None,
-    )
-    return failed, [_announce("service.failed", process, reason=why)]
-
-
-def _announce(name: str, process: Process, **fields: object) -> Announce:
-    return Announce(Announcement(name, {"service": process.spec.name, **fields}))
-
-
-def _announce_exit(process: Process, status: ExitStatus, ran: float) -> Announce:
-    return _announce(
-        "service.exited",
-        process,
-        pid=process.pid,
-        status=str(status),
-        exit_code=shell_code(status),
-        signal=signal_name(status.signal) if isinstance(status, Killed) else "",
-        after=round(ran, 3),
-    )

@@ -159,6 +159,10 @@ class HurryRequested(Record):
     """The rest of the grace is waived."""
 
 
+class ShutdownBegan(Record):
+    """The container ends: what ends from here on stays down."""
+
+
 Event = (
     Wanted
     | StartRequested
@@ -174,6 +178,7 @@ Event = (
     | StatusReported
     | StopCommandEnded
     | HurryRequested
+    | ShutdownBegan
 )
 
 

@@ -24,6 +24,7 @@ from supervise.model.process import (
     Process,
     ProcessState,
     RestartRequested,
+    ShutdownBegan,
     Spawned,
     SpawnFailed,
     StartRequested,
@@ -96,7 +97,7 @@ EXPECTED: dict[type[Record], dict[ProcessState, tuple[ProcessState, ...]]] = {
     },
     SpawnFailed: {
         S.STOPPED: (),
-        S.STARTING: RETRIED,
+        S.STARTING: (*RETRIED, S.STOPPED),
         S.RUNNING: (),
         S.BACKOFF: (),
         S.STOPPING: (*RETRIED, S.STOPPED),
@@ -105,8 +106,8 @@ EXPECTED: dict[type[Record], dict[ProcessState, tuple[ProcessState, ...]]] = {
     },
     Exited: {
         S.STOPPED: (),
-        S.STARTING: (*RETRIED, S.EXITED, S.STOPPING),
-        S.RUNNING: (*RETRIED, S.EXITED, S.STOPPING),
+        S.STARTING: (*RETRIED, S.EXITED, S.STOPPED, S.STOPPING),
+        S.RUNNING: (*RETRIED, S.EXITED, S.STOPPED, S.STOPPING),
         S.BACKOFF: (),
         S.STOPPING: (*RETRIED, S.STOPPED, S.STOPPING),
         S.EXITED: (),
@@ -175,6 +176,15 @@ EXPECTED: dict[type[Record], dict[ProcessState, tuple[ProcessState, ...]]] = {
         S.EXITED: (),
         S.FAILED: (),
     },
+    ShutdownBegan: {
+        S.STOPPED: (S.STOPPED,),
+        S.STARTING: (S.STARTING,),
+        S.RUNNING: (S.RUNNING,),
+        S.BACKOFF: (S.STOPPED,),
+        S.STOPPING: (S.STOPPING,),
+        S.EXITED: (),
+        S.FAILED: (),
+    },
 }
 Pair = tuple[ProcessState, type[Record]]
 PAIRS: list[Pair] = [(state, event) for event, row in EXPECTED.items() for state in row]
@@ -201,7 +211,10 @@ _REASONS: list[dict[str, Any]] = [
     {"desired": Desired.UP, "reason": StopReason.START_TIMEOUT},
 ]
 _FIELDS: dict[ProcessState, list[dict[str, Any]]] = {
-    S.STARTING: [_PENDING, _ALIVE],
+    S.STARTING: [
+        *({**child, "desired": desired} for child in (_PENDING, _ALIVE) for desired in Desired)
+    ],
+    S.RUNNING: [{**_ALIVE, "desired": desired} for desired in Desired],
     S.BACKOFF: [{"starts": (0.0,)}],
     S.STOPPING: [
         *({**child, **reason} for child in (_PENDING, _ALIVE, _LEFT) for reason in _REASONS),
