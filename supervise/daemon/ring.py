@@ -29,12 +29,12 @@ class Ring:
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
         self._buffer = bytearray()
-        # A block that alone fills the ring: kept by reference, cut only when somebody looks.
+        # A block that alone fills half the ring: kept by reference, cut only when somebody looks.
         self._big: tuple[float, str, int, bytes] | None = None
 
     def append(self, when: float, stream: str, pid: int, block: bytes) -> None:
         """Add one block (see `supervise.wire.lines`)."""
-        if len(block) + _HEADER.size >= self._size:
+        if len(block) * 2 >= self._size:
             self._big = (when, stream, pid, block)
             if self._buffer:
                 self._buffer = bytearray()
