@@ -7,6 +7,7 @@ compiled plan cannot be written, 2 usage.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -30,6 +31,10 @@ _FILES = "a file or a directory of *.yaml; by default the one that supervise wou
 def main(argv: Sequence[str]) -> int:
     """Run the verb and its arguments in *argv*; returns the exit code."""
     arguments = _parser().parse_args(argv)
+    # Names of files and values of variables may hold what the terminal's encoding has not.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -141,15 +141,23 @@ def describe(node: Node, interpolator: Interpolator) -> str:
         return "a mapping"
     assert isinstance(node, Scalar)
     if "$" in node.text:
-        expanded = interpolator.expand(node.text)
-        interpolator.unset.clear()
-        return f"{_shorten(expanded)!r}, which {_shorten(node.text)} comes to"
+        return _describe_variable(node.text, interpolator)
     value = resolve(node.text) if node.plain else node.text
     if value is None:
         return "empty"
     if isinstance(value, bool):
         return node.text
     return f"the {'text' if isinstance(value, str) else 'number'} {_shorten(node.text)!r}"
+
+
+def _describe_variable(text: str, interpolator: Interpolator) -> str:
+    try:
+        expanded = interpolator.expand(text)
+    except InterpolationError:  # a list or a mapping is wanted here: text of any kind is wrong
+        return f"the text {_shorten(text)!r}"
+    finally:
+        interpolator.unset.clear()
+    return f"{_shorten(expanded)!r}, which {_shorten(text)} comes to"
 
 
 def _shorten(text: str) -> str:

@@ -5,8 +5,6 @@ What it prints loads again to the same services and settings.  `commands` is the
 
 from __future__ import annotations
 
-import json
-
 from supervise.config.scalars import resolve
 from supervise.config.schema import CONTROL, LOG_DEFAULTS, SERVICE, SHUTDOWN, TOP
 
@@ -88,4 +86,18 @@ def _scalar(value: Any, *, is_key: bool = False) -> str:
         return str(value)
     text = value if is_key else value.replace("$", "$$")
     plain = text[:1] in _PLAIN_START and _PLAIN.issuperset(text) and isinstance(resolve(text), str)
-    return text if plain else json.dumps(text)
+    return text if plain else f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    """Return *character* for a double-quoted scalar.
+
+    YAML cannot say what stands for a byte that is not UTF-8, in a variable's value: it is shown
+    as the replacement character.
+    """
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    number = ord(character)
+    return "\ufffd" if 0xD800 <= number < 0xE000 else f"\\U{number:08x}"

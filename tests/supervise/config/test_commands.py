@@ -79,6 +79,21 @@ def test_explain_config_loads_again_and_explains_itself_alike(tmp_path: Path) ->
     assert "stop_grace_period: 5s" in first.stdout
 
 
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text(
+        "services: {ä: {command: [x, '${RAW}']}, b: {command: [${RAW}]}}"
+    )
+    raw = os.fsdecode(b"\xff")
+
+    check = run(tmp_path, "check", "f.yaml", PYTHONIOENCODING="ascii", RAW=raw)
+    (tmp_path / "f.yaml").write_text("services: {b: {command: [x, '${RAW}']}}")
+    explain = run(tmp_path, "explain-config", "f.yaml", PYTHONIOENCODING="ascii", RAW=raw)
+
+    assert (check.returncode, check.stderr) == (78, "")
+    assert (explain.returncode, explain.stderr) == (0, "")
+    assert 'command: [x, "\\ufffd"]' in explain.stdout
+
+
 def test_compile_writes_a_plan_that_loads(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(GOOD)
 
