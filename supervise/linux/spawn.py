@@ -87,7 +87,7 @@ def confirm(owned_fd: int, request: SpawnRequest) -> None:
 
 def _vfork(request: SpawnRequest) -> Child:
     global _vfork_unknown
-    report_read, report_write = os.pipe2(os.O_CLOEXEC)
+    report_read, report_write = _report_pipe(0, request)
     working_dir = request.working_dir
     shared = signals.terminal_stops_are_ignored()
     try:
@@ -159,7 +159,7 @@ def _restore_ourselves(*, terminal_stops: bool) -> None:
 
 
 def _fork(request: SpawnRequest) -> Child:
-    report_read, report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    report_read, report_write = _report_pipe(os.O_NONBLOCK, request)
     # A signal between fork and exec must reach the program's default action, not our handlers.
     mask = signals.block_all()
     try:
@@ -177,6 +177,14 @@ def _fork(request: SpawnRequest) -> Child:
     return Child(pid, report_read)
 
 
+def _report_pipe(flags: int, request: SpawnRequest) -> tuple[int, int]:
+    try:
+        return os.pipe2(os.O_CLOEXEC | flags)
+    except OSError as error:
+        number = error.errno or errno.EMFILE
+        raise SpawnError("pipe", number, _explain("pipe", number, "", request)) from error
+
+
 def _explain(stage: str, number: int, detail: str, request: SpawnRequest) -> str:
     """Return one sentence: what could not be done, to what, and why."""
     reason = detail or os.strerror(number)
@@ -186,6 +194,8 @@ def _explain(stage: str, number: int, detail: str, request: SpawnRequest) -> str
             return f"cannot execute '{program}': {_exec_reason(program, number, reason)}"
         case "chdir":
             return f"cannot change to directory '{request.working_dir}': {reason}"
+        case "pipe":
+            return f"cannot start a process: {reason} (is the limit on descriptors reached?)"
         case "fork":
             hint = " (is a limit on processes or memory reached?)"
             return f"cannot start a process: {reason}{hint if number != errno.ENOSYS else ''}"

@@ -61,13 +61,23 @@ def children(pid: int) -> list[int]:
 
 def status(pid: int) -> dict[str, str]:
     """Return /proc/PID/status, keyed by the field's name."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return parse_status(Path(f"/proc/{pid}/status").read_text())
+
+
+def parse_status(text: str) -> dict[str, str]:
+    """Return the text of a /proc/PID/status, keyed by the field's name."""
+    lines = (line.partition(":") for line in text.splitlines())
+    return {name: value.strip() for name, _, value in lines}
 
 
 def signal_set(pid: int, field: str) -> set[int]:
     """Return the signals in SigBlk, SigIgn, SigCgt or SigPnd of *pid*."""
-    mask = int(status(pid)[field], 16)
+    return signals_in(status(pid)[field])
+
+
+def signals_in(hexadecimal: str) -> set[int]:
+    """Return the signals in a mask as /proc/PID/status writes it."""
+    mask = int(hexadecimal, 16)
     return {number for number in range(1, 65) if mask >> (number - 1) & 1}
 
 
