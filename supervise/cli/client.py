@@ -115,6 +115,7 @@ class Client:
 def _connect(place: str | None) -> tuple[_socket.socket, str]:
     chosen = place or os.environ.get(address.ENVIRONMENT)
     tried: list[tuple[str, int]] = []  # (place, errno)
+    concerning = (None, 0, os.geteuid())  # what other users left behind explains nothing
     for candidate, uid in [(chosen, None)] if chosen else _candidates():
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         # Not settimeout: that makes it non-blocking, and connect(2) then fails at once where PID 1
@@ -129,7 +130,8 @@ def _connect(place: str | None) -> tuple[_socket.socket, str]:
             number = error.errno or errno.ENAMETOOLONG  # that one is Python's, without a number
             if number == errno.ECONNREFUSED and address.is_abstract(candidate):
                 number = errno.ENOENT  # an abstract name is never left behind
-            tried.append((candidate, number))
+            if uid in concerning:
+                tried.append((candidate, number))
         sock.close()
     source = "--socket" if place else f"${address.ENVIRONMENT}" if chosen else ""
     raise UnreachableError(_why(tried, source))
@@ -145,7 +147,9 @@ def _candidates() -> list[tuple[str, int | None]]:
     for uid in uids:
         directory = runtime if uid == own else f"/run/user/{uid}" if uid else None
         for place in address.candidates(uid, directory, namespace):
-            found.setdefault(place, uid)
+            # The runtime directory is the caller's word, like --socket: whoever owns it will do.
+            by_environment = runtime is not None and place.startswith(runtime)
+            found.setdefault(place, None if by_environment else uid)
     return list(found.items())
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from supervise.wire import lines
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +92,8 @@ def shorten(text: str, room: int) -> str:
 
 def prefix(name: str, width: int, *, colour: bool) -> str:
     """Return ``name | `` as the console shows it, aligned to *width*."""
+    from supervise.wire import lines  # with the colours; only `logs` needs them
+
     padded = name.ljust(width)
     if not colour:
         return f"{padded} | "

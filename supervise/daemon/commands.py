@@ -63,7 +63,7 @@ class Commands:
         """Stop services."""
         names = selection.chosen(self._supervisor, services, all, lambda _view: True)
         expected: dict[str, Expectation] = {
-            name: Stopped(self._supervisor.view(name)) for name in names
+            name: Stopped(self._supervisor.view(name), grace) for name in names
         }
         ask: Callable[[str], None] = lambda name: self._supervisor.stop(name, grace)  # noqa: E731
         self._operate(request, expected, ask, wait, timeout)

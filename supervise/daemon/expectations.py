@@ -147,8 +147,9 @@ class Started:
 class Stopped:
     """A stop: no process is left and none is about to come."""
 
-    def __init__(self, before: ServiceView) -> None:
+    def __init__(self, before: ServiceView, grace: float | None = None) -> None:
         self._name = before.name
+        self._grace = grace  # the caller's, which overrides the service's own
         self._down_before = before.state if before.state in _DOWN else ""
         self._pid = before.pid
         self._killed: float | None = None
@@ -157,7 +158,7 @@ class Stopped:
     def note(self, event: Announcement) -> None:
         """Keep what a view does not show."""
         if event.name == "service.killed":
-            grace = event.fields.get("grace")
+            grace = event.fields.get("grace") if self._grace is None else self._grace
             self._killed = float(grace) if isinstance(grace, int | float) else 0.0
         elif event.name == "service.unkillable":
             message = f"pid {event.fields.get('pid')} survives SIGKILL"

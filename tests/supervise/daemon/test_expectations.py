@@ -189,6 +189,13 @@ def test_a_stop_says_that_it_took_sigkill() -> None:
     assert judged(it, seen("stopped")) == Outcome("web", "stopped; SIGKILL after 5 s")
 
 
+def test_the_callers_grace_is_the_one_that_ended() -> None:
+    it = Stopped(seen("running"), 0.5)
+    it.note(event("service.killed", grace=5.0))
+
+    assert judged(it, seen("stopped")) == Outcome("web", "stopped; SIGKILL after 0.5 s")
+
+
 def test_a_stop_of_what_is_down_says_so() -> None:
     it = Stopped(seen("failed"))
 

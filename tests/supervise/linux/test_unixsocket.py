@@ -98,22 +98,26 @@ def test_an_abstract_socket_needs_no_file_system() -> None:
 
 
 def test_the_peer_is_who_connected(tmp_path: Path) -> None:
-    with closing(unixsocket.listen(f"{tmp_path}/s", mode=0o600)) as listener:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"{tmp_path}/s")
-            connection = listener.accept()
+    path = f"{tmp_path}/s"
+    with (
+        closing(unixsocket.listen(path, mode=0o600)) as listener,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.connect(path)
+        connection = listener.accept()
 
-            peer = unixsocket.peer(connection)
-            connection.close()
+        peer = unixsocket.peer(connection)
+        connection.close()
 
     assert (peer.pid, peer.uid, peer.gid) == (os.getpid(), os.geteuid(), os.getegid())
     assert set(peer.groups) == set(os.getgroups())
 
 
 def test_nobody_there_is_a_blocking_io_error(tmp_path: Path) -> None:
-    with closing(unixsocket.listen(f"{tmp_path}/s", mode=0o600)) as listener:
-        with pytest.raises(BlockingIOError):
-            listener.accept()
+    listening = closing(unixsocket.listen(f"{tmp_path}/s", mode=0o600))
+
+    with listening as listener, pytest.raises(BlockingIOError):
+        listener.accept()
 
 
 @pytest.mark.usefixtures("umask")
