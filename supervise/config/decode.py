@@ -202,7 +202,7 @@ def merge_environment(
 
 def _places(table: Table, spec: ServiceSpec, name_node: Node) -> dict[str, Place]:
     places = {"": _place(name_node)}
-    for key in ("stdin", "command"):
+    for key in ("stdin", "stop_grace_period"):
         if key in table.node.pairs:
             places[key] = _place(table.place(key))
     edges = table.place("depends_on")

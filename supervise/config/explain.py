@@ -6,7 +6,8 @@ What it prints loads again to the same services and settings.  `commands` is the
 from __future__ import annotations
 
 from supervise.config.scalars import resolve
-from supervise.config.schema import CONTROL, LOG_DEFAULTS, SERVICE, SHUTDOWN, TOP
+from supervise.config.schema import SERVICE, TOP
+from supervise.config.sections import CONTROL, LOG_DEFAULTS, SHUTDOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

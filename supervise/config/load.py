@@ -85,7 +85,7 @@ class _Assembly:
             services, self.decoder.report, self.decoder.report_warning, self.decoder.suggest
         )
         control = self._control()  # may add a source
-        return Plan(
+        plan = Plan(
             services=validate.settle(services),
             sources=tuple(self.reader.sources.values()),
             variables=self.decoder.interpolator.consulted,
@@ -94,6 +94,8 @@ class _Assembly:
                 {"grace": "shutdown.grace", "exit_policy": "exit", "log_format": "logs.format"}
             ),
         )
+        validate.check_grace(services, plan.grace, self.decoder.report_warning)
+        return plan
 
     def _collect_settings(self, prefix: str, table: Table) -> None:
         """Note the values of *table* below *prefix*; each may be set once, or twice the same."""

@@ -149,7 +149,7 @@ READY = Fields(
         Key("try_timeout", Duration(zero=False), "How long one try may take.", "3s", "1s"),
         Key(
             "timeout",
-            Duration(),
+            Duration(zero=False),
             "How long all of it may take before the start has failed: another way to write the "
             "service's `start_timeout`.",
             "30s",

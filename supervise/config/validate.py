@@ -36,6 +36,15 @@ def check(services: Services, report: Report, warn: Report, suggest: Suggest) ->
     _check_terminal(services, report)
 
 
+def check_grace(services: Services, grace: float, warn: Report) -> None:
+    """Warn of services that ask for more time to stop than the whole shutdown, *grace*, has."""
+    for declared in services.values():
+        asked = declared.spec.stop_grace_period
+        if "stop_grace_period" in declared.places and asked > grace:
+            what = f"a shutdown of the container ends after {grace:g} s, and this service with it"
+            warn(_problem(declared, "stop_grace_period", what, "raise shutdown.grace"))
+
+
 def settle(services: Services) -> dict[str, ServiceSpec]:
     """Return the specs of the active services, without edges to services that are not there."""
     active = {name: declared.spec for name, declared in services.items() if declared.active}

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from hypothesis import given
+import jsonschema
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervise.config.explain import explain
+from supervise.config.json_schema import json_schema
 from supervise.config.limits import CAPABILITIES, ULIMITS
 from supervise.config.load import Outcome, examine
+from supervise.config.nodes import Mapping, Node, Scalar, Sequence, compose
+from supervise.config.scalars import resolve
 from supervise.model import service as model
+from supervise.model.errors import Problem
 from supervise.model.service import plan_from_plain, plan_to_plain
 
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS = [
     path.read_bytes()
@@ -92,9 +99,9 @@ specs = st.builds(
     restart=restarts,
     backoff=st.builds(
         model.Backoff,
-        initial=micros,
+        initial=st.integers(0, 10**6).map(lambda count: round(count / 1e6, 6)),
         factor=st.floats(1, 1000),
-        max=micros,
+        max=st.integers(10**6, 10**10).map(lambda count: round(count / 1e6, 6)),
         jitter=st.floats(0, 1),
         reset_after=micros,
     ),
@@ -121,7 +128,7 @@ def plans(draw: st.DrawFn) -> model.Plan:
         spec = draw(specs).replace(name=name, depends_on=draw(edges(list(services.values()))))
         if draw(st.booleans()):
             ready = model.Ready(draw(probes), draw(positive), draw(positive))
-            spec = spec.replace(ready=ready, start_timeout=draw(micros))
+            spec = spec.replace(ready=ready, start_timeout=draw(positive))
         elif spec.restart.mode in (model.RestartMode.NO, model.RestartMode.ON_FAILURE):
             spec = spec.replace(type=model.ServiceType.ONESHOT)
         services[name] = spec
@@ -176,6 +183,27 @@ def test_what_explain_prints_loads_as_the_same_plan(plan: model.Plan) -> None:
     assert outcome.problems == ()
     assert outcome.plan is not None
     assert outcome.plan.replace(sources=()) == plan
+
+
+def values(node: Node) -> Any:
+    """Return what an editor's YAML 1.2 parser makes of *node*."""
+    if isinstance(node, Mapping):
+        return {key: values(value) for key, (_, value) in node.pairs.items()}
+    if isinstance(node, Sequence):
+        return [values(item) for item in node.items]
+    assert isinstance(node, Scalar)
+    return resolve(node.text) if node.plain else node.text
+
+
+@settings(max_examples=30)
+@given(plans())
+def test_the_json_schema_accepts_whatever_explain_prints(plan: model.Plan) -> None:
+    """The schema that editors use refuses nothing that the decoder accepts."""
+    problems: list[Problem] = []
+    root = compose(explain(plan), "f.yaml", problems.append)
+    assert root is not None
+
+    VALIDATOR.validate(values(root))
 
 
 @given(plans())

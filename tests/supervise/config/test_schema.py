@@ -17,7 +17,8 @@ from supervise.config.json_schema import json_schema
 from supervise.config.load import Outcome, examine
 from supervise.config.reference import page
 from supervise.config.refused import IN_LOGS, IN_SERVICE, IN_TOP
-from supervise.config.schema import BACKOFF, LOGS, SERVICE, START_LIMIT, TOP
+from supervise.config.schema import SERVICE, TOP
+from supervise.config.sections import BACKOFF, LOGS, START_LIMIT
 from supervise.config.shapes import Key
 from supervise.model.service import (
     Backoff,
@@ -199,6 +200,7 @@ def test_contradicting_time_limits_are_refused(examine_text: Any) -> None:
     [
         ("start_timeout: 5s", "services.a.start_timeout"),
         ("logs: {compress: true}", "services.a.logs.compress"),
+        ("stop_grace_period: 9s", "services.a.stop_grace_period"),
     ],
 )
 def test_what_has_no_effect_is_a_warning(examine_text: Any, line: str, path: str) -> None:
