@@ -55,15 +55,19 @@ _VERSION_3 = 0x20080522
 
 
 def drop_bounding(names: tuple[str, ...], *, keep: tuple[str, ...]) -> None:
-    """Take *names* (or ``ALL``) but *keep* out of the bounding and all other sets.
+    """Take *names* (or ``ALL``) but *keep* out of all sets that execve(2) gives a program from.
+
+    Those are the bounding set and, for root, the inheritable one; ambient ones go with it.
 
     Raises:
         OSError: EPERM without CAP_SETPCAP.
     """
     dropped = NUMBERS if "ALL" in names else {name: NUMBERS[name] for name in names}
+    mask = 0
     for name, number in dropped.items():
         if name in keep or "ALL" in keep:
             continue
+        mask |= 1 << number
         try:
             present = prctl.prctl(prctl.PR_CAPBSET_READ, number)
         except OSError as error:
@@ -72,6 +76,9 @@ def drop_bounding(names: tuple[str, ...], *, keep: tuple[str, ...]) -> None:
             raise
         if present:
             prctl.prctl(prctl.PR_CAPBSET_DROP, number)
+    effective, permitted, inheritable = _capget()
+    if inheritable & mask:
+        _capset(effective, permitted, inheritable & ~mask)
 
 
 def keep(names: tuple[str, ...], *, root: bool) -> None:

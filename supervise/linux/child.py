@@ -32,8 +32,8 @@ def become(
         stage = "exec"
         _execute(request)
     except OSError as error:
-        _report(report_fd, stage, error.errno or errno.EINVAL, "")
-    except (ValueError, KeyError, OverflowError) as error:
+        _report(report_fd, stage, error.errno or errno.EINVAL, error.strerror or "")
+    except (ValueError, KeyError, OverflowError, ImportError) as error:
         _report(report_fd, stage, errno.EINVAL, str(error))
     finally:
         # Whatever went wrong: a second PID 1 must not run on.
@@ -132,6 +132,8 @@ def _change_identity(request: SpawnRequest) -> None:
         return
     if os.geteuid() == 0:  # nobody else may; a container under an arbitrary uid keeps its groups
         os.setgroups(identity.groups)
+    if request.cap_add or request.no_new_privileges:
+        prctl.libc()  # the user may not be able to read ctypes: an interpreter below /root
     if request.cap_add and identity.uid != 0:
         prctl.set_keepcaps(True)
     os.setresgid(identity.gid, identity.gid, identity.gid)

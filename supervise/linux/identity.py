@@ -11,6 +11,7 @@ import os
 from supervise.model.record import Record
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
+HIGHEST_ID = 0xFFFFFFFE  # one more is -1, which setresuid(2) reads as "leave it as it is"
 
 
 class Identity(Record):
@@ -34,7 +35,7 @@ class Identity(Record):
 
 
 class UnknownIdentityError(Exception):
-    """A user or group name that the image does not have."""
+    """A user or group that the image does not have, or that cannot be."""
 
 
 def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
@@ -44,7 +45,7 @@ def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
     supplementary groups that group(5) gives the user.
 
     Raises:
-        UnknownIdentityError: a name that is in no file.
+        UnknownIdentityError: a name that is in no file, or a number above 4294967294.
     """
     login, _, group = user.partition(":")
     row = _find_user(login)
@@ -59,6 +60,9 @@ def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
         extra = ()
     else:
         extra = tuple(int(fields[2]) for fields in _rows(GROUP, 4) if name in fields[3].split(","))
+    for number in (uid, gid, *extra):
+        if number > HIGHEST_ID:
+            raise UnknownIdentityError(f"{number} is no uid or gid: the highest is {HIGHEST_ID}")
     return Identity(uid, gid, tuple(dict.fromkeys((gid, *extra))), name, home, shell)
 
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Spawn one program from a process in a state of our choice, and print as JSON what came of it.
 
-The argument is a JSON object: "argv" and "request" are SpawnRequest's; "ignore" and "block" are
-signals, "uid" whom to become, "nofile" and "nproc" soft limits to take on, "raise_limit" whether to raise
-the descriptor limit first, "leave" how many further descriptors may be opened.
+The argument is a JSON object.  "argv", "user", "rlimits" and "request" make the SpawnRequest;
+"ignore" and "block" are signals, "uid" whom to become, "nofile" and "nproc" soft limits to take on,
+"raise_limit" whether to raise the descriptor limit, "leave" how many descriptors may be opened,
+"private" whether the interpreter's files can be read by root alone.
 """
 
 from __future__ import annotations
 
-import ctypes  # noqa: F401 - found while we still are root; the child may need it as another user
+import importlib.abc
 import json
 import os
 import resource
@@ -16,8 +17,17 @@ import signal
 import sys
 from typing import Any
 
-from supervise.linux import spawn
+from supervise.linux import identity, spawn
 from supervise.linux.request import SpawnError, SpawnRequest
+
+
+class RootsOwn(importlib.abc.MetaPathFinder):
+    """Refuses every import to other users, as an interpreter below /root does."""
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> None:
+        """Look for nothing; raises ImportError when we are not root."""
+        if os.geteuid() != 0:
+            raise ImportError(f"cannot read {name}")
 
 
 def prepare(asked: dict[str, Any]) -> None:
@@ -30,7 +40,11 @@ def prepare(asked: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (asked["nofile"], hard))
     if asked.get("raise_limit"):
         spawn.raise_descriptor_limit()
+    if asked.get("private"):
+        sys.meta_path.insert(0, RootsOwn())
     if "uid" in asked:
+        import ctypes  # noqa: F401 - the child needs it, and we can still read it
+
         os.setgroups([])
         os.setresgid(asked["uid"], asked["uid"], asked["uid"])
         os.setresuid(asked["uid"], asked["uid"], asked["uid"])
@@ -55,7 +69,14 @@ def leave_descriptors(count: int) -> None:
 def run(asked: dict[str, Any]) -> dict[str, Any]:
     """Spawn, wait for the end, and say what happened."""
     request = SpawnRequest(
-        tuple(asked["argv"]), {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, **asked.get("request", {})
+        tuple(asked["argv"]),
+        {"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        identity=identity.resolve(asked["user"]) if "user" in asked else None,
+        rlimits={
+            getattr(resource, f"RLIMIT_{name}"): (soft, hard)
+            for name, (soft, hard) in asked.get("rlimits", {}).items()
+        },
+        **asked.get("request", {}),
     )
     request.needs_fork = request.needs_fork or asked["way"] == "fork"
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
