@@ -125,6 +125,10 @@ class AuxiliaryCommands:
             command.timer = self.loop.call_later(timeout, command.time_out, command)
         return command.cancel
 
+    def __contains__(self, pid: object) -> bool:
+        """Tell whether *pid* is a command of ours that has not been reaped."""
+        return pid in self._running
+
     def reaped(self, pid: int, status: ExitStatus) -> bool:
         """Take the end of *pid*; False when it is no command of ours."""
         command = self._running.pop(pid, None)

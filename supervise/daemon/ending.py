@@ -15,7 +15,6 @@ from supervise.model.process import (
     ProcessState,
     has_ended_for_good,
     is_active,
-    may_restart,
 )
 from supervise.model.shutdown import Ending, Phase, decide, last_call
 from supervise.model.signals import SIGNALS
@@ -94,23 +93,18 @@ class Shutdown:
             return
         services = self._supervisor.services
         policy = self._supervisor.plan.exit_policy
-        reason = decide(policy, ended, may_run=self._anything_may_run())
+        reason = decide(policy, ended, may_run=self._supervisor.dependencies.may_anything_run())
         # With a main command the container lasts as long as that does.
         if reason is not None and not (self._main in services and reason.startswith("nothing")):
             self.begin(reason)
 
-    def _anything_may_run(self) -> bool:
-        for name, service in self._supervisor.services.items():
-            process = service.process
-            if is_active(process):
-                return True
-            if may_restart(process) and not any(b.final for b in self._supervisor.blockers(name)):
-                return True
-        return False
-
     def consider_idle(self) -> None:
         """End the container when nothing has been started at all; called after the boot."""
-        if self.phase is Phase.RUNNING and self._main is None and not self._anything_may_run():
+        if (
+            self.phase is Phase.RUNNING
+            and self._main is None
+            and not self._supervisor.dependencies.may_anything_run()
+        ):
             policy = self._supervisor.plan.exit_policy.value
             if policy != "never":
                 self.begin("nothing is left to run")
@@ -148,12 +142,9 @@ class Shutdown:
     # -- services, in reverse dependency order
 
     def _stop_services(self) -> None:
-        for name, service in self._supervisor.services.items():
-            service.start_again = False
-            if service.process.state is ProcessState.STOPPED:
-                self._supervisor.stop(name)  # those that wait for a dependency no longer do
+        self._supervisor.close()
         self._ask_stoppable(self._supervisor.names())
-        if not self._supervisor.active:
+        if self.phase is Phase.STOPPING and not self._supervisor.active:
             self._sweep()
 
     def _advance(self, ended: Process) -> None:
@@ -172,7 +163,8 @@ class Shutdown:
             candidates = [] if self._main in self._asked else [self._main]
         else:
             candidates = [n for n in names if n in active and n not in self._asked]
-        for name in ordering.stoppable(candidates, self._supervisor.dependents, set(active)):
+        dependents = self._supervisor.dependencies.dependents
+        for name in ordering.stoppable(candidates, dependents, set(active)):
             self._ask(name, self._left())
 
     def _ask(self, name: str, grace: float) -> None:

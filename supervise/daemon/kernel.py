@@ -59,8 +59,8 @@ if TYPE_CHECKING:
         def below(self, pid: int) -> list[int]:
             """Return all below *pid*."""
 
-        def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int]]]:
-            """Return by service those that were reparented to us, with all below them."""
+        def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int, int]]]:
+            """Return (pid, start time, group) of those reparented to us and below, by service."""
 
         def is_alive(self, pid: int, start_time: int) -> bool:
             """Tell whether that very process still runs."""
@@ -198,25 +198,26 @@ class LinuxKernel:
 
         Those in the group are reached, and asked after, through the group.
         """
-        return _identified(procfs.descendants(pid), group=pid)
+        found = _identified(procfs.descendants(pid))
+        return [(each, start_time) for each, start_time, group in found if group != pid]
 
     def below(self, pid: int) -> list[int]:
         """Return every descendant of *pid*, parents first."""
         return procfs.descendants(pid)
 
-    def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int]]]:
+    def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int, int]]]:
         """Return, by service, the children of ours that are not *known*, with all below them.
 
-        Their parents have ended; the marker in their environment tells whose they are, where we
+        Each is (pid, start time, process group).  Their parents have ended; the marker in their environment tells whose they are, where we
         may read it (same uid, or CAP_SYS_PTRACE).
         """
-        found: dict[str, list[tuple[int, int]]] = {}
+        found: dict[str, list[tuple[int, int, int]]] = {}
         for pid in procfs.children(os.getpid()):
             if pid in known:
                 continue
             service = procfs.service_of(pid)
             if service is not None:
-                members = _identified([pid, *procfs.descendants(pid)], group=None)
+                members = _identified([pid, *procfs.descendants(pid)])
                 found.setdefault(service, []).extend(members)
         return found
 
@@ -262,9 +263,10 @@ class LinuxKernel:
         )
 
 
-def _identified(pids: list[int], *, group: int | None) -> list[tuple[int, int]]:
+def _identified(pids: list[int]) -> list[tuple[int, int, int]]:
+    """Return (pid, start time, process group) of those that still are."""
     found = ((pid, procfs.stat(pid)) for pid in pids)
-    return [(pid, stat.start_time) for pid, stat in found if stat and stat.group != group]
+    return [(pid, stat.start_time, stat.group) for pid, stat in found if stat]
 
 
 def _rlimits(ulimits: Mapping[str, tuple[int, int]]) -> dict[int, tuple[int, int]]:

@@ -8,8 +8,14 @@ from __future__ import annotations
 from supervise.daemon.service import Service
 from supervise.model.announcement import Announcement
 from supervise.model.difference import compare, needs_new_process
-from supervise.model.errors import ConfigError
-from supervise.model.process import Process, has_ended_for_good, is_active
+from supervise.model.errors import ConfigError, Problem
+from supervise.model.process import (
+    Desired,
+    Process,
+    ProcessState,
+    has_ended_for_good,
+    is_active,
+)
 from supervise.model.service import Plan, ServiceSpec
 from supervise.model.view import Difference
 
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 
     Outcome = Difference | ConfigError
     Load = Callable[[Callable[[Plan | ConfigError], None]], None]
+
+_TOO_LATE = Problem("supervise", 0, 0, "", "the container is stopping; nothing was changed")
 
 
 class Reload:
@@ -47,13 +55,15 @@ class Reload:
     def apply(self, *, dry_run: bool, done: Callable[[Outcome], None]) -> None:
         """Read the configuration and, unless *dry_run*, bring it into force.
 
-        *done* gets what changed, or the problems.
+        *done* gets what changed, or the problems.  Once the container ends nothing changes.
 
         Raises:
             OSError: there is no room for the reading process.
         """
 
         def loaded(found: Plan | ConfigError) -> None:
+            if self._supervisor.closing:
+                found = ConfigError((_TOO_LATE,))
             if isinstance(found, ConfigError):
                 self._refused(found)
                 done(found)
@@ -83,15 +93,17 @@ class Reload:
         old = supervisor.plan
         supervisor.adopt_plan(plan)
         self._adopted(plan)
-        restarted = [
-            name
-            for name in difference.changed
-            if self._change(supervisor.services[name], old.services[name], plan.services[name])
-        ]
         for name in difference.removed:
             self._remove(supervisor.services[name])
-        supervisor.start_all(n for n in difference.added if plan.services[n].autostart)
-        supervisor.start_all(restarted)
+        returning = [n for n in difference.added if supervisor.services[n].removed]
+        starting = [n for n in difference.added if plan.services[n].autostart]
+        for name in difference.changed + tuple(returning):
+            service = supervisor.services[name]
+            before = old.services.get(name, service.process.spec)
+            if self._change(service, before, plan.services[name]):
+                starting.append(name)
+        supervisor.start_all(starting)
+        supervisor.start_waiting()
         if difference.added or difference.removed or difference.changed:
             self._announce(
                 "supervise.reloaded",
@@ -104,15 +116,23 @@ class Reload:
         """Let *service* become *new*; True when it is down and should be started."""
         supervisor = self._supervisor
         service.removed = False
+        if service.next_spec is not None:
+            service.next_spec = new
+            return False
         if not needs_new_process(old, new):
             supervisor.replace_spec(service, new)
             return False
-        if is_active(service.process):
+        process = service.process
+        if process.state is ProcessState.STOPPING and process.desired is Desired.DOWN:
+            service.next_spec = new  # whether it starts again has been decided
+            return False
+        if is_active(process):
             service.next_spec = new
             supervisor.stop_and_start(service)
+            supervisor.restart_dependents(service.name)
             return False
         # Mending what failed is a reason to try it again; what a person stopped stays down.
-        again = has_ended_for_good(service.process) and new.autostart
+        again = has_ended_for_good(process) and new.autostart
         supervisor.replace_spec(service, new)
         return again
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections import deque
 
+from supervise.daemon.dependencies import Dependencies
+from supervise.daemon.errands import Errands
 from supervise.daemon.events import fault
-from supervise.daemon.loop import READABLE
+from supervise.daemon.launcher import Launcher
 from supervise.daemon.service import Service
 from supervise.daemon.survivors import Survivors
-from supervise.linux.request import SpawnError
-from supervise.model import explain, lifecycle, ordering
+from supervise.model import explain, lifecycle
 from supervise.model.announcement import Announcement
 from supervise.model.exitstatus import ExitStatus
 from supervise.model.process import (
@@ -37,12 +38,10 @@ from supervise.model.process import (
     RunStopCommand,
     Scope,
     SendSignal,
+    ShutdownBegan,
     Spawn,
-    Spawned,
-    SpawnFailed,
     StartRequested,
     StatusReported,
-    StopCommandEnded,
     StopRequested,
     StopWatching,
     SurvivorsGone,
@@ -52,31 +51,18 @@ from supervise.model.process import (
     is_active,
 )
 from supervise.model.service import Plan, ServiceSpec
-from supervise.model.signals import signal_name
 from supervise.model.view import Blocker, Explanation, ServiceView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Protocol
 
     from supervise.daemon.auxiliary import AuxiliaryCommands
     from supervise.daemon.events import Events
-    from supervise.daemon.kernel import Kernel, Started
+    from supervise.daemon.kernel import Kernel
+    from supervise.daemon.launcher import Logs
     from supervise.daemon.loop import Loop
     from supervise.daemon.probes import Prober
-
-    class Logs(Protocol):
-        """Where the output of processes goes."""
-
-        def wants_pipe(self, spec: ServiceSpec) -> bool:
-            """Tell whether *spec*'s output passes through us at all."""
-
-        def adopt(self, service: str, stream: str, pid: int, owned_fd: int) -> None:
-            """Take over the read end of a pipe."""
-
-        def drain(self, service: str) -> None:
-            """Read what a dead process has left in its pipes."""
 
 
 class Supervisor:
@@ -98,12 +84,17 @@ class Supervisor:
         self.commands = commands
         self.plan = Plan()
         self.services: dict[str, Service] = {}
-        self.dependents: dict[str, list[str]] = {}
+        self.dependencies = Dependencies(self.services)
         self.active: set[str] = set()  # names that have, or are about to have, a process
+        self.closing = False  # the container ends: nothing starts any more
         self._logs = logs
         self._prober = prober
         self._by_pid: dict[int, Service] = {}
-        self._survivors = Survivors(loop, kernel, self._by_pid)
+        self._survivors = Survivors(loop, kernel, (self._by_pid, commands))
+        self._launcher = Launcher(loop, kernel, logs, self._by_pid, self.feed)
+        self._errands = Errands(
+            kernel, commands, events, feed=self.feed, over=self._stop_command_over
+        )
         self._queue: deque[tuple[Service, Event]] = deque()
         self._feeding = False
         self._awaiting_survivors: set[str] = set()
@@ -121,10 +112,10 @@ class Supervisor:
         # The plan's order is the order shown; what is on its way out stays last.
         ordered = [n for n in plan.services if n in self.services]
         ordered += [n for n in self.services if n not in plan.services]
-        self.services = {name: self.services[name] for name in ordered}
-        self.dependents = ordering.reverse(
-            {name: tuple(s.process.spec.depends_on) for name, s in self.services.items()}
-        )
+        found = {name: self.services[name] for name in ordered}
+        self.services.clear()
+        self.services.update(found)
+        self.dependencies.rebuild()
 
     def drop(self, service: Service) -> None:
         """Forget a service that is down and no longer in the plan."""
@@ -133,9 +124,12 @@ class Supervisor:
         self._prober.forget(service.name)
         self.kernel.forget(service.name)
         self.services.pop(service.name, None)
+        self.dependencies.relink(service.process.spec, None)
+        self._start_released(service.name)
 
     def replace_spec(self, service: Service, spec: ServiceSpec) -> None:
         """Let *spec* describe the service from its next decision on."""
+        self.dependencies.relink(service.process.spec, spec)
         service.process = service.process.replace(spec=spec)
         self.kernel.forget(service.name)
 
@@ -163,7 +157,7 @@ class Supervisor:
         process = self.services[name].process
         if process.state is not ProcessState.STOPPED or process.desired is Desired.DOWN:
             return []
-        return self._blockers(process)
+        return self.dependencies.blockers(process)
 
     def pids(self, name: str) -> list[int]:
         """Return the main pid of *name* and its descendants'; empty when it is down."""
@@ -184,20 +178,36 @@ class Supervisor:
         """Want all of *names* up, and what they depend on first."""
         asked = list(names)
         wanted = set(asked)
-        for name in ordering.closure(self._requirements(), asked):
+        for name in self.dependencies.in_start_order(asked):
             process = self.services[name].process
             done = process.state is ProcessState.EXITED
-            if name in wanted or not (done or is_active(process)):
+            leaving = process.state is ProcessState.STOPPING and process.desired is Desired.DOWN
+            if name in wanted or leaving or not (done or is_active(process)):
                 self.want(name)
+
+    def start_waiting(self) -> None:
+        """Start all that wait and need not any longer: their plan has changed."""
+        for service in tuple(self.services.values()):
+            if self.dependencies.may_start(service.process):
+                self.feed(service, StartRequested())
 
     def want(self, name: str) -> None:
         """Start *name* as soon as its dependencies allow it."""
         service = self.services[name]
-        if is_active(service.process) or not self._blockers(service.process):
+        process = service.process
+        if self.closing or service.removed:
+            return
+        if process.state is ProcessState.STOPPING and process.desired is Desired.DOWN:
+            service.start_again = True  # what it depends on may be on its way down as well
+            return
+        blockers = [] if is_active(process) else self.dependencies.blockers(process)
+        if not blockers:
             self.feed(service, StartRequested())
             return
         self.feed(service, Wanted())
-        self._announce(service, "service.waiting", message=self.view(name).detail)
+        waiting = process.replace(state=ProcessState.STOPPED, desired=Desired.UP)
+        message = explain.detail(waiting, blockers, self.loop.now())
+        self._announce(service, "service.waiting", message=message)
 
     def stop(self, name: str, timeout: float | None = None) -> None:
         """Want *name* down; SIGKILL after *timeout* seconds instead of its own grace."""
@@ -207,37 +217,38 @@ class Supervisor:
 
     def restart(self, name: str, timeout: float | None = None) -> None:
         """Replace the process of *name*, and of those that depend on it with `restart: true`."""
-        for each in self.dependents.get(name, ()):
-            service = self.services[each]
-            dependency = service.process.spec.depends_on.get(name)
-            if dependency is not None and dependency.restart and is_active(service.process):
-                self.stop_and_start(service, timeout)
         service = self.services[name]
-        if is_active(service.process):
-            self.feed(service, RestartRequested(timeout))
-        else:
+        if self.closing:
+            return
+        if not is_active(service.process):
             self.start(name)
+        elif service.process.spec.depends_on or service.process.state is ProcessState.STOPPING:
+            # What it depends on may be restarted as well, or its plan may have changed.
+            self.stop_and_start(service, timeout)
+        else:
+            self.feed(service, RestartRequested(timeout))
+        self.restart_dependents(name, timeout)
+
+    def restart_dependents(self, name: str, timeout: float | None = None) -> None:
+        """Replace those that depend on *name* with `restart: true`, once *name* is on its way."""
+        for dependent in self.dependencies.restarted_with(name):
+            self.stop_and_start(self.services[dependent], timeout)
 
     def stop_and_start(self, service: Service, timeout: float | None = None) -> None:
         """Stop it, then start it as soon as its dependencies allow it."""
-        service.start_again = True
+        service.start_again = not (self.closing or service.removed)
         self.feed(service, StopRequested(timeout))
+
+    def close(self) -> None:
+        """Start nothing any more, whoever asks or whatever ends; what runs goes on."""
+        self.closing = True
+        for service in tuple(self.services.values()):
+            service.start_again = False
+            self.feed(service, ShutdownBegan())
 
     def reload(self, name: str) -> str | None:
         """Have *name* re-read its configuration; returns what was done, None if it has no way."""
-        service = self.services[name]
-        spec = service.process.spec
-        if spec.reload_command is not None:
-            how = " ".join(spec.reload_command)
-            self.commands.run(spec, spec.reload_command, 60.0, self._reload_ended(service, how))
-            how = f"ran {how}"
-        elif spec.reload_signal is not None and service.pid is not None:
-            self.kernel.kill(service.pid, spec.reload_signal)
-            how = f"sent {signal_name(spec.reload_signal)}"
-        else:
-            return None
-        self._announce(service, "service.reloading", how=how)
-        return how
+        return self._errands.reload(self.services[name])
 
     def signal(self, name: str, number: int) -> bool:
         """Send *number* to the main process of *name*; False when it has none."""
@@ -267,6 +278,7 @@ class Supervisor:
     def reap(self) -> None:
         """Take in every child that has ended."""
         while ended := self.kernel.reap():
+            self._survivors.look_anew()
             for pid, status in ended:
                 service = self._by_pid.pop(pid, None)
                 try:
@@ -282,12 +294,14 @@ class Supervisor:
     def _main_process_ended(self, service: Service, pid: int, status: ExitStatus) -> None:
         started = service.started
         if started is not None and started.pid == pid:
-            self._confirm(service)  # died before its verdict was read: the pipe tells which
+            self._launcher.confirm(
+                service
+            )  # died before its verdict was read: the pipe tells which
         if service.pid != pid:
             return  # it was given up, or the exec had failed
         service.pid = None
         self._logs.drain(service.name)
-        survivors = self._survivors.remain(service, pid)
+        survivors = self._survivors.remain(service, pid) or service.cancel_command is not None
         self.feed(service, Exited(status, survivors))
         if survivors and service.process.state is ProcessState.STOPPING:
             self._awaiting_survivors.add(service.name)
@@ -296,10 +310,14 @@ class Supervisor:
         service = self.services.get(name)
         if service is None or service.process.state is not ProcessState.STOPPING:
             self._awaiting_survivors.discard(name)
-        elif not self._survivors.still_remain(service):
+        elif service.cancel_command is None and not self._survivors.still_remain(service):
             self._awaiting_survivors.discard(name)
             self._logs.drain(name)
             self.feed(service, SurvivorsGone())
+
+    def _stop_command_over(self, service: Service) -> None:
+        if service.name in self._awaiting_survivors:
+            self._look_for_survivors(service.name)
 
     # -- events in, effects out
 
@@ -317,6 +335,8 @@ class Supervisor:
 
     def _step(self, service: Service, event: Event) -> None:
         before = service.process
+        if self.closing and isinstance(event, _STARTS):
+            return
         try:
             after, effects = lifecycle.on_event(before, event, self.loop.now(), _jitter())
             service.process = after
@@ -330,17 +350,17 @@ class Supervisor:
     def _fault(self, service: Service | None, error: Exception) -> None:
         self.events.announce(fault(service.name if service else "reaper", error))
         if service is not None:
-            self._give_up(service)
+            try:
+                self._give_up(service)
+            except Exception as second:  # noqa: BLE001 - a barrier: the others must go on
+                self.events.announce(fault(service.name, second))
 
     def _carry_out(self, service: Service, effect: Effect) -> None:
         match effect:
             case Spawn():
-                self._spawn(service)
-            case SendSignal(number, Scope.ALL):
-                self._survivors.signal_all(service, number)
-            case SendSignal(number):
-                if service.pid is not None:
-                    self.kernel.kill(service.pid, number)
+                self._launcher.launch(service)
+            case SendSignal(number, scope):
+                self._send_signal(service, number, scope)
             case ArmTimer(deadline, delay):
                 self._arm(service, deadline, delay)
             case DisarmTimer(deadline):
@@ -362,7 +382,15 @@ class Supervisor:
             case StopWatching():
                 self._prober.forget(service.name)
             case RunStopCommand():
-                self._run_stop_command(service)
+                self._errands.stop(service)
+
+    def _send_signal(self, service: Service, number: int, scope: Scope) -> None:
+        if number == lifecycle.SIGKILL:
+            self._errands.call_off(service)
+        if scope is Scope.ALL:
+            self._survivors.signal_all(service, number)
+        elif service.pid is not None:
+            self.kernel.kill(service.pid, number)
 
     def _arm(self, service: Service, deadline: Deadline, delay: float) -> None:
         service.disarm(deadline)
@@ -376,134 +404,69 @@ class Supervisor:
 
         service.timers[deadline] = self.loop.call_later(delay, reached, service)
 
-    def _spawn(self, service: Service) -> None:
-        spec = service.process.spec
-        service.strays.clear()
-        try:
-            started = self.kernel.start(spec, piped=self._logs.wants_pipe(spec))
-        except SpawnError as error:
-            failure = SpawnFailed(error.stage, error.errno, error.message)
-            # Not at once: with a backoff of zero this would never return to the loop.
-            self.loop.call_soon(lambda: self.feed(service, failure), service)
-            return
-        service.pid = started.pid
-        self._by_pid[started.pid] = service
-        for stream, fd in (("stdout", started.stdout_fd), ("stderr", started.stderr_fd)):
-            if fd is not None:
-                self._logs.adopt(service.name, stream, started.pid, fd)
-        if started.confirm_fd is None:
-            self.feed(service, Spawned(started.pid))
-            return
-        service.started = started
-        self.loop.watch(started.confirm_fd, READABLE, lambda _: self._confirm(service), service)
-
-    def _confirm(self, service: Service) -> None:
-        """Take the verdict of the exec: the pipe was closed by it, or says why there was none."""
-        started: Started | None
-        started, service.started = service.started, None
-        assert started is not None
-        assert started.confirm_fd is not None
-        self.loop.forget(started.confirm_fd)
-        try:
-            self.kernel.confirm(started)
-        except SpawnError as error:
-            service.pid = None
-            self._by_pid.pop(started.pid, None)
-            self.feed(service, SpawnFailed(error.stage, error.errno, error.message))
-        else:
-            self.feed(service, Spawned(started.pid))
-
-    def _run_stop_command(self, service: Service) -> None:
-        command = service.process.spec.stop_command
-        assert command is not None
-
-        def ended(_status: ExitStatus | None, _output: bytes) -> None:
-            self.feed(service, StopCommandEnded())
-
-        service.cancel_command = self.commands.run(service.process.spec, command, None, ended)
-
-    def _reload_ended(
-        self, service: Service, how: str
-    ) -> Callable[[ExitStatus | None, bytes], None]:
-        def ended(status: ExitStatus | None, output: bytes) -> None:
-            if status is None or str(status) != "exit code 0":
-                text = output.decode(errors="replace").strip()
-                self._announce(service, "service.reloading", how=f"{how} failed: {status}: {text}")
-
-        return ended
-
     # -- what follows a change
 
     def _changed(self, service: Service, before: Process) -> None:
-        if is_active(service.process):
+        after = service.process
+        if before.state is ProcessState.STOPPING and after.state is not ProcessState.STOPPING:
+            self._errands.call_off(service)
+        if is_active(after):
             self.active.add(service.name)
         else:
             self.active.discard(service.name)
             self._after_stop(service)
-        for name in self.dependents.get(service.name, ()):
-            dependent = self.services.get(name)
-            if dependent is not None and self._may_start(dependent.process):
-                self.feed(dependent, StartRequested())
+        self._start_released(service.name)
         for listener in tuple(self._on_change):
-            listener(service, before)
+            try:
+                listener(service, before)
+            except Exception as error:  # noqa: BLE001 - a barrier: it is not the service's fault
+                self.events.announce(fault("supervise", error))
+
+    def _start_released(self, name: str) -> None:
+        for each in tuple(self.dependencies.released_by(name)):
+            self.feed(self.services[each], StartRequested())
 
     def _after_stop(self, service: Service) -> None:
-        if service.cancel_command is not None:
-            service.cancel_command()
-            service.cancel_command = None
         if service.next_spec is not None:
             self.replace_spec(service, service.next_spec)
             service.next_spec = None
         if service.start_again and service.process.desired is Desired.DOWN:
             service.start_again = False
-            self.want(service.name)
-
-    def _may_start(self, process: Process) -> bool:
-        waiting = process.state is ProcessState.STOPPED and process.desired is Desired.UP
-        return waiting and not self._blockers(process)
-
-    def _blockers(self, process: Process) -> list[Blocker]:
-        others = {
-            name: self.services[name].process
-            for name in process.spec.depends_on
-            if name in self.services
-        }
-        return ordering.blockers(process, others)
+            if service.pid is None:  # else it survives SIGKILL: no second one beside it
+                self.want(service.name)
 
     def _give_up(self, service: Service) -> None:
         """Something of ours failed for this service: kill it and call it failed."""
-        service.disarm_all()
-        self._prober.forget(service.name)
-        if service.started is not None and service.started.confirm_fd is not None:
-            self.loop.forget(service.started.confirm_fd)
-            os.close(service.started.confirm_fd)
-        service.started = None
-        if service.pid is not None:
-            self.kernel.kill_group(service.pid, lifecycle.SIGKILL)
-        service.pid = None
         before = service.process
         service.process = before.replace(
             state=ProcessState.FAILED,
             pid=None,
             ready=False,
+            health="",
             next_start=None,
+            reason=None,
+            killed=False,
             failure="an internal fault of supervise; its log has the traceback",
         )
+        self.active.discard(service.name)
+        service.disarm_all()
+        self._launcher.forget_verdict(service)
+        if service.pid is not None:
+            self.kernel.kill_group(service.pid, lifecycle.SIGKILL)
+            self.kernel.kill(service.pid, lifecycle.SIGKILL)  # forked, but not yet a group leader
+        service.pid = None
         self._announce(service, "service.failed", reason=service.process.failure)
-        self._changed(service, before)
-
-    def _requirements(self) -> dict[str, list[str]]:
-        return {
-            name: [
-                target
-                for target, dependency in service.process.spec.depends_on.items()
-                if dependency.required and target in self.services
-            ]
-            for name, service in self.services.items()
-        }
+        try:
+            self._prober.forget(service.name)
+            self._survivors.signal_all(service, lifecycle.SIGKILL)
+        finally:
+            self._changed(service, before)
 
     def _announce(self, service: Service, name: str, **fields: object) -> None:
         self.events.announce(Announcement(name, {"service": service.name, **fields}))
+
+
+_STARTS = (StartRequested, RestartRequested, Wanted)
 
 
 def _jitter() -> float:

@@ -9,6 +9,8 @@ subreaper adopt it.
 from __future__ import annotations
 
 from supervise.daemon.service import Service
+from supervise.model.process import ProcessState
+from supervise.model.service import KillMode, ServiceType
 from supervise.model.signals import SIGNALS
 
 TYPE_CHECKING = False
@@ -18,17 +20,17 @@ if TYPE_CHECKING:
     from supervise.daemon.kernel import Kernel
     from supervise.daemon.loop import Loop
 
-SIGCONT = SIGNALS["SIGCONT"]
+SIGCONT, SIGKILL = SIGNALS["SIGCONT"], SIGNALS["SIGKILL"]
 
 
 class Survivors:
     """Knows who belongs to a service beside its main process."""
 
-    def __init__(self, loop: Loop, kernel: Kernel, known: Container[int]) -> None:
+    def __init__(self, loop: Loop, kernel: Kernel, known: tuple[Container[int], ...]) -> None:
         self._loop = loop
         self._kernel = kernel
-        self._known = known  # the main pids of services and commands
-        self._orphans: dict[str, list[tuple[int, int]]] | None = None
+        self._known = _AnyOf(known)  # the main pids of services and of commands
+        self._orphans: dict[str, list[tuple[int, int, int]]] | None = None
 
     def signal_all(self, service: Service, number: int) -> None:
         """Send *number* to the service's main process, its group and everybody else of it."""
@@ -48,7 +50,22 @@ class Survivors:
         if self._kernel.kill_group(group, 0):
             # The group stands for its members from here on; a start time of 0 marks it.
             service.strays.add((group, 0))
+        spec = service.process.spec
+        stopping = service.process.state is ProcessState.STOPPING
+        # What a oneshot leaves running on purpose stays.
+        if spec.kill_mode is KillMode.GROUP and (stopping or spec.type is ServiceType.SERVICE):
+            known = set(service.strays)
+            self._take_orphans(service)
+            if stopping and service.cancel_command is None:
+                # Forked after everybody had been looked up: they have not been told yet.
+                number = SIGKILL if service.process.killed else spec.stop_signal
+                for pid, _start in service.strays - known:
+                    self._kernel.kill(pid, number)
         return self.still_remain(service)
+
+    def look_anew(self) -> None:
+        """Forget who was an orphan: parents have ended since."""
+        self._orphans = None
 
     def still_remain(self, service: Service) -> bool:
         """Forget who has ended meanwhile, and tell whether anybody is left."""
@@ -62,11 +79,27 @@ class Survivors:
     def _look_up(self, service: Service) -> None:
         if service.pid is not None:
             service.strays.update(self._kernel.descendants(service.pid))
+        self._take_orphans(service)
+
+    def _take_orphans(self, service: Service) -> None:
+        """Add those of *service* that were reparented to us, but for whom its group stands."""
         if self._orphans is None:
             # One look serves a whole turn of the loop, in which a hundred services may stop.
             self._orphans = self._kernel.orphans(self._known)
-            self._loop.call_soon(self._forget_orphans)
-        service.strays.update(self._orphans.get(service.name, ()))
+            self._loop.call_soon(self.look_anew)
+        groups = {pid for pid, start in service.strays if start == 0} | {service.pid}
+        service.strays.update(
+            (pid, start)
+            for pid, start, group in self._orphans.get(service.name, ())
+            if group not in groups
+        )
 
-    def _forget_orphans(self) -> None:
-        self._orphans = None
+
+class _AnyOf:
+    """Contains what any of *containers* does."""
+
+    def __init__(self, containers: tuple[Container[int], ...]) -> None:
+        self._containers = containers
+
+    def __contains__(self, pid: object) -> bool:
+        return any(pid in container for container in self._containers)

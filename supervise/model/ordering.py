@@ -12,6 +12,13 @@ from supervise.model.view import Blocker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Protocol
+
+    class Lookup(Protocol):
+        """Finds processes by the names of their services; a mapping will do."""
+
+        def get(self, name: str, /) -> Process | None:
+            """Return the process, None if there is no such service."""
 
     Graph = Mapping[str, Sequence[str]]  # name → the names it depends on
 
@@ -92,14 +99,17 @@ def satisfied(condition: Condition, process: Process) -> bool:
             return completed
 
 
-def blockers(process: Process, others: Mapping[str, Process]) -> list[Blocker]:
-    """Return the dependencies that keep *process* from starting, in declaration order."""
+def blockers(process: Process, others: Lookup) -> list[Blocker]:
+    """Return the dependencies that keep *process* from starting, in declaration order.
+
+    *others* finds what they in turn depend on, too.
+    """
     return [
         Blocker(name, dependency.condition.value, other.state.value, is_out_of_reach(other))
         for name, dependency in process.spec.depends_on.items()
         if (other := others.get(name)) is not None
         and not satisfied(dependency.condition, other)
-        and not _may_go_without(dependency, other)
+        and not _may_go_without(dependency, other, others)
     ]
 
 
@@ -110,8 +120,27 @@ def is_out_of_reach(process: Process) -> bool:
     return process.state is ProcessState.STOPPED and process.desired is Desired.DOWN
 
 
-def _may_go_without(dependency: Dependency, other: Process) -> bool:
-    return not dependency.required and is_out_of_reach(other)
+def is_lost(process: Process, others: Lookup) -> bool:
+    """Tell whether *process* is out of reach, or waits for what is, or for what waits so."""
+    stack, seen = [process], {process.spec.name}
+    while stack:
+        each = stack.pop()
+        if is_out_of_reach(each):
+            return True
+        if each.state is not ProcessState.STOPPED:
+            continue
+        for name, dependency in each.spec.depends_on.items():
+            other = others.get(name)
+            if other is None or name in seen or not dependency.required:
+                continue
+            if not satisfied(dependency.condition, other):
+                seen.add(name)
+                stack.append(other)
+    return False
+
+
+def _may_go_without(dependency: Dependency, other: Process, others: Lookup) -> bool:
+    return not dependency.required and is_lost(other, others)
 
 
 def stoppable(names: Iterable[str], dependents: Graph, active: set[str]) -> list[str]:
