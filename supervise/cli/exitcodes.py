@@ -19,5 +19,5 @@ MEANINGS = {
     NO_SUCH_SERVICE: "There is no service of this name.",
     UNREACHABLE: "supervise cannot be reached, or does not permit this; the message says why.",
     INTERRUPTED: "Interrupted with Ctrl-C.",
-    PIPE_CLOSED: "The reader of the output has gone (`| head`).",
+    PIPE_CLOSED: "The reader of the output has gone, as `head` does.",
 }

@@ -54,6 +54,8 @@ def _verb(verb: verbs.Verb) -> list[str]:
     lines = [f"Usage: {synopsis(verb)}", "", f"{verb.summary}."]
     for note in verb.notes:
         lines += ["", *wrap(note, _WIDTH)]
+    if verb.examples:
+        lines += ["", *(f"    {example}" for example in verb.examples)]
     options = (*verb.options, *verbs.GLOBAL)
     lines += ["", "Options:", *_columns((spelling(o), o.help) for o in options)]
     return lines

@@ -33,6 +33,7 @@ class Verb(Record):
     most: int | None = 0  # None: any number
     options: tuple[Option, ...] = ()
     notes: tuple[str, ...] = ()  # paragraphs
+    examples: tuple[str, ...] = ()  # commands
     completes: tuple[str, ...] = ()  # words the first operand is chosen from
     names_services: bool = False  # the (other) operands are names of services
 
@@ -71,8 +72,10 @@ VERBS: tuple[Verb, ...] = (
             Option("watch", "show it again whenever something changes", short="w"),
         ),
         notes=(
-            ("Exits with 3 when a service named on the command line is not running; a oneshot that "
-            "has completed counts as running."),
+            (
+                "Exits with 3 when a service named on the command line is not running; a oneshot that "
+                "has completed counts as running."
+            ),
             "With --json: an array of objects, with --watch one array a line.",
         ),
         names_services=True,
@@ -123,8 +126,10 @@ VERBS: tuple[Verb, ...] = (
         most=None,
         options=(Option("all", "every running service that can reload", short="a"),),
         notes=(
-            ("Sends reload_signal or runs reload_command.  For supervise's own configuration: "
-            "supervisectl apply."),
+            (
+                "Sends reload_signal or runs reload_command.  For supervise's own configuration: "
+                "supervisectl apply."
+            ),
         ),
         names_services=True,
     ),
@@ -136,7 +141,8 @@ VERBS: tuple[Verb, ...] = (
         least=1,
         most=None,
         options=(Option("all", "every running service", short="a"),),
-        notes=("SIGNAL is SIGHUP, HUP, hup, 1, SIGRTMIN+3.",),
+        notes=("SIGNAL is a name or a number: SIGHUP, HUP, hup, 1, SIGRTMIN+3.",),
+        examples=("supervisectl signal USR1 nginx",),
         completes=("HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "KILL", "STOP", "CONT", "WINCH"),
         names_services=True,
     ),
@@ -163,6 +169,7 @@ VERBS: tuple[Verb, ...] = (
             "T is an age (10m, 1h30m), @SECONDS since 1970, or a date and time as in ISO 8601.",
             "What a service wrote to its standard error comes out on the standard error.",
         ),
+        examples=("supervisectl logs -f web worker", "supervisectl logs --since 10m -n 100 web"),
         names_services=True,
     ),
     Verb(
@@ -192,10 +199,13 @@ VERBS: tuple[Verb, ...] = (
             LIMIT,
         ),
         notes=(
-            ("Exits with 1 where a service cannot come to it any more, or not in time.  Without "
-            "--timeout it waits for ever."),
+            (
+                "Exits with 1 where a service cannot come to it any more, or not in time.  Without "
+                "--timeout it waits for ever."
+            ),
             _DURATIONS,
         ),
+        examples=("supervisectl wait db --for ready --timeout 30s",),
         names_services=True,
     ),
     Verb(
@@ -227,8 +237,10 @@ VERBS: tuple[Verb, ...] = (
             JSON,
         ),
         notes=(
-            ("A service's row sums up its main process and all its descendants.  CPU is per cent "
-            "of one processor."),
+            (
+                "A service's row sums up its main process and all its descendants.  CPU is per cent "
+                "of one processor."
+            ),
         ),
         names_services=True,
     ),
@@ -236,6 +248,7 @@ VERBS: tuple[Verb, ...] = (
         "graph",
         "Show who depends on whom",
         "supervise.cli.graph:graph",
+        examples=("supervisectl graph --dot | dot -Tsvg > services.svg",),
         options=(
             Option("dot", "in Graphviz's language"),
             Option("mermaid", "in Mermaid's language"),
@@ -268,14 +281,14 @@ VERBS: tuple[Verb, ...] = (
         "bash | zsh | fish",
         least=1,
         most=1,
-        notes=(
-            "bash: eval \"$(supervisectl completion bash)\"",
-            "zsh:  supervisectl completion zsh > \"${fpath[1]}/_supervisectl\"",
-            "fish: supervisectl completion fish > ~/.config/fish/completions/supervisectl.fish",
+        examples=(
+            'eval "$(supervisectl completion bash)"',
+            'supervisectl completion zsh > "${fpath[1]}/_supervisectl"',
+            "supervisectl completion fish > ~/.config/fish/completions/supervisectl.fish",
         ),
         completes=("bash", "zsh", "fish"),
     ),
-)  # fmt: skip
+)
 
 # Verbs people will try that this version refuses.
 REFUSED = {
