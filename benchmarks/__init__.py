@@ -1,0 +1,1 @@
+"""Measures supervise beside its peers: `python -m benchmarks`, as root; see docs/benchmarks.md."""

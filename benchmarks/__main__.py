@@ -1,0 +1,99 @@
+"""`python -m benchmarks`: take the samples, print the tables, write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from benchmarks import inside, peers, report, rows, run, tables, workshop
+from benchmarks.records import BenchmarkError
+from benchmarks.results import Results
+
+
+def main(argv: list[str]) -> int:
+    """Run as the command line says; 0 when all samples were taken, 1 when one was void."""
+    options = _parser().parse_args(argv)
+    try:
+        results = Results.load(options.render) if options.render else _measure(options)
+    except BenchmarkError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    _print(results)
+    if options.write:
+        options.write.write_text(report.page(results))
+        print(f"wrote {options.write}")
+    return 1 if results.failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure supervise beside other supervisors, in one interleaved run. "
+        "Needs root, gcc and the peers: apt-get install supervisor s6 runit tini dumb-init gcc.",
+    )
+    names = [row.name for row in rows.all_rows()]
+    parser.add_argument("--quick", action="store_true", help="one small sample of each")
+    parser.add_argument(
+        "--only", nargs="+", metavar="ROW", choices=names, help=f"rows: {', '.join(names)}"
+    )
+    parser.add_argument("--peers", nargs="+", metavar="PEER", help="these and no others")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("/var/tmp/supervise-benchmarks"),
+        metavar="DIR",
+        help="compiled programs, virtual environments, results (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="the Python that supervise is installed into"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there too")
+    parser.add_argument(
+        "--inside", action="store_true", help="take supervise apart too: imports, system calls"
+    )
+    parser.add_argument(
+        "--render", type=Path, metavar="FILE", help="measure nothing: show results kept earlier"
+    )
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> Results:
+    if os.geteuid() != 0:
+        raise BenchmarkError("needs root: for pid namespaces, /proc/PID/pagemap and a tmpfs")
+    place = workshop.Workshop(options.work, options.python)
+    everyone = peers.everyone(place)
+    unknown = set(options.peers or ()) - {peer.name for peer in everyone}
+    if unknown:
+        known = ", ".join(peer.name for peer in everyone)
+        raise BenchmarkError(f"no peer '{unknown.pop()}'; there are {known}")
+    chosen = [peer for peer in everyone if not options.peers or peer.name in options.peers]
+    wanted = [row for row in rows.all_rows() if not options.only or row.name in options.only]
+    place.mount_scratch()
+    results = run.take(place, wanted, chosen, quick=options.quick, say=_say)
+    if options.inside:
+        _say("supervise from inside")
+        results.inside = inside.take(place)
+    results.save(options.work / "results.json")
+    print(f"kept in {options.work / 'results.json'}")
+    return results
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print(results: Results) -> None:
+    for row in rows.all_rows():
+        if row.name in results.values:
+            print(f"\n{row.title}; median (best) n\n\n{tables.row_table(results, row)}")
+    print(f"\nBudgets and goals\n\n{tables.target_table(results)}")
+    if results.inside:
+        print("\n" + tables.inside_tables(results.inside))
+    for failure in results.failures:
+        print(f"void: {failure}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
