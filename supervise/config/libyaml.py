@@ -88,9 +88,8 @@ def _pure_parser(text: str) -> Any:
 
 def lean() -> Backend | None:
     """Return the C parser, loaded with a hollow ``yaml``; None where that cannot work."""
-    from importlib.machinery import PathFinder
-
-    spec = PathFinder.find_spec("yaml")
+    found = (finder.find_spec("yaml", None) for finder in sys.meta_path)
+    spec = next(filter(None, found), None)
     if spec is None or spec.submodule_search_locations is None:
         return None
     module_type = type(sys)

@@ -95,6 +95,9 @@ Later wins: the global `environment`, the service's `env_file`s in order, the se
 | `supervise schema` | prints the JSON Schema, for editors | 0 |
 | `supervise compile [FILE…]` | writes the checked plan beside the first file, `FILE.plan` | 0, 78, or 1 |
 
+Several FILEs are one configuration, as with `-c`. Warnings, for what is probably not meant and
+does no harm, go to standard error and leave the exit code alone.
+
 A compiled plan saves the start the reading of YAML. It is used while every file, every listing of
 a directory or pattern and every variable it was made from is what it was; otherwise supervise says
 why not and reads the YAML. It holds the values of variables and env files, so it is no more

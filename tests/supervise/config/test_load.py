@@ -254,6 +254,14 @@ def test_no_services_at_all_is_fine_where_files_may_come_to_have_some(files: Fil
     assert files.plan("b.yaml").services == {}
 
 
+def test_ten_thousand_services_are_no_trouble(files: Files) -> None:
+    service = "  s{}: {{command: [x], depends_on: [s{}], healthcheck: {{test: [CMD, x]}}}}\n"
+    chain = "".join(service.format(number, number + 1) for number in range(10_000))
+    files.write(f_yaml=f"services:\n{chain}  s10000: {{command: x}}\n")
+
+    assert len(files.plan("f.yaml").services) == 10_001
+
+
 # Global settings
 
 
