@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -46,6 +47,26 @@ class ControlServer:
             environment={"SUPERVISE_SOCKET": self.place, **(environment or {})},
             user=user,
         )
+
+    @contextmanager
+    def ctl_beside(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Run `supervisectl` beside the test, and end it in the end."""
+        with subprocess.Popen(
+            ctl_command(*arguments),
+            env={**os.environ, "SUPERVISE_SOCKET": self.place},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def subscriptions(self) -> int:
+        """Return how many listeners the supervisor behind it has."""
+        self.process.send_signal(signal.SIGUSR1)
+        return int(self.read_line().split()[1])
 
     def connect(self) -> RawClient:
         """Return a connection without any of our own client code; closed with the server."""
@@ -123,6 +144,11 @@ class RawClient:
         self.sock.close()
 
 
+def ctl_command(*arguments: str) -> list[str]:
+    """Return the command that is `supervisectl` with *arguments*."""
+    return [sys.executable, "-m", "supervise.cli.supervisectl", *arguments]
+
+
 # Drops root after the imports: the interpreter may lie where only root can read.
 _AS_USER = """
 import os, pkgutil, sys
@@ -142,9 +168,9 @@ def run_ctl(
 ) -> subprocess.CompletedProcess[str]:
     """Run `supervisectl` as a program and return what it printed and its exit code."""
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
-    module = ["-m", "supervise.cli.supervisectl"]
+    as_user = [sys.executable, "-c", _AS_USER, str(user), *arguments]
     return subprocess.run(
-        [sys.executable, *(module if user is None else ["-c", _AS_USER, str(user)]), *arguments],
+        ctl_command(*arguments) if user is None else as_user,
         cwd="/",
         env={**variables, **(environment or {})},
         stdin=subprocess.DEVNULL,
