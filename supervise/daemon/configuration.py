@@ -29,7 +29,7 @@ PATIENCE = 60.0  # seconds
 
 
 class Loading:
-    """One run of the loader; *done* is called once, from the loop."""
+    """One run of the loader; *done* is called once, from the loop, after *warn* for each warning."""
 
     name = "configuration"
 
@@ -41,6 +41,7 @@ class Loading:
         environ: Mapping[str, str],
         working_dir: str,
         done: Callable[[Outcome], None],
+        warn: Callable[[str], None],
     ) -> None:
         """Fork the loader.
 
@@ -49,6 +50,7 @@ class Loading:
         """
         self._loop = loop
         self._done = done
+        self._warn = warn
         self._chunks: list[bytes] = []
         self._pid, self._fd = _fork_loader(paths, environ, working_dir)
         self._timer: Timer = loop.call_later(PATIENCE, self._took_too_long, self)
@@ -63,8 +65,10 @@ class Loading:
         if chunk:
             self._chunks.append(chunk)
             return
-        answer = b"".join(self._chunks)
-        self._finish(_decode(answer))
+        outcome, warnings = _decode(b"".join(self._chunks))
+        for warning in warnings:
+            self._warn(warning)
+        self._finish(outcome)
 
     def _took_too_long(self) -> None:
         self._finish(_failure(f"reading the configuration took more than {PATIENCE:g} s"))
@@ -115,17 +119,21 @@ def _be_loader(
         os._exit(70)
 
 
-def _decode(answer: bytes) -> Outcome:
+def _decode(answer: bytes) -> tuple[Outcome, list[str]]:
+    """Return the outcome and warnings in words; see `supervise.config.child` for the shape."""
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:
         # Killed by its limits, or by the kernel for want of memory.
-        return _failure("the reader of the configuration died: too large, or out of memory?")
+        why = "the reader of the configuration died: is a file too large, or memory short?"
+        return _failure(why), []
     if "plan" in found:
-        return plan_from_plain(found["plan"])
+        warnings = [str(Problem(**warning)) for warning in found.get("warnings", ())]
+        return plan_from_plain(found["plan"]), warnings
     if "problems" in found:
-        return ConfigError(tuple(Problem(**problem) for problem in found["problems"]))
-    return _failure(str(found.get("failure", "no answer")))
+        return ConfigError(tuple(Problem(**problem) for problem in found["problems"])), []
+    where = f"\n{found['traceback']}" if "traceback" in found else ""
+    return _failure(f"{found.get('failure', 'the reader gave no answer')}{where}"), []
 
 
 def _failure(what: str) -> ConfigError:

@@ -57,7 +57,8 @@ class Init:
         self._loop = loop
         self._asked = asked
         self._working_dir = working_dir
-        self._notices = notices + _take_the_process_over()
+        self._notices = notices  # the boot adds to it until the plan is there
+        notices += _take_the_process_over()
         self._console = Console(loop)
         self._relay = Relay(loop, self._console, self.events.announce)
         self.events.subscribe(self._alone_on_console if asked.alone else self._relay.event)
@@ -87,7 +88,7 @@ class Init:
         if not self._asked.alone:
             self._announce_start(plan)
         for message in self._notices:
-            self.events.announce(Announcement("supervise.notice", {"message": message}))
+            self._notice(message)
         if _waits_for_notifications(plan):
             self._open_sockets(plan)
         self._supervisor.start_all(n for n, spec in plan.services.items() if spec.autostart)
@@ -194,6 +195,7 @@ class Init:
             environ=os.environ,
             working_dir=self._working_dir,
             done=done,
+            warn=self._notice,
         )
 
     def _plan_adopted(self, plan: Plan) -> None:
@@ -211,6 +213,9 @@ class Init:
         self._relay.reopen()
         if self._control is not None:
             self._control.ensure_listening()
+
+    def _notice(self, message: str) -> None:
+        self.events.announce(Announcement("supervise.notice", {"message": message}))
 
     def _announce_start(self, plan: Plan) -> None:
         self.events.announce(

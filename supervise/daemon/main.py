@@ -108,6 +108,7 @@ class Boot:
                 environ=os.environ,
                 working_dir=self._working_dir,
                 done=self._loaded,
+                warn=self._notices.append,
             )
         except OSError as error:
             _say(f"supervise: cannot read the configuration: {error.strerror}")
