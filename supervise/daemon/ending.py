@@ -91,15 +91,19 @@ class Shutdown:
         if ended.spec.name == self._main:
             self.begin("the main command has ended")
             return
-        services = self._supervisor.services
         policy = self._supervisor.plan.exit_policy
         reason = decide(policy, ended, may_run=self._supervisor.dependencies.may_anything_run())
-        # With a main command the container lasts as long as that does.
-        if reason is not None and not (self._main in services and reason.startswith("nothing")):
+        if reason is None:
+            return
+        if reason.startswith("nothing"):
+            # With a main command the container lasts as long as that does.  Without, look again
+            # once all that goes on has been said: more may be about to be started.
+            self._loop.call_soon(self.consider_idle)
+        else:
             self.begin(reason)
 
     def consider_idle(self) -> None:
-        """End the container when nothing has been started at all; called after the boot."""
+        """End the container when nothing runs and nothing will by itself."""
         if (
             self.phase is Phase.RUNNING
             and self._main is None
@@ -185,10 +189,16 @@ class Shutdown:
 
     def _time_is_up(self) -> None:
         if self.phase is Phase.STOPPING:
+            self._arm(KILL_PATIENCE + HURRIED_GRACE, self._overdue)
             self._last_call(0.0)
             self._supervisor.hurry()
         elif self.phase is Phase.SWEEPING:
             self._kill_the_rest()
+
+    def _overdue(self) -> None:
+        """Go on without whoever is still there, and whatever fault has kept us waiting."""
+        if self.phase is Phase.STOPPING:
+            self._sweep()
 
     # -- whatever else there is
 

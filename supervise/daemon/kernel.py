@@ -208,8 +208,8 @@ class LinuxKernel:
     def orphans(self, known: Container[int]) -> dict[str, list[tuple[int, int, int]]]:
         """Return, by service, the children of ours that are not *known*, with all below them.
 
-        Each is (pid, start time, process group).  Their parents have ended; the marker in their environment tells whose they are, where we
-        may read it (same uid, or CAP_SYS_PTRACE).
+        Each is (pid, start time, process group).  Their parents have ended; the marker in their
+        environment tells whose they are, where we may read it (same uid, or CAP_SYS_PTRACE).
         """
         found: dict[str, list[tuple[int, int, int]]] = {}
         for pid in procfs.children(os.getpid()):
