@@ -99,13 +99,14 @@ def descendants(pid: int) -> list[int]:
         def below(pid: int) -> list[int]:
             return tree.get(pid, [])
 
-    found: list[int] = []
+    # Keyed by pid: one that was reparented while we looked is seen again, and counts once.
+    found = {pid: None}
     queue = [pid]
     for parent in queue:
-        fresh = [child for child in below(parent) if child not in queue]
+        fresh = [child for child in below(parent) if child not in found]
         queue += fresh
-        found += fresh
-    return found
+        found.update(dict.fromkeys(fresh))
+    return queue[1:]
 
 
 def service_of(pid: int) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 from supervise.linux import spawn
 from supervise.linux.request import SpawnError, SpawnRequest
 from tests.support import procfs
+from tests.support.eventually import eventually
 from tests.support.scripts import PROGRAMS, ROOT
 
 WAYS = ("vfork", "fork")
@@ -69,6 +70,8 @@ def held(request: SpawnRequest) -> Iterator[int]:
     finally:
         os.close(read_fd)
     try:
+        # The verdict comes in the middle of execve(2), before the arguments are in their place.
+        eventually(lambda: procfs.environment(pid))
         yield pid
     finally:
         os.close(write_fd)
