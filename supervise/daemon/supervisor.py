@@ -301,7 +301,8 @@ class Supervisor:
             return  # it was given up, or the exec had failed
         service.pid = None
         self._logs.drain(service.name)
-        survivors = self._survivors.remain(service, pid) or service.cancel_command is not None
+        remaining = self._survivors.remain(service, pid, status)
+        survivors = remaining or service.cancel_command is not None
         self.feed(service, Exited(status, survivors))
         if survivors and service.process.state is ProcessState.STOPPING:
             self._awaiting_survivors.add(service.name)

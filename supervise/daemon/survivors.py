@@ -9,8 +9,10 @@ subreaper adopt it.
 from __future__ import annotations
 
 from supervise.daemon.service import Service
+from supervise.model import restart
+from supervise.model.exitstatus import ExitStatus
 from supervise.model.process import ProcessState
-from supervise.model.service import KillMode, ServiceType
+from supervise.model.service import KillMode, ServiceSpec
 from supervise.model.signals import SIGNALS
 
 TYPE_CHECKING = False
@@ -45,15 +47,18 @@ class Survivors:
             elif self._kernel.is_alive(member, start):
                 self._kernel.kill(member, number)
 
-    def remain(self, service: Service, group: int) -> bool:
-        """Tell whether anybody of *service* lives on after its main process, pid *group*, ended."""
+    def remain(self, service: Service, group: int, status: ExitStatus) -> bool:
+        """Tell whether anybody of *service* lives on who has to end with it.
+
+        Its main process, pid *group*, has ended with *status*.
+        """
         if self._kernel.kill_group(group, 0):
             # The group stands for its members from here on; a start time of 0 marks it.
             service.strays.add((group, 0))
         spec = service.process.spec
         stopping = service.process.state is ProcessState.STOPPING
-        # What a oneshot leaves running on purpose stays.
-        if spec.kill_mode is KillMode.GROUP and (stopping or spec.type is ServiceType.SERVICE):
+        # What has ended well and for good may have left a daemon on purpose.
+        if spec.kill_mode is KillMode.GROUP and (stopping or not _is_complete(spec, status)):
             known = set(service.strays)
             self._take_orphans(service)
             if stopping and service.cancel_command is None:
@@ -93,6 +98,11 @@ class Survivors:
             for pid, start, group in self._orphans.get(service.name, ())
             if group not in groups
         )
+
+
+def _is_complete(spec: ServiceSpec, status: ExitStatus) -> bool:
+    success = restart.is_success(spec, status)
+    return restart.judge(spec, success=success, attempts=1) is restart.Verdict.COMPLETE
 
 
 class _AnyOf:

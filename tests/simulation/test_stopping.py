@@ -6,7 +6,7 @@ import pytest
 
 from supervise.model.exitstatus import Exited
 from supervise.model.process import Desired, ProcessState
-from supervise.model.service import HealthCheck, KillMode, Probe, Ready
+from supervise.model.service import HealthCheck, KillMode, Probe, Ready, ServiceSpec
 from supervise.model.signals import SIGNALS
 from tests.support.fake_kernel import Program
 from tests.support.simulation import (
@@ -16,6 +16,7 @@ from tests.support.simulation import (
     Simulation,
     after,
     booted,
+    oneshot,
     service,
 )
 
@@ -260,6 +261,20 @@ def test_daemonised_grandchild_is_found_after_its_parents_are_gone() -> None:
         assert sim.when("service.stopped", "web") == [5.0]
 
 
+def test_daemon_that_is_forked_during_the_stop_gets_the_stop_signal_too() -> None:
+    """Nobody below the service knew of it when everybody was looked up."""
+    scripts = {"web": Program(handles={SIGTERM: (1.0, Exited(0))})}
+
+    with booted(scripts, service("web"), service("idle")) as sim:
+        web = sim.process("web")
+        sim.facade.stop("web")
+        sim.loop.call_later(0.5, lambda: sim.kernel.fork(web, SLOW_DAEMON))
+        sim.run(10.0)
+
+        assert sim.received("web/late") == [(1.0, SIGTERM)]
+        assert sim.when("service.stopped", "web") == [4.0]
+
+
 def test_restart_waits_for_the_grandchild_too() -> None:
     with booted({"web": [Program(children=[SLOW_DAEMON]), Program()]}, service("web")) as sim:
         sim.facade.restart("web")
@@ -287,6 +302,19 @@ def test_daemonised_leftovers_of_a_crash_get_the_stop_signal_before_the_restart(
 
         assert sim.received("web/0") == [(5.0, SIGTERM)]
         assert sim.starts("web") == [0.0, 8.1]
+
+
+@pytest.mark.parametrize("spec", [oneshot("web"), service("web", restart=NEVER)])
+def test_daemon_of_what_ended_well_lives_until_the_shutdown(spec: ServiceSpec) -> None:
+    """`command: [service, nginx, start]` is such a one."""
+    with booted({"web": Program(runs=5.0, children=[SLOW_DAEMON])}, spec, service("idle")) as sim:
+        sim.run(60.0)
+        assert sim.state("web") is ProcessState.EXITED
+        assert sim.received("web/0") == []
+        sim.signal(SIGTERM)
+        sim.exit_code()
+
+        assert sim.received("web/0") == [(60.0, SIGTERM)]
 
 
 def test_stubborn_leftovers_of_a_crash_are_killed_before_the_restart() -> None:

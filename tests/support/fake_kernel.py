@@ -212,6 +212,10 @@ class FakeKernel:
         else:
             del self.table[process.pid]  # scripted parents reap at once
 
+    def fork(self, parent: FakeProcess, program: Program) -> None:
+        """Let *parent* start another process, named ``…/late``."""
+        self._execute(self._fork(program, f"{parent.name}/late", parent.marker, parent.pid))
+
     def close(self) -> None:
         """Release the pipes of starts that nobody asked after."""
         for write_fd, _pid in self._verdicts.values():
