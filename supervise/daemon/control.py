@@ -128,8 +128,9 @@ class Control:
         chosen = self._settings.socket
         for place in [chosen] if chosen else self._candidates():
             try:
-                if not chosen and not address.is_abstract(place):
-                    unixsocket.make_directory(os.path.dirname(place))
+                directory = os.path.dirname(place) or "."
+                if not address.is_abstract(place) and not (chosen and os.path.isdir(directory)):
+                    unixsocket.make_directory(directory)
                 return unixsocket.listen(place, mode=mode)
             except OSError as error:
                 troubles.append(f"'{place}': {error.strerror or error}")
@@ -217,12 +218,13 @@ class Control:
     # -- scarcity
 
     def _evict(self) -> bool:
-        """Close the client that has been idle for longest; False if none is idle."""
-        for connection in self._connections:
-            if connection.is_idle:
-                connection.close()
-                return True
-        return False
+        """Close the client that has been idle for longest, strangers first; False if none is."""
+        idle = [connection for connection in self._connections if connection.is_idle]
+        if not idle:
+            return False
+        strangers = (connection for connection in idle if connection.role == Role.NOTHING)
+        next(strangers, idle[0]).close()
+        return True
 
     def _relieve(self) -> None:
         while sum(connection.weight for connection in self._connections) > MAX_HELD:

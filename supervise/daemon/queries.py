@@ -128,9 +128,37 @@ class Queries:
         backlog = [(_size(record), _maker(record)) for record in records]
         queue = Queue(self._loop, request, "entries", backlog)
         if follow:
-            listener: Callable[[LogRecord], None] = lambda r: queue.put(_size(r), _maker(r))  # noqa: E731
-            request.when_over(self._logs.follow(names, listener))
+            self._follow(
+                request,
+                names if services else None,
+                lambda record: queue.put(_size(record), _maker(record)),
+            )
         queue.begin(follow=bool(follow))
+
+    def _follow(
+        self, request: Request, services: list[str] | None, listener: Callable[[LogRecord], None]
+    ) -> None:
+        """Have *listener* told of lines to come; for None also of services to come."""
+        if services is not None:
+            request.when_over(self._logs.follow(services, listener))
+            return
+        undo = [self._logs.follow(self._supervisor.names(), listener)]
+
+        def follow_anew() -> None:
+            if undo:
+                undo.pop()()
+                undo.append(self._logs.follow(self._supervisor.names(), listener))
+
+        def hear(event: Announcement, _time: float) -> None:
+            if event.name == "supervise.reloaded":
+                self._loop.call_soon(follow_anew, request.owner)
+
+        request.when_over(self._supervisor.subscribe(hear))
+
+        def end() -> None:
+            undo.pop()()
+
+        request.when_over(end)
 
     def events(self, request: Request, *, backlog: bool | None, follow: bool | None) -> None:
         """Send the recent past, and with *follow* what comes."""

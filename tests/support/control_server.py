@@ -8,6 +8,7 @@ The supervisor here stands in for `supervise.daemon.supervisor` at its protocol;
 * ``broken`` ends 10 ms after its start, ``missing`` cannot be executed;
 * ``migrate`` is a oneshot that completes, ``never`` waits for ``broken`` for ever;
 * ``stubborn`` takes 300 ms to stop, ``slow`` gets ready only on SIGUSR1;
+* ``apply`` adds ``cache`` the first time and finds a problem from then on;
 * SIGUSR2 to any service writes one line of output that is not UTF-8, SIGWINCH a thousand lines,
   SIGABRT raises in the supervisor.
 """
@@ -167,7 +168,10 @@ class FakeSupervisor:
         result: Difference | ConfigError = Difference(("cache",), (), ("web",), ("db",))
         if self._refuses:
             result = ConfigError((Problem("s.yaml", 3, 5, "services.web", "is no mapping", "x"),))
-        self._refuses = not self._refuses and not dry_run
+        elif not dry_run:
+            self._refuses = True
+            self._add(model.ServiceSpec("cache", ("cache",)))
+            self._announce("supervise.reloaded", added=["cache"], removed=[], changed=["web"])
         self.loop.call_later(0.05, lambda: done(result))
 
     def shutdown(self, reason: str, exit_code: int | None = None) -> None:
@@ -214,6 +218,10 @@ class FakeSupervisor:
         self._past.append((now, event))
         for listener in list(self._listeners):
             listener(event, now)
+
+    def _add(self, spec: model.ServiceSpec) -> None:
+        self.plan = self.plan.replace(services={**self.plan.services, spec.name: spec})
+        self.services[spec.name] = Service(spec)
 
     def _announce(self, event: str, **fields: object) -> None:
         self.announce(Announcement(event, fields))

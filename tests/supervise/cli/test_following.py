@@ -64,6 +64,17 @@ def test_logs_can_be_followed(server: ControlServer) -> None:
         assert following.returncode == 130
 
 
+def test_following_everything_includes_services_to_come(server: ControlServer) -> None:
+    with server.ctl_beside("logs", "-f", "-n", "0") as following:
+        eventually(lambda: server.subscriptions() == 2)
+        server.ctl("apply")
+
+        server.ctl("start", "cache")
+
+        assert following.stdout is not None
+        assert following.stdout.readline() == "cache    | hello from cache\n"
+
+
 def test_events_for_people_and_for_programs(shared: ControlServer) -> None:
     people = shared.ctl("events").stdout
     programs = [json.loads(line) for line in shared.ctl("events", "--json").stdout.splitlines()]

@@ -58,7 +58,7 @@ def test_clients_that_leave_free_what_they_held(server: ControlServer) -> None:
     before = server.descriptors()
     for method, parameters in (
         ("Status", {}),
-        ("Logs", {"follow": True}),
+        ("Logs", {"follow": True, "services": ["web"]}),
         ("Events", {"follow": True}),
         ("Wait", {"services": ["slow"], "until": "ready"}),
         ("Start", {"services": ["slow"]}),
