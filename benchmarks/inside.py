@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| +(\S+)")
 _RESTARTS = 15
+_BOOTS = 5
 _SETTLE_SECONDS = 0.5
+_FORKS = ("clone", "clone3", "fork")
 _SLEEPS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
 _WAITS = ("wait4", "waitid")
-_SPAWNS = ("vfork", "clone", "clone3", "fork")
+_SPAWNS = ("vfork", *_FORKS)
 
 Imports = list[tuple[str, int]]  # module, microseconds of its own, in order of import
 Ladder = list[tuple[str, float]]  # what has been loaded by then, RSS in MB
@@ -46,6 +48,7 @@ def take(workshop: Workshop) -> dict[str, object]:
         "imports": imports,
         "ladder": ladder(workshop, [module for module, _ in imports]),
         "mappings": mappings(workshop),
+        "boot": boot_stages(workshop),
         **restarts(workshop),
     }
 
@@ -106,6 +109,45 @@ def mappings(workshop: Workshop) -> list[tuple[str, float, float]]:
                 elif words[0] in ("Private_Dirty:", "Private_Clean:"):
                     private[name] += int(words[1])
     return [(name, size / 1024, private[name] / 1024) for name, size in sizes.most_common(12)]
+
+
+def boot_stages(workshop: Workshop) -> dict[str, list[tuple[str, float]]]:
+    """Return the median milliseconds from the execve of PID 1 to each milestone of a boot.
+
+    The first is the end of the window in which a SIGTERM is lost, unless the launcher blocked it.
+    """
+    return {
+        "from YAML": _milestones(workshop, Supervise(workshop)),
+        "from a compiled plan": _milestones(workshop, SuperviseCompiled(workshop)),
+    }
+
+
+def _milestones(workshop: Workshop, peer: Supervise) -> list[tuple[str, float]]:
+    laps: list[dict[str, float]] = []
+    for _ in range(_BOOTS):
+        directory = workshop.sample_directory()
+        container = run_waiting(workshop, peer, directory, 1)
+        with Trace(os.getpid(), workshop.root / "tracing") as trace, container:
+            (started,) = container.wait_started(1)
+            time.sleep(_SETTLE_SECONDS)
+        own = [call for call in trace.calls if call.pid == container.pid]
+        begins = [call for call in own if call.result is None]
+        lap = {
+            "the handler of SIGTERM": _first(begins, _handles_sigterm),
+            "the loader's fork": _first_or_none(begins, lambda call: call.name in _FORKS),
+            "the first service's vfork": _first(begins, lambda call: call.name == "vfork"),
+            "the first service's first instruction": started.time,
+            "asleep": _last(begins, lambda call: call.name in _SLEEPS),
+        }
+        laps.append(
+            {name: when - container.executed_at for name, when in lap.items() if when is not None}
+        )
+    return [(name, statistics.median(lap[name] for lap in laps) * 1000) for name in laps[0]]
+
+
+def _handles_sigterm(call: Call) -> bool:
+    # sig 15 with an action, not a question or a reset.
+    return call.name == "rt_sigaction" and call.arguments.startswith("sig: 0xf, act: 0x")
 
 
 def restarts(workshop: Workshop) -> dict[str, object]:
@@ -178,12 +220,20 @@ def _stages(
     ]
 
 
+def _first_or_none(calls: list[Call], wanted: Callable[[Call], bool]) -> float | None:
+    return next((call.time for call in calls if wanted(call)), None)
+
+
+def _last(calls: list[Call], wanted: Callable[[Call], bool]) -> float:
+    return _first(calls[::-1], wanted)
+
+
 def _first(calls: list[Call], wanted: Callable[[Call], bool]) -> float:
     """Return the moment of the first call that is *wanted*."""
-    for call in calls:
-        if wanted(call):
-            return call.time
-    raise BenchmarkError("the trace does not show the whole restart")
+    when = _first_or_none(calls, wanted)
+    if when is None:
+        raise BenchmarkError("the trace does not show all that a stage needs")
+    return when
 
 
 def _rss(python: list[str], modules: list[str]) -> float:

@@ -70,6 +70,7 @@ def inside_tables(inside: dict[str, Any]) -> str:
     parts = [
         summary,
         table(["module", "its own, ms"], [[m, f"{us / 1000:.2f}"] for m, us in dearest]),
+        *_boot_tables(inside.get("boot", {})),
         "Memory, step by step:",
         table(
             ["loaded by then", "RSS, MB"], [[what, f"{mb:.2f}"] for what, mb in inside["ladder"]]
@@ -87,6 +88,14 @@ def inside_tables(inside: dict[str, Any]) -> str:
         lines = [[what, f"{us:.0f}"] for what, us in inside["stages"]]
         parts += ["Stages of a restart:", table(["stage", "us"], lines)]
     return "\n\n".join(parts)
+
+
+def _boot_tables(boots: dict[str, list[tuple[str, float]]]) -> list[str]:
+    parts = []
+    for how, stages in boots.items():
+        parts.append(f"Boot {how}, one service, from the execve of PID 1:")
+        parts.append(table(["until", "ms"], [[what, f"{ms:.1f}"] for what, ms in stages]))
+    return parts
 
 
 def _verdict(verdict: Verdict) -> list[str]:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _PLACES = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 _BUFFER_KIB = 8192  # a processor
 # "  python-123   [001] .....  12.345678: sys_close(fd: 3)", or "…: sys_close -> 0x0"
-_LINE = re.compile(r"-(\d+) +\[\d+\] \S+ +(\d+\.\d+): sys_(\w+?)(?:\(| -> (0x[0-9a-f]+|-?\d+))")
+_LINE = re.compile(
+    r"-(\d+) +\[\d+\] \S+ +(\d+\.\d+): sys_(\w+?)(?:\((.*)\)| -> (0x[0-9a-f]+|-?\d+))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,15 @@ class Call:
     pid: int
     time: float
     name: str
+    arguments: str  # "fd: 3, buf: 0x7ffe…"; empty at its end
     result: int | None
 
 
 class Trace:
-    """Notes the system calls of *pid*, and of children made meanwhile, during a `with` block."""
+    """Notes the system calls of *pid*, and of children made meanwhile, during a `with` block.
+
+    *pid* may be this very process: then all that is launched in the block is traced from its start.
+    """
 
     def __init__(self, pid: int, mount_point: Path) -> None:
         self._instance = _tracefs(mount_point) / "instances" / f"supervise-{os.getpid()}"
@@ -65,8 +71,9 @@ class Trace:
         for line in (self._instance / "trace").read_text().splitlines():
             match = _LINE.search(line)
             if match:
-                result = None if match[4] is None else _signed(int(match[4], 0))
-                self.calls.append(Call(int(match[1]), float(match[2]), match[3], result))
+                result = None if match[5] is None else _signed(int(match[5], 0))
+                when, arguments = float(match[2]), match[4] or ""
+                self.calls.append(Call(int(match[1]), when, match[3], arguments, result))
         self._instance.rmdir()
 
     def _write(self, name: str, value: str) -> None:

@@ -45,6 +45,7 @@ class Workshop:
         root.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(exist_ok=True)
         self._programs = self._compiled()
+        self._supervise: Path | None = None
 
     def program(self, name: str) -> str:
         """Return the path of a program that supervisors run."""
@@ -88,7 +89,22 @@ class Workshop:
         return Path(tempfile.mkdtemp(prefix="s", dir=self.scratch))
 
     def supervise_environment(self) -> Path:
-        """Return a venv with this project installed by pip from a copy of the working tree."""
+        """Return a venv with this project installed by pip from a copy of the working tree.
+
+        The tree is looked at once a run: what changes meanwhile is for the next.
+        """
+        if self._supervise is None:
+            self._supervise = self._installed()
+        return self._supervise
+
+    def peer_environment(self, package: str) -> Path:
+        """Return a venv with *package* from PyPI."""
+        venv = self.root / f"venv-{package}"
+        if not (venv / "done").exists():
+            self._venv(venv, package)
+        return venv
+
+    def _installed(self) -> Path:
         sources = [PROJECT / "pyproject.toml", PROJECT / "README.md"]
         sources += sorted((PROJECT / "supervise").rglob("*.py"))
         digest = hashlib.sha256(sys.version.encode())
@@ -96,6 +112,8 @@ class Workshop:
             digest.update(str(source).encode() + b"\0" + source.read_bytes())
         venv = self.root / f"venv-supervise-{digest.hexdigest()[:12]}"
         if not (venv / "done").exists():
+            for older in self.root.glob("venv-supervise-*"):
+                shutil.rmtree(older)
             with tempfile.TemporaryDirectory(dir=self.root) as copy:
                 # pip builds in place and would leave build/ and an egg-info in the project.
                 for source in sources:
@@ -103,13 +121,6 @@ class Workshop:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(source, target)
                 self._venv(venv, copy)
-        return venv
-
-    def peer_environment(self, package: str) -> Path:
-        """Return a venv with *package* from PyPI."""
-        venv = self.root / f"venv-{package}"
-        if not (venv / "done").exists():
-            self._venv(venv, package)
         return venv
 
     def _venv(self, venv: Path, what: str) -> None:
