@@ -21,32 +21,29 @@ ONE_SLEEPER = """
     services:
       sleeper: {command: [sleep, "3600"]}
 """
-ARBITRARY_USER = ("setpriv", "--reuid=12345", "--regid=0", "--clear-groups")
 
 
 @pytest.mark.needs("tini")
 def test_under_another_init_it_is_a_subreaper_and_carries_on(bench: Bench) -> None:
     pid1 = bench.supervise(
-        "services: {p: {command: [setsid_grandchild.sh, told]}}", prefix=("tini", "--")
+        """
+        exit: never
+        services: {parent: {command: [setsid_grandchild.sh, told, once], restart: "no"}}
+        """,
+        prefix=("tini", "--"),
     )
-    pid1.wait_for("ready")
+    pid1.wait_state("parent", "exited")
+
     supervise = pid1.init()
     assert supervise != pid1.pid
-
-    pid1.run("true")
-    os.kill(procfs.children(supervise)[0], signal.SIGKILL)
-
-    grandchild = int(eventually(lambda: bench.file("told.pid")))
-    adopted = [p for p in pid1.processes() if p.inner == grandchild]
-    assert all(process.parent == supervise for process in adopted)
+    assert [process.parent for process in pid1.find("grandchild")] == [supervise]
     assert pid1.terminate() == 0
     assert bench.file("told") == "SIGTERM\n"
 
 
 @pytest.mark.needs("root")
 def test_it_runs_as_any_user_without_a_passwd_row(bench: Bench) -> None:
-    bench.directory.chmod(0o777)
-    pid1 = bench.supervise(ONE_SLEEPER, prefix=ARBITRARY_USER)
+    pid1 = bench.supervise(ONE_SLEEPER, prefix=bench.as_user(12345, 0))
 
     assert pid1.status()["sleeper"]["state"] == "running"
     sleeper = pid1.find("sleep")[0].pid
@@ -56,7 +53,9 @@ def test_it_runs_as_any_user_without_a_passwd_row(bench: Bench) -> None:
 
 @pytest.mark.needs("root")
 def test_a_service_runs_as_a_number_without_a_passwd_row(bench: Bench) -> None:
-    pid1 = bench.supervise("services: {sleeper: {command: [sleep, '3600'], user: '4321:4322'}}")
+    pid1 = bench.supervise(
+        "services: {sleeper: {command: [sleep, '3600'], user: '4321:4322', working_dir: /}}"
+    )
 
     sleeper = eventually(lambda: pid1.find("sleep"))[0].pid
     status = procfs.status(sleeper)
@@ -83,13 +82,20 @@ def test_it_runs_on_a_read_only_root_without_any_writable_directory(bench: Bench
 
 @pytest.mark.needs("root")
 def test_it_runs_read_only_as_any_user_without_capabilities(bench: Bench) -> None:
-    without = ("setpriv", "--bounding-set=-all", "--no-new-privs", "--inh-caps=-all")
+    without = ("--bounding-set=-all", "--no-new-privs", "--inh-caps=-all")
+    open_up, user = _parted(bench.as_user(12345, 0, *without))
 
-    pid1 = bench.supervise(ONE_SLEEPER, prefix=(*READ_ONLY, *without, *ARBITRARY_USER))
+    pid1 = bench.supervise(ONE_SLEEPER, prefix=(*open_up, *READ_ONLY, *user))
 
     assert pid1.status()["sleeper"]["state"] == "running"
     assert pid1.console.count("\n") <= 3
     assert pid1.terminate() == 0
+
+
+def _parted(prefix: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split a prefix after its ``--``."""
+    end = prefix.index("--") + 1
+    return prefix[:end], prefix[end:]
 
 
 def test_it_runs_without_proc(bench: Bench) -> None:
@@ -117,12 +123,13 @@ def test_it_runs_where_newer_system_calls_are_missing(bench: Bench) -> None:
 
     assert stopped.returncode == 0, stopped
     assert bench.file("told") == "SIGTERM\n"
-    assert pid1.wait() == 0
+    assert pid1.terminate() == 0
 
 
 def test_what_docker_exec_left_behind_is_told_and_reaped(bench: Bench) -> None:
     pid1 = bench.supervise(ONE_SLEEPER)
-    pid1.run("setsid_grandchild.sh", "told", "once")
+    pid1.status()
+    pid1.run("sh", "-c", "setsid_grandchild.sh told once >/dev/null 2>&1")
     grandchild = int(bench.file("told.pid"))
     assert grandchild in [process.inner for process in pid1.processes()]
 
@@ -148,7 +155,8 @@ def test_a_service_has_what_its_keys_ask_for(bench: Bench) -> None:
     bench.directory.chmod(0o777)
 
     bench.supervise(
-        """
+        prefix=bench.opened_up(),
+        config="""
         services:
           shows:
             command: [show_start.py]
@@ -163,7 +171,7 @@ def test_a_service_has_what_its_keys_ask_for(bench: Bench) -> None:
             cpus_allowed: [0]
             no_new_privileges: true
           sleeper: {command: [sleep, "3600"]}
-    """.replace("HERE", str(bench.directory))
+    """.replace("HERE", str(bench.directory)),
     )
 
     facts = json.loads(eventually(lambda: bench.file("facts")))

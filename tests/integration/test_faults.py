@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -53,9 +54,9 @@ def test_a_fault_costs_at_most_what_it_belongs_to(bench: Bench, when: str) -> No
 
     ask_until_answered(pid1)
     pid1.wait_for("injected fault")
+    pid1.wait_for("faulty_pid1.py")  # the traceback
     rows = ask_until_answered(pid1)
 
-    assert "Traceback" in pid1.console
     alive = [row["name"] for row in rows.values() if row["state"] in {"running", "backoff"}]
     assert len(alive) >= 2, rows
     eventually(
@@ -64,11 +65,12 @@ def test_a_fault_costs_at_most_what_it_belongs_to(bench: Bench, when: str) -> No
             or "crasher" not in alive
         )
     )
-    assert pid1.terminate() == 0
+    assert pid1.terminate() in {0, 1}  # 1: the fault made a service fail
 
 
 def test_a_fault_in_the_handler_of_sigterm_leaves_the_next_one(bench: Bench) -> None:
     pid1 = bench.supervise(THREE, faults=["supervise.daemon.ending:Shutdown.stop_signal:1"])
+    pid1.wait_for("word")
     pid1.signal(signal.SIGTERM)
     pid1.wait_for("injected fault")
 
@@ -87,34 +89,52 @@ def test_a_handler_that_always_raises_does_not_make_it_spin(bench: Bench) -> Non
     assert pid1.terminate() == 0
 
 
-@pytest.mark.parametrize("limit", ["64", "24"])
-def test_a_thousand_idle_clients_and_few_descriptors_stall_nothing(
-    bench: Bench, limit: str
-) -> None:
-    pid1 = bench.supervise(
-        """
-        services:
-          sleeper: {command: [sleep, "3600"], backoff: {initial: 10ms, max: 20ms}}
-        """,
-        prefix=("prlimit", f"--nofile={limit}:{limit}"),
-    )
-    pid1.status()
-    place = next(p for p in _sockets(pid1) if p.endswith(".sock"))
+def test_a_thousand_idle_clients_stall_nothing(bench: Bench) -> None:
+    pid1 = _with_few_descriptors(bench, 512)
 
-    with ExitStack() as held:
-        for _ in range(1000):
-            client = held.enter_context(socket.socket(socket.AF_UNIX))
-            client.setblocking(False)
-            try:
-                client.connect(f"/proc/{pid1.pid}/root{place}")
-            except BlockingIOError:  # the backlog is full: that is the point
-                break
+    with idle_clients(pid1, 1000):
         assert pid1.status()["sleeper"]["state"] == "running"
         os.kill(pid1.find("sleep")[0].pid, signal.SIGKILL)
         eventually(lambda: pid1.status()["sleeper"]["restarts"] >= 1)
         eventually(lambda: pid1.find("sleep"))
 
     assert pid1.terminate() == 0
+
+
+def test_clients_that_take_every_descriptor_delay_a_restart_at_most(bench: Bench) -> None:
+    pid1 = _with_few_descriptors(bench, 32)
+
+    with idle_clients(pid1, 1000):
+        assert pid1.status()["sleeper"]["state"] == "running"
+        os.kill(pid1.find("sleep")[0].pid, signal.SIGKILL)
+        eventually(lambda: pid1.status()["sleeper"]["pid"] is None or pid1.find("sleep"))
+
+    eventually(lambda: pid1.find("sleep"))
+    assert pid1.terminate() == 0
+
+
+def _with_few_descriptors(bench: Bench, limit: int) -> Pid1:
+    pid1 = bench.supervise(
+        "services: {sleeper: {command: [sleep, '3600'], backoff: {initial: 10ms, max: 20ms}}}",
+        prefix=("prlimit", f"--nofile={limit}:{limit}"),
+    )
+    pid1.status()
+    return pid1
+
+
+@contextmanager
+def idle_clients(pid1: Pid1, count: int) -> Iterator[None]:
+    """Hold up to *count* connections that say nothing; fewer when no more are let in."""
+    place = next(place for place in _sockets(pid1) if place.startswith("/run/"))
+    with ExitStack() as held:
+        for _ in range(count):
+            client = held.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            try:
+                client.connect(f"/proc/{pid1.pid}/root{place}")
+            except BlockingIOError:  # the backlog is full: that is the point
+                break
+        yield
 
 
 def _sockets(pid1: Pid1) -> list[str]:
@@ -125,12 +145,13 @@ def _sockets(pid1: Pid1) -> list[str]:
 def test_a_removed_control_socket_comes_back(bench: Bench) -> None:
     pid1 = bench.supervise("services: {sleeper: {command: [sleep, '3600']}}")
     pid1.status()
-    pid1.run("sh", "-c", "rm -r /run/supervise*")
-    assert pid1.ctl("status").returncode == 5
+    inode = ("sh", "-c", "stat -c %i /run/supervise/*.sock")
+    before = pid1.run(*inode).stdout
 
-    pid1.signal(signal.SIGHUP)
+    pid1.run("sh", "-c", "rm -r /run/supervise")
 
-    eventually(pid1.status)
+    eventually(lambda: pid1.ctl("status").returncode == 0)
+    assert pid1.run(*inode).stdout != before
 
 
 def test_descriptors_that_ran_out_cost_a_retry(bench: Bench) -> None:
@@ -157,9 +178,9 @@ def test_a_full_disk_is_survived_and_said(bench: Bench) -> None:
     pid1 = bench.supervise(
         """
         services:
-          flood: {command: [yes, "a line"], logs: {file: small/log, max_size: 10m}}
+          flood: {command: [yes, "a line"], logs: {file: HERE/small/log, max_size: 10m}}
           sleeper: {command: [sleep, "3600"]}
-        """,
+        """.replace("HERE", str(bench.directory)),
         prefix=small,
     )
 

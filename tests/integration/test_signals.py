@@ -63,14 +63,6 @@ def test_sigterm_during_the_boot_is_obeyed(bench: Bench) -> None:
     assert pid1.terminate() == 0
 
 
-def test_terminal_stops_are_ignored_by_pid_1_and_not_by_its_children(bench: Bench) -> None:
-    pid1 = bench.supervise(ONE_SLEEPER)
-    sleeper = eventually(lambda: pid1.find("sleep"))[0]
-
-    assert {signal.SIGTTIN, signal.SIGTTOU} <= procfs.signal_set(pid1.pid, "SigIgn")
-    assert procfs.signal_set(sleeper.pid, "SigIgn") == set()
-
-
 def test_children_start_with_default_actions_and_an_empty_mask(bench: Bench) -> None:
     dirty = ("env", "--ignore-signal=USR1,PIPE,HUP", "--block-signal=USR2,WINCH")
 
@@ -145,11 +137,11 @@ def test_sighup_reads_the_configuration_again(bench: Bench) -> None:
 def test_sighup_with_a_broken_file_changes_nothing(bench: Bench) -> None:
     pid1 = bench.supervise(ONE_SLEEPER)
     before = pid1.wait_state("sleeper", "running")["pid"]
-    bench.write("supervise.yaml", "services: {sleeper: {comand: [sleep]}}\n")
+    bench.write("supervise.yaml", "services: {sleeper: {command: [sleep], usr: me}}\n")
 
     pid1.signal(signal.SIGHUP)
 
-    pid1.wait_for("comand")
+    pid1.wait_for("'usr'")
     assert pid1.status()["sleeper"]["pid"] == before
 
 

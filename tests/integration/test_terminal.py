@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +49,21 @@ def test_a_shell_has_job_control(bench: Bench, terminal: Terminal) -> None:
     terminal.wait_for("\n42\n")
     assert "job control" not in terminal.screen
     assert "process group" not in terminal.screen
+
+
+def test_a_background_access_to_the_terminal_never_stops_pid_1(
+    bench: Bench, terminal: Terminal
+) -> None:
+    pid1 = start_on(terminal, bench, *BASH)
+    terminal.wait_for("ready> ")
+    shell = pid1.find("bash")[0].pid
+
+    assert {signal.SIGTTIN, signal.SIGTTOU} <= procfs.signal_set(pid1.pid, "SigIgn")
+    # An interactive bash ignores them itself; what it starts tells what it was given.
+    terminal.type("sleep 3600\n")
+    sleeper = eventually(lambda: pid1.find("sleep", "3600"))[0].pid
+    assert procfs.signal_set(sleeper, "SigIgn") == set()
+    assert procfs.row(shell).state == "S"
 
 
 def test_control_c_interrupts_the_foreground_job_alone(bench: Bench, terminal: Terminal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from tests.support import procfs
 from tests.support.eventually import eventually
 from tests.support.pid1 import Pid1, Stdout
+from tests.support.scripts import ROOT
 
 
 class Bench:
@@ -29,6 +31,21 @@ class Bench:
         """Return what a container runtime would give: little, and nothing of the test's own."""
         base = {"PATH": self.search_path, "HOME": str(self.directory), "LANG": "C.UTF-8"}
         return base | dict(extra or {})
+
+    def as_user(self, user: int, group: int, *more: str) -> tuple[str, ...]:
+        """Return the prefix that runs a command as a user who has no passwd row; for root.
+
+        *more* are further options of setpriv.  The test's directory is that user's.
+        """
+        os.chown(self.directory, user, group)
+        identity = (f"--reuid={user}", f"--regid={group}", "--clear-groups")
+        return (*self.opened_up(), "setpriv", *more, *identity)
+
+    def opened_up(self) -> tuple[str, ...]:
+        """Return the prefix that lets every user reach the test's directory and programs."""
+        interpreter = (sys.base_prefix, sys.prefix, str(ROOT))
+        needed = (*interpreter, self.search_path.partition(":")[0], str(self.directory))
+        return ("open_up.sh", *dict.fromkeys(needed), "--")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file into the test's directory, dedented."""

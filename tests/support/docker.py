@@ -133,6 +133,10 @@ class Docker:
             self._daemon.send_signal(signal.SIGTERM)
         self._daemon.wait(_START_TIMEOUT)
         self._log.close()
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            place = line.split()[1]  # dockerd leaves its network namespaces mounted
+            if place.startswith(f"{self.directory}/"):
+                subprocess.run(["umount", place], check=True)
         shutil.rmtree(self.directory / "data", ignore_errors=True)
 
 

@@ -62,6 +62,7 @@ class Pid1:
         self._drain: Drain | None = None
         self._stalled: list[int] = []
         self._code: int | None = None
+        self._answers = False
         rootless = _AS_ROOT_OF_ITS_OWN if os.geteuid() else ()
         gated = ("sh", "-c", _EMPTY_RUN, "sh", *prefix, *command)
         gate = directory / ".gate"
@@ -195,7 +196,13 @@ class Pid1:
         return self.run("supervisectl", *arguments, timeout=timeout)
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return `supervisectl status --json`, keyed by service name."""
+        """Return `supervisectl status --json`, keyed by service name.
+
+        The first call waits for the control socket, later ones want an answer.
+        """
+        if not self._answers:
+            eventually(lambda: self.ctl("status").returncode == 0)
+            self._answers = True
         answer = self.ctl("status", "--json")
         rows = json.loads(answer.stdout or "null")
         assert rows is not None, f"supervisectl status: {answer}"

@@ -24,6 +24,7 @@ def write_scripts(directory: Path, root: Path = ROOT) -> Path:
     They run the package below *root*.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o755)  # other users run them too
     for name, module in _COMMANDS.items():
         script = directory / name
         script.write_text(_SCRIPT.format(python=sys.executable, root=str(root), module=module))

@@ -20,7 +20,9 @@ class Terminal:
     def __init__(self, rows: int = 24, columns: int = 80) -> None:
         self._person, self.device = os.openpty()
         self.resize(rows, columns)
-        self.client: subprocess.Popen[bytes] | None = None  # who runs on it, for who wants to wait
+        self.client: subprocess.Popen[bytes] | None = (
+            None  # the program on it, where one is waited for
+        )
         self._drain: Drain | None = Drain({"screen": os.dup(self._person)})
 
     @property
