@@ -126,17 +126,25 @@ class Control:
         # decides.  Without groups the kernel turns strangers away.
         mode = 0o666 if self._settings.operators or self._settings.readers else 0o600
         chosen = self._settings.socket
-        for place in [chosen] if chosen else self._candidates():
+        for place in ([chosen] if chosen else []) + self._candidates():
             try:
                 directory = os.path.dirname(place) or "."
-                if not address.is_abstract(place) and not (chosen and os.path.isdir(directory)):
+                if not address.is_abstract(place) and not (
+                    place == chosen and os.path.isdir(directory)
+                ):
                     unixsocket.make_directory(directory)
-                return unixsocket.listen(place, mode=mode)
+                listener = unixsocket.listen(place, mode=mode)
             except OSError as error:
                 troubles.append(f"'{place}': {error.strerror or error}")
-        message = f"no control socket, supervisectl cannot work: {'; '.join(troubles)}"
-        self._announce(Announcement("supervise.notice", {"message": message}))
+                continue
+            if chosen and place != chosen:
+                self._notice(f"cannot listen on {troubles[0]}; listening on '{place}' instead")
+            return listener
+        self._notice(f"no control socket, supervisectl cannot work: {'; '.join(troubles)}")
         return None
+
+    def _notice(self, message: str) -> None:
+        self._announce(Announcement("supervise.notice", {"message": message}))
 
     def _candidates(self) -> list[str]:
         return address.candidates(

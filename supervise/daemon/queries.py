@@ -50,7 +50,8 @@ class Queries:
 
         def take() -> list[dict[str, Any]]:
             names = self._supervisor.names()
-            wanted = names if services is None else [n for n in services if n in set(names)]
+            there = set(names)  # apply may have removed some since the call
+            wanted = names if services is None else [name for name in services if name in there]
             return [plain_service(self._supervisor.view(name)) for name in wanted]
 
         if request.more:

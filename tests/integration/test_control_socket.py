@@ -58,6 +58,13 @@ def test_the_configuration_may_name_the_socket(bench: Bench) -> None:
     assert pid1.ctl("--socket", socket, "status", "web").returncode == 0
 
 
+def test_a_place_that_cannot_be_had_is_said_and_replaced(bench: Bench) -> None:
+    pid1 = bench.supervise(f"control: {{socket: /proc/none/s}}\n{CONFIG}")
+
+    assert place_of(pid1) == "/run/supervise/control.sock"
+    pid1.wait_for("listening on '/run/supervise/control.sock' instead")
+
+
 def test_a_user_without_run_listens_in_the_runtime_directory(bench: Bench) -> None:
     runtime = {"XDG_RUNTIME_DIR": str(bench.directory)}
     pid1 = bench.supervise(CONFIG, prefix=bench.as_user(USER, 0), environment=runtime)
