@@ -167,14 +167,18 @@ class Loop:
 
     def turn(self) -> None:
         """Wait for something to happen, then do all that is due."""
-        ready = self._epoll.poll(self._timeout(), _EVENTS_A_TURN)
+        watched = self._watched
+        polled = self._epoll.poll(self._timeout(), _EVENTS_A_TURN)
+        ready = [(fd, events, watched.get(fd)) for fd, events in polled]
         self._deliver_signals()
         self._run_due_timers()
-        for fd, events in ready:
+        for fd, events, watch in ready:
             if fd == self._wake_read:
                 self._drain_wake_ups()
-            elif fd in self._watched:  # an earlier callback of this turn may have forgotten it
-                callback, owner = self._watched[fd]
+            # An earlier callback of this turn may have forgotten it, and the number may be another
+            # descriptor's by now.
+            elif watch is not None and watched.get(fd) is watch:
+                callback, owner = watch
                 try:
                     callback(events)
                 except Exception as error:

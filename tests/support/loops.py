@@ -50,3 +50,14 @@ def running_loop() -> Iterator[Loop]:
         loop.close()
     if faults:
         raise faults[0]
+
+
+Pipe = tuple[int, int]  # (read end, write end)
+
+
+class Faults(list[tuple[str, str]]):
+    """(owner, text) of every fault that a loop contained."""
+
+    def take(self, owner: str, error: Exception) -> None:
+        """Note a fault; what a `Loop` is given as *on_fault*."""
+        self.append((owner, str(error)))
