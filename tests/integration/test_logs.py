@@ -147,7 +147,9 @@ def test_last_words_come_before_the_news_of_the_end(bench: Bench) -> None:
     with os.fdopen(read_end, "rb", buffering=0) as console:
         seen = b""
         while b"| up\n" not in seen:
-            seen += console.read(65536)
+            chunk = console.read(65536)
+            assert chunk, f"it ended: {seen!r}"
+            seen += chunk
         pid1.signal(signal.SIGTERM)
         seen += console.readall()
 
