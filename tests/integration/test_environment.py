@@ -183,6 +183,31 @@ def test_a_service_has_what_its_keys_ask_for(bench: Bench) -> None:
     assert facts["environment"]["HOME"] == "/nonexistent"
 
 
+def test_a_clock_that_is_set_back_an_hour_delays_nothing(bench: Bench) -> None:
+    bench.write(
+        "supervise.yaml",
+        """
+        services:
+          sleeper: {command: [sleep, "3600"], backoff: {initial: 100ms}}
+          talker: {command: {shell: "while :; do echo word; sleep 0.02; done"}}
+          checked:
+            command: [sleep, "3601"]
+            healthcheck: {test: [CMD, test, "!", -e, turned], interval: 50ms, retries: 1}
+        """,
+    )
+    pid1 = bench.start(["turned_clock.py", "turned", "--", "-c", "supervise.yaml"])
+    eventually(lambda: pid1.status()["checked"]["health"] == "healthy")
+
+    bench.write("turned", "")
+    os.kill(pid1.find("sleep", "3600")[0].pid, signal.SIGKILL)
+
+    eventually(lambda: pid1.status()["sleeper"]["restarts"] == 1)
+    eventually(lambda: pid1.status()["checked"]["health"] == "unhealthy")
+    assert "word" in pid1.ctl("logs", "-n", "1", "talker").stdout
+    assert pid1.ctl("stop", "sleeper").returncode == 0
+    assert pid1.terminate() == 0
+
+
 def test_it_outlives_its_own_files(bench: Bench, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(ROOT / "supervise", copy / "supervise")

@@ -45,6 +45,16 @@ def test_a_fault_signal_that_someone_sends_does_not_end_the_container(
     assert pid1.status()["sleeper"]["state"] == "running"
 
 
+def test_python_can_be_asked_for_a_traceback_of_a_crash(bench: Bench) -> None:
+    pid1 = bench.supervise(ONE_SLEEPER, environment={"PYTHONFAULTHANDLER": "1"})
+    pid1.wait_state("sleeper", "running")
+
+    pid1.signal(signal.SIGSEGV)
+
+    pid1.wait_for("Fatal Python error: Segmentation fault")
+    pid1.wait_for("supervise/daemon/loop.py")
+
+
 def test_sigterm_that_an_inherited_mask_kept_pending_is_obeyed(bench: Bench) -> None:
     send_first = ("sh", "-c", 'kill -TERM $$; exec "$@"', "sh")
 

@@ -28,7 +28,7 @@ _AS_ROOT_OF_ITS_OWN = ("--user", "--map-root-user")  # for those who are not roo
 # The gate is a fifo: the shell waits at it until its pid is known outside, however short its life.
 _EMPTY_RUN = 'read -r _ <.gate; mount -t tmpfs -o mode=0755 tmpfs /run && rm .gate && exec "$@"'
 
-_OURS = ("/supervise", "/faulty_pid1.py")  # what `supervise` may be started as
+_OURS = ("/supervise", "/faulty_pid1.py", "/turned_clock.py")  # what `supervise` may be started as
 
 Stdout = Literal["read", "stalled"]
 
