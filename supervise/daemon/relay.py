@@ -6,6 +6,8 @@ the rings.  Nothing here blocks before `finish`, and no service can make another
 
 from __future__ import annotations
 
+import os
+
 from supervise.daemon.channel import CHUNK, Channel, Route, Source
 from supervise.daemon.compressor import Compressor
 from supervise.daemon.console import stream_of_path
@@ -44,7 +46,8 @@ class Relay:
         self._width = len(sentences.OURSELVES)
         self._event_format = LogFormat.PREFIX
         self._events_dropped = 0
-        self._files: dict[str, LogFile] = {}  # by path; services may share one
+        self._files: dict[str, LogFile] = {}  # by real path; services may share one
+        self._real_paths: dict[str, str] = {}  # as configured → without symbolic links
         self._compressor = Compressor(loop)
         console.announce_with(announce)
 
@@ -174,7 +177,8 @@ class Relay:
 
     def _file(self, service: str, logs: Logs) -> LogFile:
         assert logs.file is not None
-        file = self._files.get(logs.file)
+        path = self._real_path(logs.file)
+        file = self._files.get(path)
         if file is None:
             file = LogFile(
                 logs.file,
@@ -184,16 +188,20 @@ class Relay:
                 compressor=self._compressor,
                 announce=self._announce,
             )
-            self._files[logs.file] = file
+            self._files[path] = file
             file.open()
         return file
+
+    def _real_path(self, path: str) -> str:
+        """Return which file *path* meant at first sight: two names must not be two writers."""
+        return self._real_paths.setdefault(path, os.path.realpath(path))
 
     def _settle_files(self) -> None:
         """Close the files nobody writes to; of services that share one, the first one's rules."""
         rules: dict[str, Logs] = {}
         for logs in self._logs.values():
             if logs.file is not None:
-                rules.setdefault(logs.file, logs)
+                rules.setdefault(self._real_path(logs.file), logs)
         for path, file in list(self._files.items()):
             if path in rules:
                 file.configure(rules[path])
@@ -202,6 +210,10 @@ class Relay:
                 del self._files[path]
 
     # -- the end
+
+    def stop_helpers(self) -> None:
+        """Compress nothing from here on: before the last processes are swept away."""
+        self._compressor.stop()
 
     def finish(self, deadline: float) -> None:
         """Relay all that is left, waiting for slow readers until *deadline* (monotonic)."""

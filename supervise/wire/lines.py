@@ -11,7 +11,7 @@ the middle of it.
 
 from __future__ import annotations
 
-from json import loads
+from json.decoder import JSONDecoder
 from json.encoder import encode_basestring
 
 from supervise.model.record import Record
@@ -229,15 +229,18 @@ def _is_json_object(line: bytes) -> bool:
     if not line.rstrip().endswith(b"}"):
         return False
     try:
-        # Decoded here: given bytes, `loads` would accept UTF-16 as well.
-        loads(line.decode(), parse_constant=_refuse)
+        _STRICT.decode(line.decode())
     except (ValueError, RecursionError):  # ValueError: malformed, not UTF-8, a huge integer
         return False
     return True
 
 
 def _refuse(constant: str) -> None:
+    """Refuse NaN and Infinity, which Python's decoder would let pass."""
     raise ValueError(f"{constant} is not JSON")
+
+
+_STRICT = JSONDecoder(parse_constant=_refuse)
 
 
 def utc(when: float) -> str:

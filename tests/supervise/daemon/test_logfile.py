@@ -477,3 +477,16 @@ def test_dev_null_swallows(stage: Stage) -> None:
 
     assert stage.names() == []
     assert [record.message for record in stage.relay.tail(["web"])] == [b"hello"]
+
+
+def test_two_names_of_one_file_are_one_writer(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    path = tmp_path / "x.log"
+    stage.configure(web=raw(path), db=raw(tmp_path / "link" / "x.log"))
+    stage.say("web", b"web\n")
+    descriptors = len(os.listdir("/proc/self/fd"))
+
+    stage.say("db", b"db\n")
+
+    assert path.read_bytes() == b"web\ndb\n"
+    assert len(os.listdir("/proc/self/fd")) == descriptors
