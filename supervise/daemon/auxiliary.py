@@ -76,8 +76,9 @@ class Command:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the command and what it started."""
-        self._commands.kernel.kill_group(self.started.pid, SIGNALS["SIGKILL"])
+        """Kill the command and what it started; once it is reaped its pid may be a stranger's."""
+        if self.started.pid in self._commands:
+            self._commands.kernel.kill_group(self.started.pid, SIGNALS["SIGKILL"])
 
     def time_out(self) -> None:
         """Kill it and report that there is no status."""

@@ -44,6 +44,14 @@ def row(pid: int) -> ProcessRow:
     )
 
 
+def state(pid: int) -> str:
+    """Return the letter of *pid*'s state, or ``gone``."""
+    try:
+        return row(pid).state
+    except FileNotFoundError:
+        return "gone"
+
+
 def in_namespace(name: str) -> list[ProcessRow]:
     """Describe every process in the pid namespace *name*."""
     found = []
