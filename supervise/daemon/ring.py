@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SIZE = 64 * 1024  # bytes a service, headers included
 
+_TRIM_SHARE = 32
 _HEADER = Struct("<dIiB")  # time, length of the block, pid, stream
 _STREAMS = ("stdout", "stderr")
 
@@ -42,9 +43,9 @@ class Ring:
         if self._big is not None:
             self._settle()
         self._put(when, stream, pid, block)
-        excess = len(self._buffer) - self._size
-        if excess > 0:
-            self._trim(excess)
+        if len(self._buffer) > self._size:
+            # More than needed, so that not every short line has to move the start.
+            self._trim(len(self._buffer) - self._size + self._size // _TRIM_SHARE)
 
     def records(self, service: str) -> list[LogRecord]:
         """Return what is there as records, oldest first."""

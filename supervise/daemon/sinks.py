@@ -137,7 +137,17 @@ class Outlet:
 
     def write(self, block: bytes, service: str) -> None:
         """Write *block* or queue it; whoever cares about memory has asked `full` before."""
-        if self._torn and not self._queue:
+        if not self._queue and not self.trouble.reason:
+            # The usual case: all of it is taken at once, and there is nothing to keep in order.
+            try:
+                sent = self._send([block])
+            except OSError:
+                sent = 0  # `_flush` meets it again and knows what to do
+            if sent == len(block):
+                return
+            if sent:
+                block, self._torn = block[sent:], True
+        elif self._torn and not self._queue:
             # A failure cost the rest of the last line: end it before this one.
             self._queue.append((b"\n", _NOBODY))
             self.waiting += 1
