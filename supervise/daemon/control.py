@@ -12,7 +12,7 @@ import os
 from supervise.daemon.connection import Connection, Role
 from supervise.daemon.loop import READABLE
 from supervise.daemon.methods import Methods
-from supervise.linux import inotify, unixsocket
+from supervise.linux import dnotify, unixsocket
 from supervise.model.announcement import Announcement
 from supervise.wire import address
 
@@ -57,7 +57,7 @@ class Control:
         self._methods = Methods(loop, supervisor, logs)
         self._connections: dict[Connection, None] = {}  # the one silent for longest first
         self._listener: unixsocket.Listener | None = None
-        self._watch: inotify.NameWatch | None = None
+        self._watch: dnotify.DirectoryWatch | None = None
         self._reserve: int | None = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._pause: Timer | None = None
         self._refused: set[int] = set()  # uids already complained about
@@ -85,6 +85,11 @@ class Control:
             self._loop.watch(self._listener.fileno(), READABLE, self._accept, self)
             self._watch_file(self._listener.place)
             self._announce(Announcement("control.listening", {"socket": self._listener.place}))
+
+    def directory_changed(self) -> None:
+        """Look after the socket's file: SIGIO says that a name in its directory has gone."""
+        if self._listener is not None and not self._listener.is_reachable():
+            self._loop.call_later(_REOPEN_AFTER, self.ensure_listening, self)
 
     def close(self) -> None:
         """Remove the socket and drop every client."""
@@ -155,16 +160,9 @@ class Control:
         if address.is_abstract(place):
             return
         try:
-            self._watch = inotify.NameWatch(place)
-        except (OSError, ImportError):  # then a removed file comes back with the next SIGHUP
+            self._watch = dnotify.DirectoryWatch(os.path.dirname(place) or ".")
+        except OSError:  # then a removed file comes back with the next SIGHUP
             return
-        self._loop.watch(self._watch.fileno(), READABLE, self._file_changed, self)
-
-    def _file_changed(self, _events: int) -> None:
-        assert self._watch is not None
-        self._watch.drain()
-        if self._listener is not None and not self._listener.is_reachable():
-            self._loop.call_later(_REOPEN_AFTER, self.ensure_listening, self)
 
     def _stop_listening(self) -> None:
         if self._pause is not None:
@@ -175,7 +173,6 @@ class Control:
             self._listener.close()
             self._listener = None
         if self._watch is not None:
-            self._loop.forget(self._watch.fileno())
             self._watch.close()
             self._watch = None
 

@@ -140,6 +140,7 @@ class Init:
             rewrite=dict(self._asked.rewrite),
             reload=self._reload_by_signal,
             reopen=self._reopen,
+            directory_changed=self._directory_changed,
             has_terminal=tty.is_terminal(0),
         )
 
@@ -213,6 +214,10 @@ class Init:
         self._relay.reopen()
         if self._control is not None:
             self._control.ensure_listening()
+
+    def _directory_changed(self) -> None:
+        if self._control is not None:
+            self._control.directory_changed()
 
     def _notice(self, message: str) -> None:
         self.events.announce(Announcement("supervise.notice", {"message": message}))

@@ -11,7 +11,7 @@ import os
 import resource
 
 from supervise.linux import identity, procfs, reap, signals, spawn, tty
-from supervise.linux.request import SpawnError, SpawnRequest
+from supervise.linux.request import BaseEnvironment, SpawnError, SpawnRequest
 from supervise.model.exitstatus import ExitStatus
 from supervise.model.service import ServiceSpec, Stdin
 
@@ -111,7 +111,9 @@ class LinuxKernel:
     """
 
     def __init__(self, environ: Mapping[str, str], working_dir: str | None) -> None:
-        self._environ = {k: v for k, v in environ.items() if k not in _NOT_INHERITED}
+        self._environment = BaseEnvironment(
+            {name: value for name, value in environ.items() if name not in _NOT_INHERITED}
+        )
         self._working_dir = working_dir
         self._requests: dict[str, SpawnRequest] = {}
         self._is_init = os.getpid() == 1
@@ -238,9 +240,7 @@ class LinuxKernel:
                 who = identity.resolve(spec.user or str(os.getuid()), spec.groups)
         except identity.UnknownIdentityError as error:
             raise SpawnError("user", errno.ENOENT, str(error)) from error
-        environment = dict(self._environ)
-        if who is not None:
-            environment.update(who.environment())
+        environment = who.environment() if who is not None else {}
         environment.update(spec.environment)
         environment[procfs.MARKER] = spec.name
         if spec.ready is not None and spec.ready.probe.notify and self.notify_socket:
@@ -248,6 +248,7 @@ class LinuxKernel:
         return SpawnRequest(
             argv,
             environment,
+            base=self._environment,
             working_dir=spec.working_dir or self._working_dir,
             umask=spec.umask,
             identity=who,

@@ -29,7 +29,7 @@ KEYBOARD_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT})
 class Signalling:
     """Turns each signal the loop delivers into what it means.
 
-    *reload* and *reopen* are called for SIGHUP and SIGUSR1.  *alone*: there is a main command and
+    *reload*, *reopen* and *directory_changed* are called for SIGHUP, SIGUSR1 and SIGIO.  *alone*: there is a main command and
     no configuration.  *rewrite* maps signal numbers before anything else; 0 drops one.
     """
 
@@ -43,6 +43,7 @@ class Signalling:
         rewrite: Mapping[int, int],
         reload: Callable[[], None],
         reopen: Callable[[], None],
+        directory_changed: Callable[[], None],
         has_terminal: bool,
     ) -> None:
         self._supervisor = supervisor
@@ -52,6 +53,7 @@ class Signalling:
         self._rewrite = rewrite
         self._reload = reload
         self._reopen = reopen
+        self._directory_changed = directory_changed
         self._has_terminal = has_terminal
 
     def receive(self, number: int) -> None:
@@ -72,6 +74,8 @@ class Signalling:
             self._reopen()
         elif number == signal.SIGUSR2:
             self._cannot_reexec()
+        elif number == signal.SIGIO:
+            self._directory_changed()  # the kernel's word to us, see supervise.linux.dnotify
         elif not self._forward(number) and number in KEYBOARD_SIGNALS:
             self._shutdown.stop_signal(signal_name(number))
 

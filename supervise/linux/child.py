@@ -166,7 +166,7 @@ def _execute(request: SpawnRequest) -> None:
     missing: OSError | None = None
     for path in request.executables():
         try:
-            os.execve(path, request.argv, dict(request.environment))
+            os.execve(path, request.argv, {**request.base.values, **request.environment})
         except (FileNotFoundError, NotADirectoryError) as error:
             missing = error
         except OSError as error:

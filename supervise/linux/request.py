@@ -26,6 +26,23 @@ class SpawnError(Exception):
         self.message = message
 
 
+class BaseEnvironment:
+    """What every program inherits, encoded once: a hundred services share it."""
+
+    __slots__ = ("entries", "values")
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.entries = {name: _entry(name, value) for name, value in values.items()}
+
+
+def _entry(name: str, value: str) -> bytes:
+    return os.fsencode(f"{name}={value}")
+
+
+_EMPTY = BaseEnvironment({})
+
+
 class SpawnRequest:
     """One program to start.
 
@@ -35,11 +52,11 @@ class SpawnRequest:
 
     __slots__ = (
         "argv",
+        "base",
         "cap_add",
         "cap_drop",
         "cpus",
         "environment",
-        "environment_entries",
         "identity",
         "ionice",
         "needs_fork",
@@ -47,7 +64,6 @@ class SpawnRequest:
         "nice",
         "no_new_privileges",
         "oom_score_adj",
-        "own_group",
         "rlimits",
         "stderr_fd",
         "stdin_fd",
@@ -62,6 +78,7 @@ class SpawnRequest:
         argv: tuple[str, ...],
         environment: Mapping[str, str],
         *,
+        base: BaseEnvironment = _EMPTY,  # what `environment` is on top of
         working_dir: str | None = None,
         umask: int | None = None,
         identity: Identity | None = None,
@@ -77,9 +94,7 @@ class SpawnRequest:
     ) -> None:
         self.argv = argv
         self.environment = environment
-        self.environment_entries = [
-            os.fsencode(f"{key}={value}") for key, value in environment.items()
-        ]
+        self.base = base
         self.working_dir = working_dir
         self.umask = umask
         self.identity = identity
@@ -109,10 +124,17 @@ class SpawnRequest:
             )
         )
 
+    def environment_entries(self) -> list[bytes]:
+        """Return the whole environment as ``NAME=value``, as execve(2) takes it."""
+        own = self.environment
+        entries = [entry for name, entry in self.base.entries.items() if name not in own]
+        entries += [_entry(name, value) for name, value in own.items()]
+        return entries
+
     def executables(self) -> list[bytes]:
         """Return the paths to try, in order, as execvp(3) would; relative to the working_dir."""
         program = self.argv[0]
         if "/" in program:
             return [os.fsencode(program)]
-        path = self.environment.get("PATH", DEFAULT_PATH)
+        path = self.environment.get("PATH") or self.base.values.get("PATH", DEFAULT_PATH)
         return [os.fsencode(os.path.join(folder or ".", program)) for folder in path.split(":")]

@@ -98,7 +98,7 @@ def _vfork(request: SpawnRequest) -> Child:
             False,  # close_fds: every descriptor of ours is close-on-exec
             (),
             working_dir,
-            request.environment_entries,
+            request.environment_entries(),
             request.stdin_fd,
             -1,
             -1,

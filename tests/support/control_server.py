@@ -293,17 +293,19 @@ def main() -> int:
     loop = Loop(lambda owner, error: print(f"fault of {owner}: {error!r}", flush=True))
     supervisor = FakeSupervisor(loop, given.many)
     settings = model.Control(given.socket, tuple(given.operator), tuple(given.reader))
-    control = Control(loop, supervisor, supervisor, settings, supervisor.announce)
 
     def on_signal(number: int) -> None:
         if number == signal.SIGHUP:
             control.ensure_listening()
+        elif number == signal.SIGIO:
+            control.directory_changed()
         elif number == signal.SIGUSR1:
             print(f"subscriptions {supervisor.subscriptions()}", flush=True)
         else:
             loop.stop()
 
-    loop.take_signals([signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1], on_signal)
+    loop.take_signals([signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGIO], on_signal)
+    control = Control(loop, supervisor, supervisor, settings, supervisor.announce)
     for name, it in supervisor.services.items():
         if it.spec.autostart:
             supervisor.start(name)

@@ -148,6 +148,7 @@ class Simulation:
             rewrite=rewrite or {},
             reload=self.reload.from_signal,
             reopen=self._reopen,
+            directory_changed=lambda: None,
             has_terminal=terminal,
         )
         self.loop.deliver_signals_to(self.signalling.receive)
