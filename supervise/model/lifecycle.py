@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     Step = tuple[Process, list[Effect]]
     Handler = Callable[[Process, Any, float, float], Step]
 
-# (state, event) → (handler, the states it may lead to).  Filled by `_on`; docs/states.svg and the
-# table in docs/architecture.md are generated from it.
+# (state, event) → (handler, the states it may lead to).  Filled by `_on`; docs/states.svg and
+# docs/states.md are generated from it.
 TRANSITIONS: dict[tuple[ProcessState, type[Record]], tuple[Handler, tuple[ProcessState, ...]]] = {}
 
 
