@@ -72,6 +72,7 @@ def _measure(options: argparse.Namespace) -> Results:
     wanted = [row for row in rows.all_rows() if not options.only or row.name in options.only]
     place.mount_scratch()
     results = run.take(place, wanted, chosen, quick=options.quick, say=_say)
+    results.save(options.work / "results.json")  # before anything else can go wrong
     if options.inside:
         _say("supervise from inside")
         results.inside = inside.take(place)

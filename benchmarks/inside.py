@@ -77,10 +77,10 @@ def ladder(workshop: Workshop, modules: list[str]) -> Ladder:
     library = [module for module in modules if module.partition(".")[0] != "supervise"]
     own = [module for module in modules if module.partition(".")[0] == "supervise"]
     steps = [
-        ("the interpreter, `python -I -S`", _rss([python, "-I", "-S"], [])),
-        ("with site, in a virtual environment", _rss([python], [])),
-        (f"{len(library)} modules of the standard library", _rss([python], library)),
-        (f"{len(own)} modules of our own", _rss([python], library + own)),
+        ("the interpreter, `python -I -S`", _rss(workshop, [python, "-I", "-S"], [])),
+        ("with site, in a virtual environment", _rss(workshop, [python], [])),
+        (f"{len(library)} modules of the standard library", _rss(workshop, [python], library)),
+        (f"{len(own)} modules of our own", _rss(workshop, [python], library + own)),
     ]
     running = [
         (f"running, services: {count}", _running_rss(workshop, peer, count))
@@ -236,13 +236,20 @@ def _first(calls: list[Call], wanted: Callable[[Call], bool]) -> float:
     return when
 
 
-def _rss(python: list[str], modules: list[str]) -> float:
+def _rss(workshop: Workshop, python: list[str], modules: list[str]) -> float:
     """Return the RSS, in MB, of an interpreter that has imported *modules*."""
     program = "import sys\nfor name in sys.argv[1:]: __import__(name)\n"
     program += "print(open('/proc/self/status').read().partition('VmRSS:')[2].split()[0])"
+    # In an empty directory: `-c` looks for modules where it is started.
     done = subprocess.run(
-        [*python, "-c", program, *modules], capture_output=True, text=True, check=True
+        [*python, "-c", program, *modules],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=workshop.sample_directory(),
     )
+    if done.returncode != 0:
+        raise BenchmarkError(f"cannot import what PID 1 imports: {done.stderr.strip()}")
     return int(done.stdout) / 1024
 
 
