@@ -13,7 +13,7 @@ WORKERS ?= auto
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: help setup lint unit integration e2e pytest test bench clean
+.PHONY: help setup lint unit integration e2e pytest test bench docs clean
 
 help:
 	@echo 'make test         lint, types and every test (root sees all of them, others what they can)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make integration  real processes under a real PID 1'
 	@echo 'make e2e          real containers (root and docker.io)'
 	@echo 'make bench        the benchmarks, peers beside them'
+	@echo 'make docs         write the pages that are made from the code'
 	@echo 'make clean        remove what the above made'
 
 setup: $(STAMP)
@@ -54,6 +55,12 @@ pytest: setup
 	$(PYTEST) -n $(WORKERS) --dist loadgroup
 
 test: lint pytest
+
+# What is made from the code; a test fails when it is stale.
+docs: setup
+	$(VENV)/bin/python -m tests.support.states docs
+	$(VENV)/bin/python -m supervise.cli.reference docs
+	$(VENV)/bin/python -m supervise.config.reference >docs/configuration.md
 
 bench: setup
 	$(VENV)/bin/python -m benchmarks

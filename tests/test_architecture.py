@@ -6,6 +6,7 @@ Each failure says in words which rule broke, where, and what to do.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.support import states
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "supervise"
@@ -219,13 +222,62 @@ def test_tests_neither_sleep_nor_skip_nor_mock() -> None:
     assert not broken, f"{advice}:\n" + "\n".join(broken)
 
 
-def test_the_architecture_page_shows_every_module() -> None:
+def test_the_tree_on_the_architecture_page_is_the_tree() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    tree = page.partition("## The tree")[2].partition("## Who may import whom")[0]
+    shown = set(re.findall(r"\w+\.py", tree))
+
+    there = {path.name for path in sources("supervise")}
+
+    missing = there - shown - {"__init__.py"}
+    assert not missing, f"docs/architecture.md's tree does not show {sorted(missing)}"
+    gone = shown - there
+    assert not gone, f"docs/architecture.md's tree shows what is not there: {sorted(gone)}"
+
+
+def test_the_state_machines_table_and_diagram_are_fresh() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
 
-    missing = [
-        str(path.relative_to(ROOT))
-        for path in sources("supervise")
-        if path.name != "__init__.py" and path.name not in page
+    advice = "run `make docs` and commit what it writes"
+    assert page == states.with_table(page), advice
+    assert (ROOT / "docs/states.svg").read_text() == states.svg(), advice
+
+
+def test_every_corner_case_has_a_test_that_exists_or_a_reason() -> None:
+    rows = re.findall(r"^\| (\d+) \|(.*)\|(.*)\|(.*)\|$", corner_cases(), re.MULTILINE)
+
+    assert [int(number) for number, *_ in rows] == list(range(1, 51))
+    unfounded = [
+        number
+        for number, _hazard, answer, shown_by in rows
+        if "`test_" not in shown_by and "does not apply" not in answer
+    ]
+    assert not unfounded, f"a case needs a test, or to say why it does not apply: {unfounded}"
+
+
+def test_every_test_that_the_corner_cases_name_exists() -> None:
+    there = {
+        node.name
+        for path in sources("tests")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+    missing = set(re.findall(r"`(test_\w+)`", corner_cases())) - there
+
+    assert not missing, f"docs/corner-cases.md names tests that are not there: {missing}"
+
+
+def corner_cases() -> str:
+    return (ROOT / "docs/corner-cases.md").read_text()
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / target).exists()
     ]
 
-    assert not missing, f"docs/architecture.md's tree does not show {missing}"
+    assert not broken, f"links to files that are not there: {broken}"
