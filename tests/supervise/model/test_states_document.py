@@ -57,11 +57,9 @@ def test_edge_without_a_place_in_the_picture_is_an_error(
     generator: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler, _ = TRANSITIONS[ProcessState.STARTING, Spawned]
-    monkeypatch.setattr(
-        generator,
-        "TRANSITIONS",
-        {**TRANSITIONS, (ProcessState.EXITED, Spawned): (handler, (ProcessState.RUNNING,))},
-    )
+    table = dict(TRANSITIONS)
+    table[ProcessState.EXITED, Spawned] = (handler, (ProcessState.RUNNING,))
+    monkeypatch.setattr(generator, "TRANSITIONS", table)
 
     with pytest.raises(ValueError, match="exited → running by Spawned: no route"):
         generator.check_routes()
