@@ -58,7 +58,7 @@ test: lint pytest
 
 # What is made from the code; a test fails when it is stale.
 docs: setup
-	$(VENV)/bin/python -m tests.support.states docs
+	$(VENV)/bin/python docs/generate_states.py
 	$(VENV)/bin/python -m supervise.cli.reference docs
 	$(VENV)/bin/python -m supervise.config.reference >docs/configuration.md
 

@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support import states
-
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "supervise"
 
@@ -233,14 +231,6 @@ def test_the_tree_on_the_architecture_page_is_the_tree() -> None:
     assert not missing, f"docs/architecture.md's tree does not show {sorted(missing)}"
     gone = shown - there
     assert not gone, f"docs/architecture.md's tree shows what is not there: {sorted(gone)}"
-
-
-def test_the_state_machines_table_and_diagram_are_fresh() -> None:
-    page = (ROOT / "docs/architecture.md").read_text()
-
-    advice = "run `make docs` and commit what it writes"
-    assert page == states.with_table(page), advice
-    assert (ROOT / "docs/states.svg").read_text() == states.svg(), advice
 
 
 def test_every_corner_case_has_a_test_that_exists_or_a_reason() -> None:
