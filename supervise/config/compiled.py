@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 
-from supervise.config import digest, search
+from supervise.config import search
 from supervise.model.errors import ConfigError
 from supervise.model.service import PLAN_VERSION, plan_from_plain, plan_to_plain
 
@@ -30,6 +30,8 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 def compile_plan(plan: Plan, roots: Sequence[str]) -> bytes:
     """Return the file for *plan*, which was loaded from *roots*, absolute paths."""
+    from supervise.config import digest
+
     content = {"roots": list(roots), "plan": plan_to_plain(plan)}
     body = json.dumps(content, separators=(",", ":")).encode()
     return b"%s %d %s\n%s" % (_MAGIC, PLAN_VERSION, digest.of_bytes(body).encode(), body)
@@ -104,6 +106,8 @@ def _read(data: bytes, roots: list[str]) -> tuple[Plan | None, str]:
         return None, "it is no compiled plan"
     if words[1] != b"%d" % PLAN_VERSION:
         return None, "another version of supervise wrote it"
+    from supervise.config import digest  # 64 kB that only a compiled plan needs
+
     if words[2] != digest.of_bytes(body).encode():
         return None, "it is damaged"
     content = json.loads(body)
@@ -113,6 +117,8 @@ def _read(data: bytes, roots: list[str]) -> tuple[Plan | None, str]:
 
 
 def _what_changed(plan: Plan, environ: Mapping[str, str]) -> str:
+    from supervise.config import digest
+
     for name, expected in plan.variables.items():
         if digest.of_variable(environ.get(name)) != expected:
             return f"the variable '{name}' has another value"
@@ -124,6 +130,8 @@ def _what_changed(plan: Plan, environ: Mapping[str, str]) -> str:
 
 def current_digest(source: Source) -> str:
     """Return what *source*'s digest is at this moment; "" when it cannot be read."""
+    from supervise.config import digest
+
     try:
         if source.kind == "directory":
             return digest.of_names(search.listing(source.path))

@@ -14,7 +14,6 @@ from supervise.daemon.configuration import Loading
 from supervise.daemon.console import Console
 from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events
-from supervise.daemon.foreground import Foreground
 from supervise.daemon.kernel import LinuxKernel
 from supervise.daemon.options import Options
 from supervise.daemon.probes import Prober
@@ -22,7 +21,7 @@ from supervise.daemon.relay import Relay
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.signalling import Signalling
 from supervise.daemon.supervisor import Supervisor
-from supervise.linux import descriptors, prctl, procfs, spawn, tty
+from supervise.linux import descriptors, prctl, procfs, spawn
 from supervise.model.announcement import Announcement
 from supervise.model.service import (
     LogFormat,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.control import Control
+    from supervise.daemon.foreground import Foreground
     from supervise.daemon.loop import Loop
     from supervise.daemon.notifications import NotifySocket
     from supervise.model.errors import ConfigError
@@ -118,11 +118,12 @@ class Init:
 
     def _wire(self, main: ServiceSpec | None) -> None:
         name = main.name if main is not None else None
-        self._foreground = (
-            Foreground(self._supervisor, self._kernel, main.name, group=self._asked.group)
-            if main is not None
-            else None
-        )
+        self._foreground: Foreground | None = None
+        if main is not None:
+            from supervise.daemon.foreground import Foreground
+
+            group = self._asked.group
+            self._foreground = Foreground(self._supervisor, self._kernel, main.name, group=group)
         self.shutdown = Shutdown(
             self._supervisor,
             main=name,
@@ -141,7 +142,7 @@ class Init:
             reload=self._reload_by_signal,
             reopen=self._reopen,
             directory_changed=self._directory_changed,
-            has_terminal=tty.is_terminal(0),
+            has_terminal=os.isatty(0),
         )
 
     def _open_sockets(self, plan: Plan) -> None:

@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from supervise.linux import identity, procfs, reap, signals, spawn, tty
+from supervise.linux import identity, procfs, reap, signals, spawn
 from supervise.linux.request import BaseEnvironment, SpawnError, SpawnRequest
 from supervise.model.exitstatus import ExitStatus
 from supervise.model.service import ServiceSpec, Stdin
@@ -260,7 +260,7 @@ class LinuxKernel:
             cap_add=spec.cap_add,
             cap_drop=spec.cap_drop,
             no_new_privileges=spec.no_new_privileges,
-            terminal_fd=0 if spec.stdin is Stdin.TTY and tty.is_terminal(0) else None,
+            terminal_fd=0 if spec.stdin is Stdin.TTY and os.isatty(0) else None,
         )
 
 

@@ -7,7 +7,6 @@ tries of one probe never overlap: the next interval begins when a try has ended.
 
 from __future__ import annotations
 
-from supervise.daemon.tries import CommandTry, HttpTry, Outcome, TcpTry
 from supervise.model import health, target
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.loop import Loop, Timer
+    from supervise.daemon.tries import CommandTry, Outcome, TcpTry
     from supervise.model.exitstatus import ExitStatus
     from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec
 
@@ -138,22 +138,26 @@ class _Watch:
         self._timer = self._loop.call_later(delay, self._ask, self)
 
     def _ask(self) -> None:
+        from supervise.daemon import tries  # 0.3 MB, for plans that probe
+
         self._timer = None
         self._began = self._loop.now()
         try:
             self._try = self._make_try()
         except ValueError as error:  # a plan not made by our loader
-            self._answered(Outcome(ok=False, text=str(error)))
+            self._answered(tries.Outcome(ok=False, text=str(error)))
             return
         self._try.start()
 
     def _make_try(self) -> TcpTry | CommandTry:
+        from supervise.daemon import tries
+
         probe, loop, timeout = self._probe, self._loop, self._timeout
         if probe.tcp is not None:
-            return TcpTry(loop, self, target.parse_target(probe.tcp), timeout, self._answered)
+            return tries.TcpTry(loop, self, target.parse_target(probe.tcp), timeout, self._answered)
         if probe.http is not None:
-            return HttpTry(loop, self, target.parse_http(probe.http), timeout, self._answered)
-        return CommandTry(loop, self, self._run_command, timeout, self._answered)
+            return tries.HttpTry(loop, self, target.parse_http(probe.http), timeout, self._answered)
+        return tries.CommandTry(loop, self, self._run_command, timeout, self._answered)
 
     def _run_command(self, ended: Ended) -> Callable[[], None]:
         argv = self._probe.exec

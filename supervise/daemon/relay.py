@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 
 from supervise.daemon.channel import CHUNK, Channel, Route, Source
-from supervise.daemon.compressor import Compressor
 from supervise.daemon.console import stream_of_path
-from supervise.daemon.logfile import LogFile
 from supervise.model.announcement import Announcement
 from supervise.model.service import LogFormat, Logs
 from supervise.wire import lines, sentences
@@ -21,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from supervise.daemon.channel import Listener
+    from supervise.daemon.compressor import Compressor
     from supervise.daemon.console import Console
+    from supervise.daemon.logfile import LogFile
     from supervise.daemon.loop import Loop
     from supervise.daemon.sinks import Announce
     from supervise.model.service import ServiceSpec
@@ -48,13 +48,13 @@ class Relay:
         self._events_dropped = 0
         self._files: dict[str, LogFile] = {}  # by real path; services may share one
         self._real_paths: dict[str, str] = {}  # as configured → without symbolic links
-        self._compressor = Compressor(loop)
+        self._compressor: Compressor | None = None  # once there is a log file
         console.announce_with(announce)
 
     @property
     def helper_pids(self) -> frozenset[int]:
         """Return our own children, which compress: they are no service's and need no mention."""
-        return self._compressor.pids
+        return self._compressor.pids if self._compressor is not None else frozenset()
 
     # -- what the plan says
 
@@ -180,7 +180,10 @@ class Relay:
         path = self._real_path(logs.file)
         file = self._files.get(path)
         if file is None:
-            file = LogFile(
+            from supervise.daemon import compressor, logfile  # 0.2 MB, for plans with log files
+
+            self._compressor = self._compressor or compressor.Compressor(self._loop)
+            file = logfile.LogFile(
                 logs.file,
                 service,
                 logs,
@@ -213,7 +216,8 @@ class Relay:
 
     def stop_helpers(self) -> None:
         """Compress nothing from here on: before the last processes are swept away."""
-        self._compressor.stop()
+        if self._compressor is not None:
+            self._compressor.stop()
 
     def finish(self, deadline: float) -> None:
         """Relay all that is left, waiting for slow readers until *deadline* (monotonic)."""
@@ -225,7 +229,7 @@ class Relay:
         for file in self._files.values():
             file.finish(deadline)
         self._console.finish(deadline)
-        self._compressor.stop()
+        self.stop_helpers()
 
     def _exhaust(self, source: Source, deadline: float) -> None:
         while self._loop.now() < deadline:

@@ -6,7 +6,6 @@ what does not fit is counted and the count is sent in the next reply.
 
 from __future__ import annotations
 
-import binascii
 from collections import deque
 
 TYPE_CHECKING = False
@@ -151,6 +150,8 @@ def plain_line(record: LogRecord) -> dict[str, Any]:
         entry["message"] = record.message.decode()
     except UnicodeDecodeError:
         entry["message"] = record.message.decode("utf-8", "replace")
+        import binascii  # and libz with it, for bytes that are not text
+
         entry["raw"] = binascii.b2a_base64(record.message, newline=False).decode()
     if record.partial:
         entry["partial"] = True

@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from supervise.linux import capabilities, prctl, signals, tty
+from supervise.linux import capabilities, prctl, signals
 from supervise.linux.request import SpawnRequest
 
 TYPE_CHECKING = False
@@ -72,6 +72,8 @@ def _own_session(request: SpawnRequest) -> None:
     if request.terminal_fd is None:
         os.setsid()
     else:
+        from supervise.linux import tty  # its termios is 0.3 MB that few containers need
+
         tty.take_foreground(request.terminal_fd)
 
 

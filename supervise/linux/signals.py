@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
 
 # Sent by a fault of our own code or impossible to catch: they keep their default action, so that a
 # crash of the interpreter is a crash (tini leaves out the same ones).
@@ -57,8 +56,10 @@ def terminal_stops_are_ignored() -> bool:
 def reset_all() -> None:
     """Give every signal its default action: execve(2) keeps ignored signals ignored."""
     for number in signal.valid_signals():
-        with suppress(OSError):  # EINVAL: KILL, STOP and those libc keeps for itself
+        try:
             signal.signal(number, signal.SIG_DFL)
+        except OSError:  # EINVAL: KILL, STOP and those libc keeps for itself
+            continue
 
 
 def kill(pid: int, number: int) -> bool:
