@@ -77,15 +77,18 @@ class Dependencies:
                     queue.append(dependent)  # who can do without it need not wait for it either
 
     def restarted_with(self, name: str) -> list[str]:
-        """Return those to be restarted with *name*: `restart: true`, theirs as well."""
+        """Return those to be restarted with *name*: `restart: true`, theirs as well.
+
+        Whom a person has stopped, or is stopping, stays down.
+        """
         found = {name: None}
         queue = [name]
         for each in queue:
             for dependent in self.dependents.get(each, ()):
-                process = self.get(dependent)
-                if process is None or dependent in found or not is_active(process):
+                service = self._services.get(dependent)
+                if service is None or dependent in found or not _is_wanted(service):
                     continue
-                if process.spec.depends_on[each].restart:
+                if service.process.spec.depends_on[each].restart:
                     found[dependent] = None
                     queue.append(dependent)
         return list(found)[1:]
@@ -132,3 +135,8 @@ class Dependencies:
 
 def _is_waiting(process: Process) -> bool:
     return process.state is ProcessState.STOPPED and process.desired is Desired.UP
+
+
+def _is_wanted(service: Service) -> bool:
+    wanted = service.process.desired is Desired.UP or service.start_again
+    return wanted and is_active(service.process)

@@ -26,7 +26,7 @@ _HARMLESS = frozenset(SIGNALS[f"SIG{name}"] for name in ("CHLD", "CONT", "URG", 
 INIT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Program:
     """What a program does.  By default it runs for ever and dies of any signal at once."""
 
@@ -44,6 +44,11 @@ class Program:
     stage: str = "exec"
     confirms: float | None = None  # by fork: seconds until the verdict; None: at once
     dies_unconfirmed: bool = False  # between fork and exec
+
+    def __repr__(self) -> str:
+        usual = vars(Program())
+        given = [f"{name}={value!r}" for name, value in vars(self).items() if value != usual[name]]
+        return f"Program({', '.join(given)})"
 
 
 @dataclass

@@ -114,6 +114,7 @@ class Simulation:
         self.events.subscribe(self._hear)
         self.logs = Recorder()
         self.reopened = 0
+        self.looked = 0  # into the control socket's directory
         self.commands = AuxiliaryCommands(self.loop, self.kernel)
         self.prober = Prober(self.loop, self.commands.run)
         self.supervisor = Supervisor(
@@ -148,7 +149,7 @@ class Simulation:
             rewrite=rewrite or {},
             reload=self.reload.from_signal,
             reopen=self._reopen,
-            directory_changed=lambda: None,
+            directory_changed=self._look_into_the_directory,
             has_terminal=terminal,
         )
         self.loop.deliver_signals_to(self.signalling.receive)
@@ -290,6 +291,9 @@ class Simulation:
 
     def _reopen(self) -> None:
         self.reopened += 1
+
+    def _look_into_the_directory(self) -> None:
+        self.looked += 1
 
 
 @contextlib.contextmanager

@@ -15,8 +15,8 @@ from tests.support.fake_kernel import Program
 from tests.support.simulation import NEVER, Simulation, booted, service
 
 MAIN = ServiceSpec("main", ("main",), restart=NEVER, essential=True)
-OURS = {SIGNALS[f"SIG{n}"] for n in ("TERM", "PWR", "HUP", "USR1", "USR2", "CHLD", "KILL", "STOP")}
-OURS.add(SIGRTMIN + 3)
+_OURS = ("TERM", "PWR", "HUP", "USR1", "USR2", "IO", "CHLD", "KILL", "STOP")
+OURS = {SIGNALS[f"SIG{name}"] for name in _OURS} | {SIGRTMIN + 3}
 FORWARDED = sorted((set(SIGNALS.values()) | set(range(SIGRTMIN, SIGRTMAX + 1))) - OURS)
 ALL = sorted((set(FORWARDED) | OURS) - {SIGNALS[f"SIG{n}"] for n in ("CHLD", "KILL", "STOP")})
 SIGTERM, SIGHUP, SIGINT = SIGNALS["SIGTERM"], SIGNALS["SIGHUP"], SIGNALS["SIGINT"]
@@ -128,6 +128,15 @@ def test_usr1_reopens_the_logs() -> None:
         sim.settle()
 
         assert sim.reopened == 1
+
+
+def test_io_is_the_kernels_word_that_the_sockets_directory_has_changed() -> None:
+    with with_main(service("web")) as sim:
+        sim.signal(SIGNALS["SIGIO"])
+        sim.settle()
+
+        assert sim.looked == 1
+        assert numbers(sim, "main") == []
 
 
 def test_hang_up_without_a_terminal_reloads() -> None:

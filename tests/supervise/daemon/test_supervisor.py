@@ -83,6 +83,17 @@ def test_restart_takes_the_dependents_of_dependents_along() -> None:
         assert sim.order_of_starts() == ["db", "app", "web", "db", "app", "web"]
 
 
+def test_dependent_that_a_person_is_stopping_is_not_taken_along() -> None:
+    web = service("web", depends_on=after("db", restart=True))
+
+    with booted({"web": SLOW}, service("db"), web) as sim:
+        sim.facade.stop("web")
+        sim.facade.restart("db")
+        sim.run(10.0)
+
+        assert sim.starts("web") == [0.0]
+
+
 def test_dependent_in_backoff_waits_for_the_restarted_dependency() -> None:
     db = service("db", ready=BY_WORD)
     web = service("web", depends_on=after("db", condition=Condition.READY, restart=True))
