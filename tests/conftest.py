@@ -35,6 +35,7 @@ def _missing(need: str) -> str | None:
     return None if shutil.which(program) else f"{program} is not installed"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what cannot run here, with the reason; keep the containers on one worker."""
     for item in items:

@@ -23,10 +23,11 @@ FORWARDED = sorted(int(n) for n in signal.valid_signals() - NOT_FORWARDED - ENDS
 DEADLY = [1, 2, 3, 9, 13, 14, 15, 24, 25, 26, 27, 30, 34, 64]
 
 
-def test_all_256_exit_codes_come_through(bench: Bench) -> None:
+@pytest.mark.parametrize("first", [0, 64, 128, 192])
+def test_all_256_exit_codes_come_through(bench: Bench, first: int) -> None:
     codes = {}
 
-    for code in range(256):
+    for code in range(first, first + 64):
         codes[code] = bench.start(["supervise", "--", "sh", "-c", f"exit {code}"]).wait()
         bench.close_all()
 
