@@ -292,6 +292,8 @@ def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
 
 @_on(Exited, ProcessState.STOPPING, to=(*_RETRIED, ProcessState.STOPPED, ProcessState.STOPPING))
 def _exited_while_stopping(process: Process, event: Exited, now: float, jitter: float) -> Step:
+    if process.reason is StopReason.LEFTOVERS:
+        return process, []  # its end is known; only what it left behind is waited for
     ended = process.replace(pid=None, last_exit=event.status)
     if event.survivors and process.spec.kill_mode is KillMode.GROUP:
         return ended, []

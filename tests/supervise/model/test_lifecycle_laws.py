@@ -6,7 +6,7 @@ can happen happens, and effects are carried out; there every child must stay acc
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -25,6 +25,7 @@ from supervise.model.process import (
     Process,
     ProcessState,
     RestartRequested,
+    ShutdownBegan,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -91,6 +92,10 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(StatusReported, st.sampled_from(["a", "b"])),
     st.just(StopCommandEnded()),
     st.just(HurryRequested()),
+    st.just(ShutdownBegan()),
+)
+endings: st.SearchStrategy[Event] = st.one_of(
+    st.builds(StopRequested, graces), st.just(ShutdownBegan())
 )
 lives = st.lists(st.tuples(events, steps, jitters), max_size=40)
 without_starts = lives.map(
@@ -100,6 +105,14 @@ without_starts = lives.map(
 )
 
 
+@example(
+    ServiceSpec("web", ("/bin/true",), restart=RestartPolicy(RestartMode.NO)),
+    [
+        (StartRequested(), 0.0, 0.0),
+        (Exited(Killed(9), survivors=True), 0.0, 0.0),
+        (Exited(ExitedStatus(0)), 0.0, 0.0),
+    ],
+)
 @given(specs, lives)
 def test_only_edges_of_the_table_are_taken(
     spec: ServiceSpec, life: list[tuple[Event, float, float]]
@@ -131,20 +144,20 @@ def test_stopping_process_always_has_an_armed_deadline(
         assert process.state is not ProcessState.STOPPING or Deadline.STOP in timers.armed
 
 
-@given(specs, lives, graces, without_starts)
-def test_service_stopped_by_a_person_never_starts_by_itself(
+@given(specs, lives, endings, without_starts)
+def test_service_stopped_by_a_person_or_a_shutdown_never_starts_by_itself(
     spec: ServiceSpec,
     before: list[tuple[Event, float, float]],
-    grace: float | None,
+    ending: Event,
     after: list[tuple[Event, float, float]],
 ) -> None:
-    """After StopRequested nothing is spawned until somebody asks for a start."""
+    """After StopRequested or ShutdownBegan nothing is spawned until somebody asks for a start."""
     process, now = Process(spec), 0.0
     for event, passed, jitter in before:
         now += passed
         process, _ = lifecycle.on_event(process, event, now, jitter)
 
-    process, effects = lifecycle.on_event(process, StopRequested(grace), now)
+    process, effects = lifecycle.on_event(process, ending, now)
     for event, passed, jitter in after:
         now += passed
         process, more = lifecycle.on_event(process, event, now, jitter)
@@ -162,6 +175,7 @@ class Life(RuleBasedStateMachine):
         self.timers = Timers()
         self.child = ""  # "" | pending: Spawn has no answer yet | alive: executed, not reaped
         self.pid = 100
+        self.ending = False  # the container ends: a restart is only a stop
         self.process = Process(ServiceSpec("web", ("/bin/true",)))
 
     @initialize(spec=specs)
@@ -192,11 +206,18 @@ class Life(RuleBasedStateMachine):
 
         assert self.process.desired is Desired.DOWN
 
+    @rule()
+    def container_ends(self) -> None:
+        self.ending = True
+        self.feed(ShutdownBegan())
+
+        assert self.process.desired is Desired.DOWN or self.process.state in REST
+
     @rule(grace=graces)
     def somebody_restarts_it(self, grace: float | None) -> None:
         self.feed(RestartRequested(grace))
 
-        assert self.process.desired is Desired.UP
+        assert self.process.desired is Desired.UP or self.ending
 
     @precondition(lambda self: self.child == "pending")
     @rule()
