@@ -224,3 +224,36 @@ def test_dependency_outside_the_plan_blocks_nobody() -> None:
     waiting = make_process(spec=make_spec(depends_on={"db": Dependency()}))
 
     assert ordering.blockers(waiting, {}) == []
+
+
+def lookup(**dependencies: Dependency) -> tuple[Process, dict[str, Process]]:
+    """Return web, which waits for db, which waits for *dependencies*."""
+    db = make_process(spec=make_spec("db", depends_on=dependencies), desired=Desired.UP)
+    optional = {"db": Dependency(required=False)}
+    web = make_process(spec=make_spec(depends_on=optional), desired=Desired.UP)
+    return web, {"db": db, "web": web}
+
+
+def test_optional_dependency_that_waits_in_vain_blocks_nobody() -> None:
+    web, others = lookup(disk=Dependency(Condition.COMPLETED))
+
+    failed = {**others, "disk": make_process(S.FAILED)}
+    running = {**others, "disk": make_process(S.RUNNING)}
+
+    assert ordering.blockers(web, failed) == []
+    assert [blocker.service for blocker in ordering.blockers(web, running)] == ["db"]
+
+
+def test_optional_dependency_of_an_optional_dependency_holds_it_up_for_nobody() -> None:
+    web, others = lookup(disk=Dependency(Condition.COMPLETED, required=False))
+
+    waits = ordering.blockers(web, {**others, "disk": make_process(S.FAILED)})
+
+    assert [blocker.service for blocker in waits] == ["db"]
+
+
+def test_chain_that_waits_in_a_circle_is_not_followed_for_ever() -> None:
+    first = make_process(spec=make_spec("a", depends_on={"b": Dependency()}), desired=Desired.UP)
+    second = make_process(spec=make_spec("b", depends_on={"a": Dependency()}), desired=Desired.UP)
+
+    assert not ordering.is_lost(first, {"a": first, "b": second})
