@@ -168,7 +168,7 @@ class Shutdown:
         else:
             candidates = [n for n in names if n in active and n not in self._asked]
         dependents = self._supervisor.dependencies.dependents
-        for name in ordering.stoppable(candidates, dependents, set(active)):
+        for name in ordering.stoppable(candidates, dependents, active):
             self._ask(name, self._left())
 
     def _ask(self, name: str, grace: float) -> None:

@@ -90,7 +90,7 @@ class Supervisor:
         self._logs = logs
         self._prober = prober
         self._by_pid: dict[int, Service] = {}
-        self._survivors = Survivors(loop, kernel, (self._by_pid, commands))
+        self._survivors = Survivors(loop, kernel, self._by_pid, commands)
         self._launcher = Launcher(loop, kernel, logs, self._by_pid, self.feed)
         self._errands = Errands(
             kernel, commands, events, feed=self.feed, over=self._stop_command_over
@@ -129,7 +129,8 @@ class Supervisor:
 
     def replace_spec(self, service: Service, spec: ServiceSpec) -> None:
         """Let *spec* describe the service from its next decision on."""
-        self.dependencies.relink(service.process.spec, spec)
+        if spec.depends_on != service.process.spec.depends_on:
+            self.dependencies.relink(service.process.spec, spec)
         service.process = service.process.replace(spec=spec)
         self.kernel.forget(service.name)
 

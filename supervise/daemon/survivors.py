@@ -28,10 +28,12 @@ SIGCONT, SIGKILL = SIGNALS["SIGCONT"], SIGNALS["SIGKILL"]
 class Survivors:
     """Knows who belongs to a service beside its main process."""
 
-    def __init__(self, loop: Loop, kernel: Kernel, known: tuple[Container[int], ...]) -> None:
+    def __init__(
+        self, loop: Loop, kernel: Kernel, services: Container[int], commands: Container[int]
+    ) -> None:
         self._loop = loop
         self._kernel = kernel
-        self._known = _AnyOf(known)  # the main pids of services and of commands
+        self._known = _Either(services, commands)  # the main pids of services and of commands
         self._orphans: dict[str, list[tuple[int, int, int]]] | None = None
 
     def signal_all(self, service: Service, number: int) -> None:
@@ -105,11 +107,12 @@ def _is_complete(spec: ServiceSpec, status: ExitStatus) -> bool:
     return restart.judge(spec, success=success, attempts=1) is restart.Verdict.COMPLETE
 
 
-class _AnyOf:
-    """Contains what any of *containers* does."""
+class _Either:
+    """Contains what one or the other container does."""
 
-    def __init__(self, containers: tuple[Container[int], ...]) -> None:
-        self._containers = containers
+    def __init__(self, one: Container[int], other: Container[int]) -> None:
+        self._one = one
+        self._other = other
 
     def __contains__(self, pid: object) -> bool:
-        return any(pid in container for container in self._containers)
+        return pid in self._one or pid in self._other

@@ -145,4 +145,4 @@ def _may_go_without(dependency: Dependency, other: Process, others: Lookup) -> b
 
 def stoppable(names: Iterable[str], dependents: Graph, active: set[str]) -> list[str]:
     """Return those of *names* that no active service depends on: they may stop now."""
-    return [name for name in names if not active.intersection(dependents.get(name, ()))]
+    return [name for name in names if active.isdisjoint(dependents.get(name, ()))]
