@@ -75,10 +75,18 @@ def drop_bounding(names: tuple[str, ...], *, keep: tuple[str, ...]) -> None:
                 continue
             raise
         if present:
-            prctl.prctl(prctl.PR_CAPBSET_DROP, number)
+            _drop_one(number)
     effective, permitted, inheritable = _capget()
     if inheritable & mask:
         _capset(effective, permitted, inheritable & ~mask)
+
+
+def _drop_one(number: int) -> None:
+    try:
+        prctl.prctl(prctl.PR_CAPBSET_DROP, number)
+    except PermissionError as error:
+        why = "PID 1 has no CAP_SETPCAP; drop them for the whole container, or run it as root"
+        raise PermissionError(errno.EPERM, why) from error
 
 
 def keep(names: tuple[str, ...], *, root: bool) -> None:

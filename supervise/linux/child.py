@@ -132,7 +132,9 @@ def _change_identity(request: SpawnRequest) -> None:
     identity = request.identity
     if identity is None:
         return
-    if os.geteuid() == 0:  # nobody else may; a container under an arbitrary uid keeps its groups
+    # Only root may; a container under an arbitrary uid keeps its groups, and one whose root has
+    # no CAP_SETGID may still name the groups it has.
+    if os.geteuid() == 0 and set(identity.groups) != {*os.getgroups(), os.getegid()}:
         os.setgroups(identity.groups)
     if request.cap_add or request.no_new_privileges:
         prctl.libc()  # the user may not be able to read ctypes: an interpreter below /root

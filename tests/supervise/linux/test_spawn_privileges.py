@@ -301,7 +301,8 @@ def test_capabilities_cannot_be_dropped_without_privileges() -> None:
     assert found["error"] == [
         "cap_drop",
         errno.EPERM,
-        "cannot set cap_drop: prctl: Operation not permitted",
+        "cannot set cap_drop: PID 1 has no CAP_SETPCAP; "
+        "drop them for the whole container, or run it as root",
     ]
 
 
