@@ -50,9 +50,9 @@ integration: setup
 e2e: setup
 	$(PYTEST) -m e2e
 
-# loadgroup keeps the tests that share one dockerd on one worker.
+# loadfile keeps the tests that share one dockerd on one worker.
 pytest: setup
-	$(PYTEST) -n $(WORKERS) --dist loadgroup
+	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 test: lint pytest
 

@@ -35,12 +35,9 @@ def _missing(need: str) -> str | None:
     return None if shutil.which(program) else f"{program} is not installed"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what cannot run here, with the reason; keep the containers on one worker."""
+    """Leave out what cannot run here, with the reason."""
     for item in items:
-        if item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.xdist_group("containers"))
         needs = [need for marker in item.iter_markers("needs") for need in marker.args]
         reasons = [reason for reason in map(_missing, needs) if reason]
         if reasons:

@@ -26,6 +26,12 @@ def up(docker: Docker, container: str) -> bool:
     return ALL_UP.items() <= docker.states(container).items()
 
 
+def test_the_daemon_runs_what_is_not_ours(docker: Docker, base: str) -> None:
+    done = docker("run", "--rm", "--network=none", base, "sh", "-c", "exit 7", check=False)
+
+    assert done.returncode == 7
+
+
 def test_three_services_run_and_stop_in_reverse_order_in_time(docker: Docker, image: str) -> None:
     durations = []
     for _ in range(3):

@@ -6,7 +6,11 @@ import pytest
 
 from tests.support.docker import Docker
 
-pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "docker", "mmdebstrap")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.needs("root", "docker", "mmdebstrap"),
+    pytest.mark.xdist_group("containers"),  # one dockerd for all
+]
 
 
 def test_a_container_runs_and_its_exit_code_is_seen(docker: Docker, base: str) -> None:

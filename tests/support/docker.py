@@ -1,6 +1,7 @@
 """A Docker daemon of the tests' own, as Debian ships it, and images made without a registry.
 
-The daemon's data, its sockets and its containers lie below one directory and go with it.  It has
+The daemon's data, its sockets and its containers lie below one directory and go with it.  They are
+in memory, about 600 MB, because ten thousand files take half a minute to remove from a disk.  It has
 no bridge and no rules in the host's packet filter: containers get ``--network none`` or ``host``.
 """
 
@@ -33,6 +34,9 @@ class Docker:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(directory)], check=True
+        )
         self._socket = f"unix://{directory}/docker.sock"
         configuration = directory / "daemon.json"
         configuration.write_text("{}")  # not the machine's /etc/docker/daemon.json
@@ -133,11 +137,8 @@ class Docker:
             self._daemon.send_signal(signal.SIGTERM)
         self._daemon.wait(_START_TIMEOUT)
         self._log.close()
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            place = line.split()[1]  # dockerd leaves its network namespaces mounted
-            if place.startswith(f"{self.directory}/"):
-                subprocess.run(["umount", place], check=True)
-        shutil.rmtree(self.directory / "data", ignore_errors=True)
+        # dockerd leaves its network namespaces mounted.
+        subprocess.run(["umount", "--recursive", str(self.directory)], check=True)
 
 
 def cache_directory() -> Path:
