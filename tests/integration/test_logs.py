@@ -132,7 +132,7 @@ def test_raw_services_write_to_the_descriptors_of_pid_1(bench: Bench) -> None:
     """)
     pid1.wait_for("no newline")
 
-    service = pid1.find("3600")[0].pid
+    service = eventually(lambda: pid1.find("sleep", "3600"))[0].pid
     for fd in (1, 2):
         assert os.readlink(f"/proc/{service}/fd/{fd}") == os.readlink(f"/proc/{pid1.pid}/fd/{fd}")
 
