@@ -182,10 +182,11 @@ class Shutdown:
             self._hang_up()
 
     def _last_call(self, grace: float) -> None:
-        """Ask whoever has not been asked: order no longer counts."""
+        """Ask whoever has not been asked, by signal: order no longer counts."""
         if self.phase is Phase.STOPPING:
             for name in self._supervisor.active - self._asked:
                 self._ask(name, grace)
+            self._supervisor.cut_commands_short()
 
     def _time_is_up(self) -> None:
         if self.phase is Phase.STOPPING:

@@ -61,6 +61,15 @@ class Errands:
             cancel, service.cancel_command = service.cancel_command, None
             cancel()
 
+    def cut_short(self, service: Service) -> bool:
+        """End a stop command whose time is up: the signal follows; False when there is none."""
+        if service.cancel_command is None:
+            return False
+        self.call_off(service)
+        self._feed(service, StopCommandEnded())
+        self._over(service)
+        return True
+
     def reload(self, service: Service) -> str | None:
         """Have *service* re-read its configuration; returns how, None if it has no way."""
         spec = service.process.spec

@@ -51,6 +51,7 @@ from supervise.model.process import (
     is_active,
 )
 from supervise.model.service import Plan, ServiceSpec
+from supervise.model.shutdown import last_call
 from supervise.model.view import Blocker, Explanation, ServiceView
 
 TYPE_CHECKING = False
@@ -256,6 +257,11 @@ class Supervisor:
         pid = self.services[name].pid
         return pid is not None and self.kernel.kill(pid, number)
 
+    def cut_commands_short(self) -> None:
+        """Send the stop signal to those whose stop command still runs."""
+        for service in tuple(self.services.values()):
+            self._errands.cut_short(service)
+
     def hurry(self) -> None:
         """Waive the rest of the grace of everything that is stopping."""
         for service in tuple(self.services.values()):
@@ -402,6 +408,11 @@ class Supervisor:
             if deadline is Deadline.STOP and service.name in self._awaiting_survivors:
                 # Where orphans are not ours to adopt they end unseen: look before killing.
                 self._look_for_survivors(service.name)
+            if deadline is Deadline.STOP and self._errands.cut_short(service):
+                # The command has had its time; nobody is killed without the signal before.
+                if service.process.state is ProcessState.STOPPING:
+                    self._arm(service, deadline, last_call(service.process.spec.stop_grace_period))
+                return
             self.feed(service, DeadlineReached(deadline))
 
         service.timers[deadline] = self.loop.call_later(delay, reached, service)

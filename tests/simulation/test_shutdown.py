@@ -12,6 +12,7 @@ from tests.support.fake_kernel import Program
 from tests.support.simulation import (
     AT_ONCE,
     NEVER,
+    SIGCONT,
     SIGKILL,
     SIGTERM,
     Simulation,
@@ -327,6 +328,18 @@ def test_stop_command_runs_at_the_shutdown_too() -> None:
         sim.exit_code()
 
         assert sim.received("web") == [(1.0, SIGTERM)]
+
+
+def test_hanging_stop_command_leaves_time_for_the_signal() -> None:
+    web = service("web", stop_command=("tell",), stop_grace_period=60.0)
+
+    with booted({"web": STUBBORN}, web, grace=8.0) as sim:
+        process = sim.process("web")
+        sim.signal(SIGTERM)
+        sim.exit_code()
+
+        told = [(when - sim._booted_at, n) for when, n in process.received if n != SIGCONT]
+        assert told == [(7.0, SIGTERM), (8.0, SIGKILL)]
 
 
 def test_shutdown_by_request_with_an_exit_code() -> None:

@@ -11,6 +11,7 @@ from supervise.model.signals import SIGNALS
 from tests.support.fake_kernel import Program
 from tests.support.simulation import (
     NEVER,
+    SIGCONT,
     SIGKILL,
     SIGTERM,
     Simulation,
@@ -237,6 +238,30 @@ def test_setsid_grandchild_is_waited_for() -> None:
         assert sim.when("service.stopped", "web") == [3.0]
 
 
+def test_grandchild_that_another_init_has_adopted_is_looked_for_before_anything_is_killed() -> None:
+    """Its end is not told to us, so the grace is waited out."""
+    with booted({"web": Program(children=[SLOW_DAEMON])}, service("web"), service("idle")) as sim:
+        sim.kernel.adopts = False
+        sim.facade.stop("web")
+        sim.run(10.0)
+
+        assert sim.received("web/0") == [(0.0, SIGTERM)]
+        assert sim.told("service.killed") == []
+        assert sim.when("service.stopped", "web") == [5.0]
+
+
+def test_stubborn_grandchild_that_another_init_has_adopted_is_killed() -> None:
+    scripts = {"web": Program(children=[STUBBORN_DAEMON])}
+
+    with booted(scripts, service("web"), service("idle")) as sim:
+        sim.kernel.adopts = False
+        sim.facade.stop("web")
+        sim.run(10.0)
+
+        assert sim.received("web/0") == [(0.0, SIGTERM), (5.0, SIGKILL)]
+        assert sim.state("web") is ProcessState.STOPPED
+
+
 def test_setsid_grandchild_that_ignores_the_stop_is_killed_when_the_grace_ends() -> None:
     scripts = {"web": Program(children=[STUBBORN_DAEMON])}
 
@@ -406,15 +431,16 @@ def test_stop_command_that_cannot_be_run_is_followed_by_the_signal() -> None:
         assert sim.received("web") == [(0.0, SIGTERM)]
 
 
-def test_stop_command_that_hangs_is_killed_with_the_service() -> None:
-    web = service("web", stop_command=("tell",), stop_grace_period=3.0)
+def test_stop_command_that_hangs_is_followed_by_the_signal_and_only_then_by_sigkill() -> None:
+    web = service("web", stop_command=("tell",), stop_grace_period=2.0)
 
-    with booted({}, web, service("idle")) as sim:
+    with booted({"web": STUBBORN}, web, service("idle")) as sim:
         process = sim.process("web")
         sim.facade.stop("web")
         sim.run(10.0)
 
-        assert [number for _when, number in process.received] == [SIGKILL]
+        received = [(when - sim._booted_at, number) for when, number in process.received]
+        assert [each for each in received if each[1] != SIGCONT] == [(2.0, SIGTERM), (2.5, SIGKILL)]
         assert is_down(sim, "web")
         assert sim.kernel.alive("tell") == []
 

@@ -24,6 +24,7 @@ SIGCHLD, SIGCONT, SIGKILL = SIGNALS["SIGCHLD"], SIGNALS["SIGCONT"], SIGNALS["SIG
 _STOPS = frozenset(SIGNALS[f"SIG{name}"] for name in ("STOP", "TSTP", "TTIN", "TTOU"))
 _HARMLESS = frozenset(SIGNALS[f"SIG{name}"] for name in ("CHLD", "CONT", "URG", "WINCH"))
 INIT = 1
+ELSEWHERE = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,6 +87,7 @@ class FakeKernel:
         self.signals: list[tuple[float, FakeProcess, int]] = []  # all that were sent, in order
         self.specs: dict[int, ServiceSpec] = {}  # by pid: as what it was started
         self.forgotten: list[str] = []
+        self.adopts = True  # False: neither PID 1 nor a subreaper, orphans go to another init
         self.on_signal: Callable[[FakeProcess, int], None] | None = None
         self._loop = loop
         self._pids = 100
@@ -203,13 +205,13 @@ class FakeKernel:
         ]
 
     def end(self, process: FakeProcess, status: ExitStatus) -> None:
-        """Let *process* end with *status* now; its children are given to us."""
+        """Let *process* end with *status* now; its children are given to us, if we adopt."""
         if process.ended is not None:
             return
         process.ended = status
         for child in tuple(self.table.values()):
             if child.parent == process.pid:
-                child.parent = INIT
+                child.parent = INIT if self.adopts else ELSEWHERE
                 if child.ended is not None:
                     self._loop.note_signal(SIGCHLD)
         if process.parent == INIT:
