@@ -45,6 +45,18 @@ class Route:
 class Channel:
     """What becomes of one service's lines."""
 
+    __slots__ = (
+        "_announce",
+        "_listeners",
+        "_loop",
+        "chunk",
+        "name",
+        "on_stall",
+        "ring",
+        "routes",
+        "sources",
+    )
+
     def __init__(self, loop: Loop, name: str, announce: Announce) -> None:
         self.name = name
         self.ring = Ring()
@@ -132,6 +144,18 @@ class Channel:
 
 class Source:
     """The read end of one pipe.  An `Owner`: a fault costs this stream and nothing else."""
+
+    __slots__ = (
+        "_channel",
+        "_fd",
+        "_flush_when_empty",
+        "_loop",
+        "_splitter",
+        "name",
+        "paused",
+        "pid",
+        "stream",
+    )
 
     def __init__(self, loop: Loop, channel: Channel, stream: str, pid: int, owned_fd: int) -> None:
         self.name = f"log of {channel.name}"

@@ -15,12 +15,17 @@ from supervise.linux import signals
 from supervise.model.errors import ConfigError
 from supervise.model.exitstatus import BAD_CONFIGURATION, INTERNAL_FAULT
 from supervise.model.service import Plan
+from supervise.model.signals import SIGNALS, SIGRTMIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervise.daemon.init import Init
 
 USAGE = 2
+_SIGCHLD = SIGNALS["SIGCHLD"]
+_ENDS = frozenset(
+    {*(SIGNALS[f"SIG{name}"] for name in ("TERM", "INT", "QUIT", "PWR")), SIGRTMIN + 3}
+)
 # A loop that fails this often in a row is beyond help.
 _FAULTS_IN_A_ROW = 100
 
@@ -123,12 +128,13 @@ class Boot:
             return
         assert self._init is not None
         self._init.start(found)
+        # Children that ended during the boot, the loader's among them, have had their SIGCHLD.
+        self._loop.note_signal(_SIGCHLD)
 
     def _signal(self, number: int) -> None:
         if self._init is not None and self._init.running:
             self._init.signalling.receive(number)
-        elif number in (1, 2, 3, 15, 30, 37):
-            # Before there is anything to stop: an end is an end.
+        elif number in _ENDS:  # before there is anything to stop
             self._exit_code = 0 if self._asked.command == () else 128 + number
             self._loop.stop()
 

@@ -256,14 +256,15 @@ class Relay:
         logs = self._logs[name]
         channel.on_stall = logs.on_stall
         target = stream_of_path(logs.file) if logs.file else None
+        plain = self._renderer(name, logs.format, coloured=False)
         for stream in channel.routes:
             routes = []
             if logs.file and target is None:
-                render = self._renderer(name, logs.format, coloured=False)
-                routes.append(Route(self._file(name, logs), render))
+                routes.append(Route(self._file(name, logs), plain))
             if not routes or logs.tee:
                 shown = target or stream
-                render = self._renderer(name, logs.format, coloured=self._console.coloured(shown))
+                coloured = self._console.coloured(shown)
+                render = self._renderer(name, logs.format, coloured=True) if coloured else plain
                 routes.append(Route(self._console.outlet(shown), render))
             channel.routes[stream] = routes
 
