@@ -140,8 +140,8 @@ def test_20_000_orphans_of_an_exec_are_reaped(docker: Docker, image: str) -> Non
 def test_what_called_setsid_gets_sigterm_at_docker_stop(docker: Docker, image: str) -> None:
     container = docker.run(image)
     eventually(lambda: up(docker, container))
-    daemon = "trap 'echo told >/told; exit 0' TERM; echo $$ >/pid; sleep 3600 & wait"
-    docker("exec", container, "sh", "-c", f'setsid sh -c "{daemon.replace("$", chr(92) + "$")}" &')
+    daemon = r"trap 'echo told >/told; exit 0' TERM; echo \$\$ >/pid; sleep 3600 & wait"
+    docker("exec", container, "sh", "-c", f'setsid sh -c "{daemon}" >/dev/null 2>&1 &')
     eventually(lambda: docker("exec", container, "cat", "/pid", check=False).stdout)
 
     docker("stop", container)
