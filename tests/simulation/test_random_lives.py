@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from supervise.model import ordering
 from supervise.model.exitstatus import Exited, Killed
-from supervise.model.process import Deadline, Desired, ProcessState, is_active
+from supervise.model.process import Deadline, Desired, ProcessState, has_ended_for_good, is_active
 from supervise.model.service import (
     Backoff,
     Condition,
@@ -200,12 +200,18 @@ class Lives(RuleBasedStateMachine):
     @rule(plan=plans(), dry_run=st.booleans())
     def plan_is_applied(self, plan: Plan, dry_run: bool) -> None:
         before = set(self.sim.supervisor.plan.services)
+        ended = {
+            name
+            for name, service in self.sim.supervisor.services.items()
+            if has_ended_for_good(service.process)
+        }
         self.sim.next_plan = plan
         self.sim.facade.apply(dry_run=dry_run, done=lambda _outcome: None)
         self.sim.run(0.1)
         if not dry_run and not self.sim.facade.stopping:
-            added = set(plan.services) - before
-            needed = {each for name in added for each in self._needed_by(name)}
+            # What is new, or had ended and was mended, is started with all that it needs.
+            started = set(plan.services) - (before - ended)
+            needed = {each for name in started for each in self._needed_by(name)}
             for name in needed | (before - set(plan.services)):
                 self.at_rest.pop(name, None)
 
