@@ -11,7 +11,6 @@ import os
 
 from supervise.daemon.connection import Connection, Role
 from supervise.daemon.loop import READABLE
-from supervise.daemon.methods import Methods
 from supervise.linux import dnotify, unixsocket
 from supervise.model.announcement import Announcement
 from supervise.wire import address
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from supervise.daemon.connection import Request
     from supervise.daemon.contract import LogReader, Supervisor
     from supervise.daemon.loop import Loop, Timer
+    from supervise.daemon.methods import Methods
     from supervise.model import service
 
 MAX_CONNECTIONS = 256
@@ -54,7 +54,9 @@ class Control:
         self._loop = loop
         self._settings = settings
         self._announce = announce
-        self._methods = Methods(loop, supervisor, logs)
+        self._supervisor = supervisor
+        self._logs = logs
+        self._methods: Methods | None = None  # once somebody has called
         self._connections: dict[Connection, None] = {}  # the one silent for longest first
         self._listener: unixsocket.Listener | None = None
         self._watch: dnotify.DirectoryWatch | None = None
@@ -108,6 +110,11 @@ class Control:
 
     def dispatch(self, request: Request) -> None:
         """Answer *request*, now or later."""
+        if self._methods is None:
+            # 0.4 MB and 4 ms that a container nobody asks anything never pays.
+            from supervise.daemon.methods import Methods
+
+            self._methods = Methods(self._loop, self._supervisor, self._logs)
         self._methods.dispatch(request)
 
     def has_worked(self, connection: Connection) -> None:
