@@ -296,14 +296,16 @@ class Supervisor:
                 except Exception as error:  # noqa: BLE001 - the other statuses must not be lost
                     self._fault(service, error)
         for name in tuple(self._awaiting_survivors):
-            self._look_for_survivors(name)
+            try:
+                self._look_for_survivors(name)
+            except Exception as error:  # noqa: BLE001 - nor may the others wait for ever
+                self._fault(self.services.get(name), error)
 
     def _main_process_ended(self, service: Service, pid: int, status: ExitStatus) -> None:
         started = service.started
         if started is not None and started.pid == pid:
-            self._launcher.confirm(
-                service
-            )  # died before its verdict was read: the pipe tells which
+            # It died before its verdict was read: the pipe tells which.
+            self._launcher.confirm(service)
         if service.pid != pid:
             return  # it was given up, or the exec had failed
         service.pid = None

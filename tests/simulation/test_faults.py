@@ -217,6 +217,29 @@ def test_fault_during_a_stop_kills_what_is_left() -> None:
         assert sim.state("bad") is ProcessState.FAILED
 
 
+def test_fault_once_the_leftovers_are_gone_does_not_hold_up_the_shutdown() -> None:
+    slow = Program(setsid=True, handles={SIGTERM: (1.0, Exited(0))})
+
+    def drain_fails_the_second_time(sim: Simulation) -> None:
+        real = sim.logs.drain
+
+        def drain(name: str) -> None:
+            if name in sim.logs.drained:
+                raise InjectedError("on purpose")
+            real(name)
+
+        sim.logs.drain = drain  # type: ignore[method-assign,assignment]
+
+    with booted_with_faults(
+        {"web": Program(children=[slow])}, service("web"), break_it=drain_fails_the_second_time
+    ) as sim:
+        sim.signal(SIGTERM)
+        sim.exit_code()
+
+        assert sim.now == 1.0
+        assert sim.faults() == ["InjectedError: on purpose"]
+
+
 def test_health_callback_that_raises_leaves_the_service_running() -> None:
     check = HealthCheck(Probe(exec=("probe",)), interval=1.0)
 

@@ -141,17 +141,7 @@ class Simulation:
             self.supervisor, load=self._load, adopted=self.adopted.append, main=main
         )
         self.facade = Facade(self.supervisor, self.reload, self.shutdown)
-        self.signalling = Signalling(
-            self.supervisor,
-            self.shutdown,
-            foreground=foreground,
-            alone=alone,
-            rewrite=rewrite or {},
-            reload=self.reload.from_signal,
-            reopen=self._reopen,
-            directory_changed=self._look_into_the_directory,
-            has_terminal=terminal,
-        )
+        self.signalling = self._signalling(foreground, alone, rewrite or {}, terminal)
         self.loop.deliver_signals_to(self.signalling.receive)
         self._main = main
         self._booted_at = self.loop.now()
@@ -275,6 +265,21 @@ class Simulation:
         made = Foreground(self.supervisor, self.kernel, main.name, group=group)
         made.has_terminal = terminal
         return made
+
+    def _signalling(
+        self, foreground: Foreground | None, alone: bool, rewrite: Mapping[int, int], terminal: bool
+    ) -> Signalling:
+        return Signalling(
+            self.supervisor,
+            self.shutdown,
+            foreground=foreground,
+            alone=alone,
+            rewrite=rewrite,
+            reload=self.reload.from_signal,
+            reopen=self._reopen,
+            directory_changed=self._look_into_the_directory,
+            has_terminal=terminal,
+        )
 
     def _hear(self, announcement: Announcement, _wall_clock: float) -> None:
         _severity, _sentence, fields = EVENTS[announcement.name]
