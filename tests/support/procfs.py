@@ -79,8 +79,11 @@ def parse_status(text: str) -> dict[str, str]:
 
 
 def signal_set(pid: int, field: str) -> set[int]:
-    """Return the signals in SigBlk, SigIgn, SigCgt or SigPnd of *pid*."""
-    return signals_in(status(pid)[field])
+    """Return the signals in SigBlk, SigIgn, SigCgt or SigPnd of *pid*.
+
+    32 and 33 are left out: libc keeps them for itself and lets nobody reset them.
+    """
+    return signals_in(status(pid)[field]) - {32, 33}
 
 
 def signals_in(hexadecimal: str) -> set[int]:
