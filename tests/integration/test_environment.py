@@ -221,6 +221,7 @@ def test_it_outlives_its_own_files(bench: Bench, tmp_path: Path) -> None:
         environment={"PATH": f"{scripts}:{bench.search_path}"},
     )
     before = eventually(lambda: pid1.find("sleep"))[0].pid
+    pid1.status()  # the control socket is the last to be imported
 
     shutil.rmtree(copy)
     scripts.joinpath("supervisectl").unlink()  # the client found next on the PATH is whole
