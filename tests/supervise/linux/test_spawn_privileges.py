@@ -301,8 +301,10 @@ def test_capabilities_cannot_be_dropped_without_privileges() -> None:
     assert found["error"] == [
         "cap_drop",
         errno.EPERM,
-        "cannot set cap_drop: PID 1 has no CAP_SETPCAP; "
-        "drop them for the whole container, or run it as root",
+        (
+            "cannot set cap_drop: PID 1 has no CAP_SETPCAP; "
+            "drop them for the whole container, or run it as root"
+        ),
     ]
 
 
