@@ -48,7 +48,8 @@ class Commands:
             )
             for name in names
         }
-        self._operate(request, expected, self._supervisor.start, wait, timeout)
+        ask: Callable[[], None] = lambda: self._supervisor.start_all(names)  # noqa: E731
+        self._operate(request, expected, ask, wait, timeout)
 
     def stop(
         self,
@@ -65,7 +66,11 @@ class Commands:
         expected: dict[str, Expectation] = {
             name: Stopped(self._supervisor.view(name), grace) for name in names
         }
-        ask: Callable[[str], None] = lambda name: self._supervisor.stop(name, grace)  # noqa: E731
+
+        def ask() -> None:
+            for name in names:
+                self._supervisor.stop(name, grace)
+
         self._operate(request, expected, ask, wait, timeout)
 
     def restart(
@@ -87,7 +92,11 @@ class Commands:
             )
             for name in names
         }
-        ask: Callable[[str], None] = lambda name: self._supervisor.restart(name, grace)  # noqa: E731
+
+        def ask() -> None:
+            for name in names:
+                self._supervisor.restart(name, grace)
+
         self._operate(request, expected, ask, wait, timeout)
 
     def reload(
@@ -149,21 +158,15 @@ class Commands:
         self,
         request: Request,
         expected: dict[str, Expectation],
-        ask: Callable[[str], None],
+        ask: Callable[[], None],
         wait: bool | None,  # noqa: FBT001 - null is true
         timeout: float | None,
     ) -> None:
-        names = list(expected)
-
-        def ask_all() -> None:
-            for name in names:
-                ask(name)
-
         if wait is False or request.call.oneway or not expected:
-            ask_all()
-            answer(request, [Outcome(name, "has been asked") for name in names])
+            ask()
+            answer(request, [Outcome(name, "has been asked") for name in expected])
         else:
-            Operation(self._loop, self._supervisor, request, expected).begin(ask_all, timeout)
+            Operation(self._loop, self._supervisor, request, expected).begin(ask, timeout)
 
     def _require_running(self) -> None:
         if self._supervisor.stopping:

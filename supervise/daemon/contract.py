@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         def pids(self, name: str) -> list[int]:
             """Return the main pid, then its descendants."""
 
-        def start(self, name: str) -> None:
-            """Ask for *name* and what it depends on to be up; the result shows in events."""
+        def start_all(self, names: Sequence[str]) -> None:
+            """Ask for *names* and what they depend on to be up; the result shows in events."""
 
         def stop(self, name: str, timeout: float | None = None) -> None:
             """Ask for *name* to be down, SIGKILL after *timeout* seconds or its own grace."""

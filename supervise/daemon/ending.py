@@ -47,6 +47,7 @@ class Shutdown:
         main: str | None,
         remap: dict[int, int],
         hang_up: Callable[[], None] | None = None,
+        before_sweep: Callable[[], None] | None = None,
     ) -> None:
         self.phase = Phase.RUNNING
         self.reason = ""
@@ -55,6 +56,7 @@ class Shutdown:
         self._kernel = supervisor.kernel
         self._main = main
         self._remap = remap
+        self._before_sweep = before_sweep  # ends our own helpers
         self._hang_up = hang_up  # tells an interactive main command that its terminal goes
         self._ending = Ending()
         self._deadline: float | None = None
@@ -205,6 +207,8 @@ class Shutdown:
 
     def _sweep(self) -> None:
         self.phase = Phase.SWEEPING
+        if self._before_sweep is not None:
+            self._before_sweep()
         self._supervisor.reap()  # what has ended already is no one to sweep
         if not self._kernel.has_children():
             self._finish()

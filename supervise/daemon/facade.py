@@ -12,7 +12,7 @@ from supervise.model.shutdown import Phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from supervise.model.announcement import Announcement
     from supervise.model.errors import ConfigError
@@ -54,9 +54,9 @@ class Facade:
         """Return the main pid, then its descendants."""
         return self._supervisor.pids(name)
 
-    def start(self, name: str) -> None:
-        """Want *name* up, and what it depends on."""
-        self._supervisor.start(name)
+    def start_all(self, names: Sequence[str]) -> None:
+        """Want all of *names* up, and what they depend on."""
+        self._supervisor.start_all(names)
 
     def stop(self, name: str, timeout: float | None = None) -> None:
         """Want *name* down."""

@@ -129,6 +129,7 @@ class Init:
             main=name,
             remap=dict(self._asked.remap_exit),
             hang_up=self._foreground.hang_up if self._foreground else None,
+            before_sweep=self._relay.stop_helpers,
         )
         self._reload = Reload(
             self._supervisor, load=self._load, adopted=self._plan_adopted, main=main

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def drain(self, service: str) -> None:
             """Read what a dead process has left in its pipes."""
 
+        def is_stalled(self, service: str) -> bool:
+            """Tell whether the service's output waits, or is lost, for a slow reader."""
+
 
 class Launcher:
     """Starts processes and enters them in *by_pid*, the supervisor's own mapping."""

@@ -164,9 +164,10 @@ class Relay:
 
         return cancel
 
-    def stalled(self) -> list[str]:
-        """Return the services whose output waits, or is lost, for a reader that does not read."""
-        return [name for name, channel in self._channels.items() if channel.stalled()]
+    def is_stalled(self, service: str) -> bool:
+        """Tell whether the service's output waits, or is lost, for a reader that does not read."""
+        channel = self._channels.get(service)
+        return channel is not None and channel.stalled()
 
     # -- files
 

@@ -64,6 +64,8 @@ class Reload:
         def loaded(found: Plan | ConfigError) -> None:
             if self._supervisor.closing:
                 found = ConfigError((_TOO_LATE,))
+            elif isinstance(found, Plan) and self._main and self._main.name in found.services:
+                found = _name_is_taken(self._main.name)
             if isinstance(found, ConfigError):
                 self._refused(found)
                 done(found)
@@ -155,6 +157,12 @@ class Reload:
 
     def _announce(self, name: str, **fields: object) -> None:
         self._supervisor.events.announce(Announcement(name, fields))
+
+
+def _name_is_taken(name: str) -> ConfigError:
+    what = "the main command has had this name since the start"
+    path = f"services.{name}"
+    return ConfigError((Problem("supervise", 0, 0, path, what, "give the service another"),))
 
 
 def with_main(plan: Plan, main: ServiceSpec | None) -> Plan:

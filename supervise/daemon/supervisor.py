@@ -139,20 +139,19 @@ class Supervisor:
         """Return the services in file order."""
         return list(self.services)
 
-    def processes(self) -> dict[str, Process]:
-        """Return every process by the name of its service."""
-        return {name: service.process for name, service in self.services.items()}
-
     def view(self, name: str) -> ServiceView:
         """Return how *name* fares; raises KeyError when there is no such service."""
         process = self.services[name].process
-        return explain.view(process, self.blockers(name), self.loop.now())
+        stalled = self._logs.is_stalled(name)
+        return explain.view(process, self.blockers(name), self.loop.now(), stalled=stalled)
 
     def explain(self, name: str) -> Explanation:
         """Return why *name* is as it is; raises KeyError when there is no such service."""
         process = self.services[name].process
         probe = self._prober.last_failure(name)
-        return explain.explain(process, self.blockers(name), self.loop.now(), probe)
+        stalled = self._logs.is_stalled(name)
+        now = self.loop.now()
+        return explain.explain(process, self.blockers(name), now, probe, stalled=stalled)
 
     def blockers(self, name: str) -> list[Blocker]:
         """Return what keeps *name* from starting; empty when it is up or may start."""
@@ -350,12 +349,22 @@ class Supervisor:
         try:
             after, effects = lifecycle.on_event(before, event, self.loop.now(), _jitter())
             service.process = after
-            for effect in effects:
-                self._carry_out(service, effect)
+            self._carry_out_all(service, effects)
             if after is not before:
                 self._changed(service, before)
         except Exception as error:  # noqa: BLE001 - a barrier: it costs this service
             self._fault(service, error)
+
+    def _carry_out_all(self, service: Service, effects: list[Effect]) -> None:
+        """Act first and talk afterwards: a successor is executed before the log line is written."""
+        try:
+            for effect in effects:
+                if not isinstance(effect, Announce):
+                    self._carry_out(service, effect)
+        finally:
+            for effect in effects:
+                if isinstance(effect, Announce):
+                    self.events.announce(effect.announcement)
 
     def _fault(self, service: Service | None, error: Exception) -> None:
         self.events.announce(fault(service.name if service else "reaper", error))
@@ -375,8 +384,6 @@ class Supervisor:
                 self._arm(service, deadline, delay)
             case DisarmTimer(deadline):
                 service.disarm(deadline)
-            case Announce(announcement):
-                self.events.announce(announcement)
             case WatchReadiness():
                 self._prober.watch_ready(
                     service.name,

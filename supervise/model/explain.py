@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from supervise.model.exitstatus import Exited, Killed, shell_code
 from supervise.model.process import Desired, Process, ProcessState
-from supervise.model.service import ServiceType
+from supervise.model.service import RestartMode, ServiceType
 from supervise.model.signals import SIGNALS
 from supervise.model.view import Blocker, Explanation, ServiceView
 
@@ -12,11 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_STALLED = "output is stalled, as the reader of its logs does not keep up"
 WAITING = "waiting"  # shown for a stopped service that is wanted up
 
 
-def view(process: Process, blockers: Sequence[Blocker], now: float) -> ServiceView:
-    """Return the line of `supervisectl status` for *process*."""
+def view(
+    process: Process, blockers: Sequence[Blocker], now: float, *, stalled: bool = False
+) -> ServiceView:
+    """Return the line of `supervisectl status` for *process*; *stalled*: so are its logs."""
     up = process.pid is not None and process.started_at is not None
     return ServiceView(
         name=process.spec.name,
@@ -28,7 +31,7 @@ def view(process: Process, blockers: Sequence[Blocker], now: float) -> ServiceVi
         pid=process.pid,
         uptime=now - process.started_at if up and process.started_at is not None else None,
         restarts=process.restarts,
-        detail=detail(process, blockers, now),
+        detail=detail(process, blockers, now) or (_STALLED if stalled else ""),
         exit_code=None if process.last_exit is None else shell_code(process.last_exit),
         next_start=max(0.0, process.next_start - now) if process.next_start is not None else None,
         essential=process.spec.essential,
@@ -52,7 +55,8 @@ def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
             return process.status_text or "not ready yet"
         case ProcessState.BACKOFF:
             wait = max(0.0, (process.next_start or now) - now)
-            return f"{process.failure or last or 'ended'}; starts again in {wait:.1f} s"
+            limits = _retry_limits(process)
+            return f"{process.failure or last or 'ended'}; starts again in {wait:.1f} s ({limits})"
         case ProcessState.STOPPING:
             return process.reason.value if process.reason else ""
         case ProcessState.FAILED:
@@ -61,6 +65,17 @@ def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
             return last
         case _:
             return process.status_text
+
+
+def _retry_limits(process: Process) -> str:
+    """Return how long it goes on: so many times, or for ever, and then how often."""
+    spec, nth = process.spec, process.attempts
+    if spec.restart.mode is RestartMode.ON_FAILURE and spec.restart.max_retries is not None:
+        return f"try {nth} of {spec.restart.max_retries}"
+    if spec.start_limit is not None:
+        limit = spec.start_limit
+        return f"try {nth}, at most {limit.burst} starts in {limit.interval:g} s"
+    return f"try {nth}, for ever, at most every {spec.backoff.max:g} s"
 
 
 def last_end(process: Process) -> str:
@@ -86,18 +101,28 @@ def _likely_cause(status: Killed) -> str:
     return causes.get(status.signal, "")
 
 
-def explain(process: Process, blockers: Sequence[Blocker], now: float, probe: str) -> Explanation:
+def explain(
+    process: Process,
+    blockers: Sequence[Blocker],
+    now: float,
+    probe: str,
+    *,
+    stalled: bool = False,
+) -> Explanation:
     """Return why the service is as it is, in sentences from the cause to the way out.
 
-    *probe* is what the last failed readiness or health try said, empty if none did.
+    *probe* is what the last failed readiness or health try said, empty if none did.  *stalled*
+    tells that the reader of its logs does not keep up.
     """
-    seen = view(process, blockers, now)
+    seen = view(process, blockers, now, stalled=stalled)
     sentences = [_state_sentence(process, blockers, now)]
     sentences += [_blocker_sentence(blocker) for blocker in blockers]
     if process.last_exit is not None and process.state is not ProcessState.RUNNING:
         sentences.append(f"Its last process ended with {last_end(process)}.")
     if probe and not (process.ready and process.health in ("", "healthy")):
         sentences.append(f"The last probe failed: {probe}.")
+    if stalled:
+        sentences.append(f"Its {_STALLED}: it may wait in write(2).")
     if process.status_text:
         sentences.append(f"It says: {process.status_text}.")
     sentences += _way_out(process, blockers)

@@ -154,7 +154,7 @@ def test_mended_dependency_lets_the_waiting_go_on() -> None:
 
     with booted(scripts, service("db"), oneshot("migrate"), app) as sim:
         sim.run(5.0)
-        sim.facade.start("migrate")
+        sim.facade.start_all(["migrate"])
         sim.run(5.0)
 
         assert sim.starts("app") == [6.0]
@@ -217,7 +217,7 @@ def test_start_of_one_service_starts_what_it_depends_on() -> None:
     db = service("db", autostart=False)
 
     with booted({}, service("other"), db, web) as sim:
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
 
         assert sim.order_of_starts() == ["other", "db", "web"]
 
@@ -229,7 +229,7 @@ def test_start_does_not_run_a_completed_oneshot_again() -> None:
 
     with booted({"migrate": Program(runs=1.0)}, service("db"), oneshot("migrate"), web) as sim:
         sim.run(2.0)
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.settle()
 
         assert sim.starts("migrate") == [0.0]

@@ -122,7 +122,7 @@ def test_given_up_service_can_be_started_again() -> None:
     with booted_with_faults({}, service("bad"), service("good"), break_it=break_once) as sim:
         sim.run(1.0)
         assert sim.state("bad") is ProcessState.FAILED
-        sim.facade.start("bad")
+        sim.facade.start_all(["bad"])
 
         assert sim.state("bad") is ProcessState.RUNNING
 

@@ -159,7 +159,7 @@ class Lives(RuleBasedStateMachine):
         if self.known(name):
             for each in self._needed_by(name):
                 self.at_rest.pop(each, None)
-            self.sim.facade.start(name)
+            self.sim.facade.start_all([name])
 
     @precondition(is_running)
     @rule(name=names, grace=graces)

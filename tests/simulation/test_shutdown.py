@@ -285,7 +285,7 @@ def test_requests_to_start_are_ignored_during_the_shutdown() -> None:
     with booted({"web": slow(2.0)}, *services) as sim:
         sim.signal(SIGTERM)
         sim.run(1.0)
-        sim.facade.start("x")
+        sim.facade.start_all(["x"])
         sim.facade.restart("db")
         sim.facade.restart("web")
         sim.exit_code()

@@ -138,7 +138,7 @@ def test_start_by_a_person_ends_the_backoff() -> None:
 
     with booted({"web": [CRASHES, CRASHES, Program()]}, web) as sim:
         sim.run(2.0)
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.run(1.5)
 
         assert sim.starts("web") == [0.0, 2.0]
@@ -170,7 +170,7 @@ def test_start_by_a_person_forgives_the_start_limit() -> None:
 
     with booted({"web": [CRASHES, CRASHES, Program()]}, web, service("idle")) as sim:
         sim.run(5.0)
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.run(5.0)
 
         assert sim.state("web") is ProcessState.RUNNING

@@ -159,7 +159,7 @@ def test_stop_before_a_failed_start_is_told() -> None:
     with booted({"web": [Program(), Program(fails=2)]}, service("web"), service("idle")) as sim:
         sim.facade.stop("web")
         sim.run(1.0)
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.facade.stop("web")
         sim.run(60.0)
 
@@ -173,7 +173,7 @@ def test_start_right_after_a_stop_waits_for_the_end() -> None:
     with booted({"web": slow}, service("web"), service("idle")) as sim:
         sim.facade.stop("web")
         sim.run(1.0)
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.run(5.0)
 
         assert sim.starts("web") == [0.0, 2.0]
@@ -187,7 +187,7 @@ def test_start_of_what_stops_waits_for_its_dependencies() -> None:
     with booted({"db": slow}, service("db"), web) as sim:
         for name in ("web", "db"):
             sim.facade.stop(name)
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.run(5.0)
 
         assert sim.starts("db") == [0.0, 2.0]
@@ -200,7 +200,7 @@ def test_stop_after_a_start_after_a_stop_wins() -> None:
 
     with booted({"web": slow}, service("web"), service("idle")) as sim:
         sim.facade.stop("web")
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.facade.stop("web")
         sim.run(60.0)
 

@@ -108,6 +108,10 @@ class FakeSupervisor:
     def pids(self, name: str) -> list[int]:
         return [os.getpid()] if self.services[name].pid else []
 
+    def start_all(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.start(name)
+
     def start(self, name: str) -> None:
         it = self.services[name]
         it.desired = "up"

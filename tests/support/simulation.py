@@ -77,6 +77,9 @@ class Recorder:
         self.faulty: set[str] = set()
         self.piped: set[str] = set()
 
+    def is_stalled(self, _service: str) -> bool:
+        return False
+
     def wants_pipe(self, spec: ServiceSpec) -> bool:
         return spec.name in self.piped
 

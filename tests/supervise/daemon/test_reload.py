@@ -175,7 +175,7 @@ def test_removed_service_in_backoff_does_not_come_back() -> None:
 def test_removed_service_cannot_be_started_while_it_stops() -> None:
     with booted({"old": SLOW}, service("old"), service("web")) as sim:
         sim.apply(service("web"))
-        sim.facade.start("old")
+        sim.facade.start_all(["old"])
         sim.facade.restart("old")
         sim.run(60.0)
 
@@ -294,7 +294,7 @@ def test_what_a_person_stopped_stays_down_when_it_changes() -> None:
         sim.run(60.0)
 
         assert sim.starts("web") == [0.0]
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         assert sim.kernel.specs[sim.pid("web")].command == OTHER
 
 
@@ -312,7 +312,7 @@ def test_what_a_person_is_stopping_stays_down_when_it_changes() -> None:
 def test_start_while_a_changed_service_stops_starts_the_new_command() -> None:
     with booted({"web": SLOW}, service("web"), service("idle")) as sim:
         sim.apply(service("web", command=OTHER), service("idle"))
-        sim.facade.start("web")
+        sim.facade.start_all(["web"])
         sim.facade.restart("web")
         sim.run(60.0)
 
@@ -413,6 +413,18 @@ def test_main_command_stays_what_it_is() -> None:
         assert found.unchanged == ("web", "main")
         assert sim.pid("main") == pid
         assert sim.facade.names() == ["web", "new", "main"]
+
+
+def test_service_named_as_the_main_command_is_refused() -> None:
+    main = service("main", restart=NEVER, essential=True)
+
+    with booted({}, service("web"), main=main) as sim:
+        sim.next_plan = sim.plan.replace(services={"main": service("main")})
+        sim.signal(SIGNALS["SIGHUP"])
+        sim.run(1.0)
+
+        assert "main command" in sim.told("supervise.reload_refused")[0]["message"]
+        assert sim.facade.names() == ["web", "main"]
 
 
 def test_restart_policy_changed_in_place_counts_at_the_next_end() -> None:

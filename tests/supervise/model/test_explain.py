@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from supervise.model import explain
 from supervise.model.exitstatus import Exited, Killed
 from supervise.model.process import Desired, Process, ProcessState, StopReason
-from supervise.model.service import Probe, Ready, ServiceType
+from supervise.model.service import (
+    Probe,
+    Ready,
+    RestartMode,
+    RestartPolicy,
+    ServiceType,
+    StartLimit,
+)
 from supervise.model.view import Blocker
 from tests.support.processes import PID, make_process, make_spec
 
@@ -75,12 +84,12 @@ def test_stopped_service_that_is_wanted_is_shown_as_waiting() -> None:
         (
             make_process(S.BACKOFF, next_start=12.0, failure="exit code 1"),
             [],
-            "exit code 1; starts again in 2.0 s",
+            "exit code 1; starts again in 2.0 s (try 1, for ever, at most every 30 s)",
         ),
         (
             make_process(S.BACKOFF, next_start=12.0, last_exit=Exited(0)),
             [],
-            "exit code 0; starts again in 2.0 s",
+            "exit code 0; starts again in 2.0 s (try 1, for ever, at most every 30 s)",
         ),
         (make_process(S.STOPPING, reason=StopReason.UNHEALTHY), [], "unhealthy"),
         (make_process(S.FAILED, failure="exit code 1"), [], "exit code 1"),
@@ -209,3 +218,27 @@ def test_failed_service_is_told_where_its_log_is() -> None:
 
 def test_stopped_service_is_told_how_to_start_it() -> None:
     assert sentences(make_process()).endswith("Try: supervisectl start web")
+
+
+def test_stalled_output_is_said_of_a_service_that_has_nothing_else_to_say() -> None:
+    running = make_process(S.RUNNING, ready=True)
+
+    assert "stalled" in explain.view(running, [], now=10.0, stalled=True).detail
+    assert explain.view(running, [], now=10.0).detail == ""
+    told = explain.explain(running, [], 10.0, "", stalled=True)
+    assert any("stalled" in sentence for sentence in told.sentences)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"restart": RestartPolicy(RestartMode.ON_FAILURE, 3)}, "try 2 of 3"),
+        ({"start_limit": StartLimit(5, 60.0)}, "try 2, at most 5 starts in 60 s"),
+        ({}, "try 2, for ever, at most every 30 s"),
+    ],
+    ids=["retries", "limit", "for ever"],
+)
+def test_backoff_says_how_long_it_goes_on(spec: dict[str, Any], words: str) -> None:
+    waiting = make_process(S.BACKOFF, make_spec(**spec), next_start=12.0, attempts=2)
+
+    assert words in explain.detail(waiting, [], now=10.0)
