@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from supervise.config.interpolate import InterpolationError, Interpolator
-from supervise.config.nodes import Mapping, Node, Scalar, Sequence
-from supervise.config.scalars import resolve
+from supervise.config.source.interpolate import InterpolationError, Interpolator
+from supervise.config.source.nodes import Mapping, Node, Scalar, Sequence
+from supervise.config.source.scalars import resolve
 from supervise.model.errors import Problem
 
 TYPE_CHECKING = False

@@ -1,6 +1,6 @@
 """What clients may ask of PID 1 as a whole: one object over supervisor, reload and shutdown.
 
-`supervise.daemon.control` is given this, so that it knows none of them.
+`supervise.daemon.control.server` is given this, so that it knows none of them.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ import os
 from supervise import __version__
 from supervise.daemon.auxiliary import AuxiliaryCommands
 from supervise.daemon.configuration import Loading
-from supervise.daemon.console import Console
 from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events
 from supervise.daemon.kernel import LinuxKernel
+from supervise.daemon.logs.console import Console
+from supervise.daemon.logs.relay import Relay
 from supervise.daemon.options import Options
-from supervise.daemon.probes import Prober
-from supervise.daemon.relay import Relay
+from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.signalling import Signalling
 from supervise.daemon.supervisor import Supervisor
@@ -37,10 +37,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.control import Control
+    from supervise.daemon.control.server import Control
     from supervise.daemon.foreground import Foreground
     from supervise.daemon.loop import Loop
-    from supervise.daemon.notifications import NotifySocket
+    from supervise.daemon.readiness.notifications import NotifySocket
     from supervise.model.errors import ConfigError
     from supervise.wire.notify import Notification
 
@@ -147,7 +147,7 @@ class Init:
         )
 
     def _open_sockets(self, plan: Plan) -> None:
-        from supervise.daemon.control import Control
+        from supervise.daemon.control.server import Control
         from supervise.daemon.facade import Facade
 
         facade = Facade(self._supervisor, self._reload, self.shutdown)
@@ -158,7 +158,7 @@ class Init:
         """Open the notify socket once a service needs it."""
         if not _waits_for_notifications(plan) or self._notify is not None:
             return
-        from supervise.daemon.notifications import NotifySocket
+        from supervise.daemon.readiness.notifications import NotifySocket
 
         place = self._control.place if self._control is not None else None
         directory = os.path.dirname(place) if place and place.startswith("/") else None

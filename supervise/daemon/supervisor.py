@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from supervise.daemon.kernel import Kernel
     from supervise.daemon.launcher import Logs
     from supervise.daemon.loop import Loop
-    from supervise.daemon.probes import Prober
+    from supervise.daemon.readiness.probes import Prober
 
 
 class Supervisor:

@@ -2,7 +2,7 @@
 
 One datagram socket for all services; SO_PASSCRED names the sender of each message.  It does not
 read the messages (`supervise.wire.notify` does) and knows no services
-(`supervise.daemon.notifications` joins the two).
+(`supervise.daemon.readiness.notifications` joins the two).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Listening unix sockets with a mode and an owner, and who is at the other end: unix(7).
 
 A place is a path, or ``@name`` in the abstract namespace.  It does not choose the place; see
-`supervise.wire.address` for the list and `supervise.daemon.control` for the choice.
+`supervise.wire.address` for the list and `supervise.daemon.control.server` for the choice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The interface ``org.supervise.Supervisor``, declared once.
 
 The description that introspection answers, the check of every call's parameters, docs/api.md and
-the tests come from here.  `supervise.daemon.methods` carries the methods out.
+the tests come from here.  `supervise.daemon.control.methods` carries the methods out.
 Growing: new methods, and new optional parameters and fields, keep old clients working.
 """
 

@@ -1,7 +1,7 @@
 """As much HTTP/1.1 as a probe needs: one GET, and the head of its answer.
 
 Sans-I/O: bytes in, bytes out.  It follows no redirect, decodes no body, keeps no connection and
-speaks no TLS.  `supervise.daemon.probes` moves the bytes.
+speaks no TLS.  `supervise.daemon.readiness.probes` moves the bytes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 READY and STATUS are understood.  The other keys that systemd knows are recognised and handed on
 as unsupported, so that PID 1 can say once that it does not act on them; keys nobody knows are
 skipped, as systemd does.  Who sent a datagram is not in it: `supervise.linux.notifysocket` learns
-that from the kernel.  `supervise.daemon.notifications` calls this.
+that from the kernel.  `supervise.daemon.readiness.notifications` calls this.
 """
 
 from __future__ import annotations

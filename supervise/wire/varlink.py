@@ -2,7 +2,7 @@
 
 Sans-I/O: `Frames` cuts a byte stream at the NUL bytes, `decode_call` and `decode_reply` read a
 message, the `encode_*` functions write one with its NUL.  What the messages mean is in
-`supervise.wire.api`; who may say them is `supervise.daemon.connection`'s affair.
+`supervise.wire.api`; who may say them is `supervise.daemon.control.connection`'s affair.
 https://varlink.org/Wire-Protocol
 """
 

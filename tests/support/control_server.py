@@ -23,7 +23,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from supervise.daemon.control import Control
+from supervise.daemon.control.server import Control
 from supervise.daemon.loop import Loop
 from supervise.model import service as model
 from supervise.model.announcement import Announcement

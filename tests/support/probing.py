@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Self
 
-from supervise.daemon.probes import Prober
+from supervise.daemon.readiness.probes import Prober
 from supervise.model.exitstatus import ExitStatus
 from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec
 from tests.support.loops import running_loop, turn_until

@@ -8,8 +8,8 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
-from supervise.daemon.console import Console
-from supervise.daemon.relay import Relay
+from supervise.daemon.logs.console import Console
+from supervise.daemon.logs.relay import Relay
 from supervise.model.service import Logs, ServiceSpec
 from tests.support.loops import running_loop, turn_until
 

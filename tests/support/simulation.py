@@ -16,7 +16,7 @@ from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events, fault
 from supervise.daemon.facade import Facade
 from supervise.daemon.foreground import Foreground
-from supervise.daemon.probes import Prober
+from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.service import Service
 from supervise.daemon.signalling import Signalling

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.config.scalars import (
+from supervise.config.source.scalars import (
     format_duration,
     format_size,
     parse_duration,

@@ -14,12 +14,12 @@ import yaml
 
 from supervise.config.explain import explain
 from supervise.config.json_schema import json_schema
+from supervise.config.keys.refused import IN_LOGS, IN_SERVICE, IN_TOP
+from supervise.config.keys.schema import SERVICE, TOP
+from supervise.config.keys.sections import BACKOFF, LOGS, START_LIMIT
+from supervise.config.keys.shapes import Key
 from supervise.config.load import Outcome, examine
 from supervise.config.reference import page
-from supervise.config.refused import IN_LOGS, IN_SERVICE, IN_TOP
-from supervise.config.schema import SERVICE, TOP
-from supervise.config.sections import BACKOFF, LOGS, START_LIMIT
-from supervise.config.shapes import Key
 from supervise.model.service import (
     Backoff,
     Condition,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supervise.daemon.expectations import Later, Outcome, Reached, Started, Stopped
+from supervise.daemon.control.expectations import Later, Outcome, Reached, Started, Stopped
 from supervise.model.announcement import Announcement
 from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec, ServiceType
 from supervise.model.view import Blocker, Explanation, ServiceView

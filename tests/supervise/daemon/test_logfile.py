@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervise.daemon import sinks
+from supervise.daemon.logs import sinks
 from supervise.model.service import LogFormat, Logs, OnStall
 from tests.support.loops import turn_until
 from tests.support.relaying import Stage, file_size_limit, staged

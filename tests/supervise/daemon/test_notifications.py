@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from supervise.daemon.loop import Loop
-from supervise.daemon.notifications import NotifySocket
+from supervise.daemon.readiness.notifications import NotifySocket
 from supervise.wire.notify import Notification
 from tests.support.loops import running_loop, turn_for, turn_until
 

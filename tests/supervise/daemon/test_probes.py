@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from supervise.daemon.loop import Loop
-from supervise.daemon.probes import Prober
+from supervise.daemon.readiness.probes import Prober
 from supervise.model.exitstatus import Exited
 from supervise.model.service import HealthCheck, Probe, Ready
 from tests.support.loops import running_loop, turn_for, turn_until

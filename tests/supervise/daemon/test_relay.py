@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from supervise.daemon.console import Console
+from supervise.daemon.logs.console import Console
+from supervise.daemon.logs.relay import Relay
 from supervise.daemon.loop import Loop
-from supervise.daemon.relay import Relay
 from supervise.model.announcement import Announcement
 from supervise.model.service import LogFormat, Logs
 from supervise.wire.lines import LogRecord

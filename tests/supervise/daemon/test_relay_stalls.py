@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from supervise.daemon import channel, sinks
+from supervise.daemon.logs import channel, sinks
 from supervise.model.announcement import Announcement
 from supervise.model.service import LogFormat, Logs, OnStall
 from tests.support.loops import turn_for, turn_until

@@ -5,7 +5,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.daemon.ring import SIZE, Ring
+from supervise.daemon.logs.ring import SIZE, Ring
 from supervise.wire.lines import LogRecord
 
 BLOCKS = st.lists(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from supervise.daemon import sinks
-from supervise.daemon.console import Console, stream_of_path
+from supervise.daemon.logs import sinks
+from supervise.daemon.logs.console import Console, stream_of_path
 from supervise.daemon.loop import Loop
 from supervise.model.announcement import Announcement
 from tests.support.loops import running_loop, turn_until

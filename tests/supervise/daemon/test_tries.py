@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervise.daemon.probes import Prober
+from supervise.daemon.readiness.probes import Prober
 from supervise.model.exitstatus import Exited, ExitStatus, Killed
 from supervise.model.service import Probe, Ready
 from tests.support.loops import running_loop, turn_for, turn_until

@@ -1,0 +1,1 @@
+"""The keys of supervise.yaml, each declared once."""

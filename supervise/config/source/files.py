@@ -1,0 +1,186 @@
+"""Reads the files of a configuration: directories, includes, env files.
+
+Every file once, however often it is named; what cannot be read is a problem with a place.
+`load` is the caller.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervise.config.decode import MAX_FILE_BYTES, decode_file
+from supervise.config.decoder import Decoder
+from supervise.config.source import digest, envfile, search
+from supervise.config.source.nodes import Sequence
+from supervise.model.errors import Problem
+from supervise.model.service import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervise.config.keys.shapes import Table
+    from supervise.config.source.nodes import Node
+
+    EnvFile = dict[str, str | None]
+
+_MAGIC = frozenset("*?[")
+
+
+class Document:
+    """One file that could be decoded."""
+
+    def __init__(self, file: str, table: Table) -> None:
+        self.file = file
+        self.table = table
+
+
+class Reader:
+    """Reads files, once each, and remembers what the plan will depend on."""
+
+    def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
+        self.decoder = Decoder(environ)
+        self.cwd = cwd
+        self.documents: list[Document] = []
+        self.sources: dict[tuple[str, str], Source] = {}
+        self.order: dict[str, int] = {}  # file → when it was read, for sorting problems
+        self.read: set[str] = set()  # real paths
+        self.stack: list[str] = []  # real paths of the files that include each other
+        self.env_files: dict[str, EnvFile] = {}
+
+    def read_root(self, path: str) -> None:
+        """Read what the user named: a file, or a directory's ``*.yaml``."""
+        if os.path.isdir(os.path.join(self.cwd, path)):
+            self._read_directory(path, None)
+        else:
+            self._read_file(path, None)
+
+    def _read_directory(self, path: str, include: Node | None) -> None:
+        try:
+            names = search.listing(os.path.join(self.cwd, path))
+        except OSError as error:
+            self._unreadable(path, error, include)
+            return
+        self.add_source(path, digest.of_names(names), "directory")
+        if not names and include is None:
+            what, hint = "the directory holds no *.yaml file", "add one, or name a file with -c"
+            self.decoder.report(Problem(path, 0, 0, "", what, hint))
+        for name in names:
+            self._read_file(os.path.join(path, name), include)
+
+    def _read_file(self, path: str, include: Node | None) -> None:
+        real = os.path.realpath(os.path.join(self.cwd, path))
+        if real in self.stack:
+            names = [os.path.basename(p) for p in (*self.stack[self.stack.index(real) :], real)]
+            assert include is not None
+            self.decoder.problem(
+                include,
+                "include",
+                f"the files include each other: {' -> '.join(names)}",
+                "remove one of the includes",
+            )
+            return
+        if real in self.read:
+            return
+        self.read.add(real)
+        self.order.setdefault(path, len(self.order))
+        data = self._bytes(path, include)
+        if data is None:
+            return
+        self.add_source(path, digest.of_bytes(data), "yaml")
+        table = decode_file(self.decoder, data, path)
+        if table is None:
+            return
+        self.documents.append(Document(path, table))
+        self.stack.append(real)
+        self._include(path, table)
+        self.stack.pop()
+
+    def _include(self, path: str, table: Table) -> None:
+        if "include" not in table:
+            return
+        node = table.place("include")
+        nodes = node.items if isinstance(node, Sequence) else [node]
+        for pattern, place in zip(table["include"], nodes, strict=True):
+            target = os.path.join(os.path.dirname(path), pattern)
+            if not _MAGIC.isdisjoint(pattern):
+                self._include_pattern(target, place)
+            elif os.path.isdir(os.path.join(self.cwd, target)):
+                self._read_directory(target, place)
+            else:
+                self._read_file(target, place)
+
+    def _include_pattern(self, pattern: str, place: Node) -> None:
+        full = search.absolute(pattern, self.cwd)
+        matches = search.matches(full)
+        self.add_source(pattern, digest.of_names(matches), "glob")
+        # As the user knows them: relative where the pattern is.
+        cut = 0 if pattern.startswith("/") else len(full) - len(os.path.normpath(pattern))
+        for match in matches:
+            self._read_file(match[cut:], place)
+
+    def _bytes(self, path: str, include: Node | None) -> bytes | None:
+        try:
+            with open(os.path.join(self.cwd, path), "rb") as file:
+                return file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            self._unreadable(path, error, include)
+            return None
+
+    def _unreadable(self, path: str, error: OSError, include: Node | None) -> None:
+        what = f"cannot read '{path}': {error.strerror}"
+        if include is not None:
+            self.decoder.problem(include, "include", what, "a pattern such as *.yaml may be empty")
+        else:
+            hint = "name an existing file with -c" if isinstance(error, FileNotFoundError) else ""
+            self.decoder.report(Problem(path, 0, 0, "", what, hint))
+
+    def add_source(self, path: str, value: str, kind: str) -> None:
+        """Note that the plan depends on *path*: its digest, or "" when it is not there."""
+        full = search.absolute(path, self.cwd)
+        self.sources.setdefault((full, kind), Source(full, value, kind))
+
+    def environments(self, document: Document, table: Table, path: str) -> list[EnvFile]:
+        """Return the variables of the env files of the service at *path*, in order."""
+        if "env_file" not in table:
+            return []
+        node = table.place("env_file")
+        nodes = node.items if isinstance(node, Sequence) else [node]
+        directory = os.path.dirname(document.file)
+        return [
+            self._environment(os.path.join(directory, file), place, path, required=required)
+            for (file, required), place in zip(table["env_file"], nodes, strict=True)
+        ]
+
+    def _environment(self, path: str, place: Node, service: str, *, required: bool) -> EnvFile:
+        if path in self.env_files:
+            return self.env_files[path]
+        try:
+            with open(os.path.join(self.cwd, path), "rb") as file:
+                data = file.read(MAX_FILE_BYTES)
+        except OSError as error:
+            if required or not isinstance(error, FileNotFoundError):
+                what = f"cannot read '{path}': {error.strerror}"
+                hint = "create it, or write {path: ..., required: false}"
+                self.decoder.problem(place, f"{service}.env_file", what, hint)
+            self.add_source(path, "", "env_file")
+            return {}
+        self.add_source(path, digest.of_bytes(data), "env_file")
+        self.order.setdefault(path, len(self.order))
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            column = error.start - data.rfind(b"\n", 0, error.start)
+            what = f"the byte 0x{data[error.start]:02x} is not UTF-8"
+            self.decoder.report(Problem(path, line, column, "", what, "save the file as UTF-8"))
+            return {}
+        self.env_files[path] = envfile.parse(self.decoder, text, path)
+        return self.env_files[path]
+
+    def in_order(self, problems: list[Problem]) -> tuple[Problem, ...]:
+        """Return *problems* by file in the order of reading, then by line and column."""
+        last = len(self.order)
+        return tuple(
+            sorted(problems, key=lambda p: (self.order.get(p.file, last), p.line, p.column))
+        )

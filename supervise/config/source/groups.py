@@ -1,0 +1,42 @@
+"""Names of groups → gids, from /etc/group; a source of the plan like any other file."""
+
+from __future__ import annotations
+
+from supervise.config.source import digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervise.config.source.files import Reader
+    from supervise.config.source.nodes import Node
+
+GROUP_FILE = "/etc/group"
+
+
+def resolve(reader: Reader, names: tuple[str, ...], place: Node, path: str) -> tuple[int, ...]:
+    """Return the gids of *names*; numbers are gids already.  Unknown names are problems."""
+    known: dict[str, int] | None = None
+    gids: list[int] = []
+    for name in names:
+        if name.isascii() and name.isdecimal() and len(name) < 11:
+            gids.append(int(name))
+            continue
+        known = _read(reader) if known is None else known
+        if name in known:
+            gids.append(known[name])
+        else:
+            hint = reader.decoder.suggest(name, known) or "write the gid"
+            what = f"there is no group '{name[:40]}' in {GROUP_FILE}"
+            reader.decoder.problem(place, path, what, hint)
+    return tuple(gids)
+
+
+def _read(reader: Reader) -> dict[str, int]:
+    try:
+        with open(GROUP_FILE, "rb") as file:
+            data = file.read()
+    except OSError:  # an image without one: names mean nothing there, which is then reported
+        reader.add_source(GROUP_FILE, "", "groups")
+        return {}
+    reader.add_source(GROUP_FILE, digest.of_bytes(data), "groups")
+    lines = (line.split(":") for line in data.decode("utf-8", "replace").splitlines())
+    return {parts[0]: int(parts[2]) for parts in lines if len(parts) > 2 and parts[2].isdecimal()}

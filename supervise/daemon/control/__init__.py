@@ -1,0 +1,1 @@
+"""The control socket: connections, the API's methods, replies that stream."""

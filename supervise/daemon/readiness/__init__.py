@@ -1,0 +1,1 @@
+"""Is it up, is it well: probes, and what services say of themselves."""
