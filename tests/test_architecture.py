@@ -269,14 +269,3 @@ def test_every_test_that_the_corner_cases_name_exists() -> None:
 
 def corner_cases() -> str:
     return (ROOT / "docs/corner-cases.md").read_text()
-
-
-def test_links_between_the_pages_lead_somewhere() -> None:
-    broken = [
-        f"{page.relative_to(ROOT)}: {target}"
-        for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
-        if not (page.parent / target).exists()
-    ]
-
-    assert not broken, f"links to files that are not there: {broken}"
