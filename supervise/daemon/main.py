@@ -7,7 +7,6 @@ early as it can be, and what else PID 1 needs is imported while that reads the c
 from __future__ import annotations
 
 import os
-import sys
 
 from supervise.daemon import options
 from supervise.daemon.loop import Loop
@@ -43,23 +42,26 @@ def run(words: list[str], early: list[int]) -> int:
     if asked.show:
         return _show(asked.show)
     boot = Boot(asked)
-    code = boot.run(early)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    # Nothing of ours is in sys.stdout, which is None where the descriptor was closed.
+    os._exit(boot.run(early))
 
 
 def _show(what: str) -> int:
     from supervise import __version__
 
-    sys.stdout.write(options.USAGE if what == "help" else f"supervise {__version__}\n")
+    _write(1, options.USAGE if what == "help" else f"supervise {__version__}\n")
     return 0
 
 
 def _say(text: str) -> None:
-    """Write to stderr before there is a console; a closed one is no reason to fail."""
+    """Write a line to stderr before there is a console."""
+    _write(2, f"{text}\n")
+
+
+def _write(fd: int, text: str) -> None:
+    """Write *text* as it is; a closed descriptor is no reason to fail."""
     try:
-        os.write(2, f"{text}\n".encode(errors="replace"))
+        os.write(fd, text.encode(errors="replace"))
     except OSError:
         return
 
