@@ -245,7 +245,6 @@ def _waits_for_notifications(plan: Plan) -> bool:
 def _take_the_process_over() -> list[str]:
     """Set up what belongs to the process as a whole; returns what this environment refuses."""
     notices: list[str] = []
-    descriptors.open_missing_stdio()
     descriptors.keep_from_children()
     faulthandler.enable(file=2)
     spawn.raise_descriptor_limit()

@@ -10,7 +10,7 @@ import os
 
 from supervise.daemon import options
 from supervise.daemon.loop import Loop
-from supervise.linux import signals
+from supervise.linux import descriptors, signals
 from supervise.model.errors import ConfigError
 from supervise.model.exitstatus import BAD_CONFIGURATION, INTERNAL_FAULT
 from supervise.model.service import Plan
@@ -41,6 +41,8 @@ def run(words: list[str], early: list[int]) -> int:
         return USAGE
     if asked.show:
         return _show(asked.show)
+    # Before anything else is opened: it would become somebody's standard output.
+    descriptors.open_missing_stdio()
     boot = Boot(asked)
     # Nothing of ours is in sys.stdout, which is None where the descriptor was closed.
     os._exit(boot.run(early))

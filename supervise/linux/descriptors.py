@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 
 
 def open_missing_stdio() -> None:
@@ -45,3 +46,9 @@ def _set_cloexec(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     except OSError:  # EBADF: the listing's own descriptor, or a gap in the range
         return
+
+
+def limit() -> int:
+    """Return how many descriptors we may have: the soft RLIMIT_NOFILE."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 1 << 20

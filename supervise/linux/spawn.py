@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# The soft limit on descriptors that PID 1 was started with, when it has raised its own.
+# The limits on descriptors that PID 1 was started with, when it has raised its soft one.
 _inherited_nofile: tuple[int, int] | None = None
 # Set when this interpreter's fork_exec takes other arguments than 3.11 to 3.13 do.
 _vfork_unknown = False
@@ -141,17 +141,28 @@ def _vfork(request: SpawnRequest) -> Child:
     return Child(pid, None)
 
 
+def _given_nofile() -> tuple[int, int] | None:
+    """Return the limits on descriptors a program is to have, None when they are ours."""
+    if _inherited_nofile is None:
+        return None
+    # Somebody may have lowered the hard limit meanwhile (prlimit(2)): it is not ours to raise.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = _inherited_nofile[0]
+    return (soft if hard == resource.RLIM_INFINITY else min(soft, hard)), hard
+
+
 def _prepare_ourselves(*, terminal_stops: bool) -> None:
     """Give ourselves for a moment what the child is to inherit through vfork."""
-    if _inherited_nofile is not None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, _inherited_nofile)
+    given = _given_nofile()
+    if given is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, given)
     if terminal_stops:
         signals.default_terminal_stops()
 
 
 def _restore_ourselves(*, terminal_stops: bool) -> None:
     if _inherited_nofile is not None:
-        _soft, hard = _inherited_nofile
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if terminal_stops:
@@ -165,7 +176,7 @@ def _fork(request: SpawnRequest) -> Child:
     try:
         pid = os.fork()
         if pid == 0:
-            child.become(request, report_write, _inherited_nofile)
+            child.become(request, report_write, _given_nofile())
     except OSError as error:
         os.close(report_read)
         number = error.errno or errno.EAGAIN

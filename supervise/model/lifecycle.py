@@ -314,8 +314,8 @@ def _stop_command_ended(process: Process, _event: Record, _now: float, _jitter: 
 
 
 @_on(HurryRequested, ProcessState.STOPPING, to=(ProcessState.STOPPING,))
-def _hurry(process: Process, _event: Record, _now: float, _jitter: float) -> Step:
-    return (process, []) if process.killed else _kill(process)
+def _hurry(process: Process, _event: Record, now: float, _jitter: float) -> Step:
+    return (process, []) if process.killed else _kill(process, now)
 
 
 @_on(DeadlineReached, ProcessState.STARTING, to=(ProcessState.STARTING, ProcessState.STOPPING))
@@ -338,7 +338,7 @@ def _grace_over(process: Process, event: DeadlineReached, now: float, jitter: fl
     if event.deadline is not Deadline.STOP:
         return process, []
     if not process.killed:
-        return _kill(process)
+        return _kill(process, now)
     told = aftermath.announce("service.unkillable", process, pid=process.pid)
     if process.pid is None or process.desired is Desired.DOWN:
         after, effects = aftermath.settle(process.replace(pid=None), now, jitter)
@@ -389,9 +389,9 @@ def _signals(spec: ServiceSpec) -> list[Effect]:
     return [SendSignal(spec.stop_signal, scope), SendSignal(SIGCONT, scope)]
 
 
-def _kill(process: Process) -> Step:
+def _kill(process: Process, now: float) -> Step:
     scope = Scope.ALL if process.spec.kill_mode is KillMode.GROUP else Scope.PROCESS
-    told = aftermath.announce("service.killed", process, grace=process.spec.stop_grace_period)
+    told = aftermath.announce("service.killed", process, grace=round(now - process.since, 1))
     return process.replace(killed=True), [
         told,
         SendSignal(SIGKILL, scope),

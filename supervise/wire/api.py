@@ -51,7 +51,7 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("uptime", "?float", "since the program was executed"),
             Field("restarts", "int", "starts after the first that nobody asked for"),
             Field("detail", "string", "one sentence: why it is not up, or what it says of itself"),
-            Field("exit_code", "?int", "of the last process; 128+n for signal n"),
+            Field("exit_code", "?int", "of the last process, null while one runs; 128+n for signal n"),
             Field("next_start", "?float", "seconds until the next try"),
             Field("essential", "bool", "its end for good ends the container"),
         ),

@@ -202,3 +202,14 @@ def test_apply_of_a_broken_file_changes_nothing(bench: Bench) -> None:
     assert applied.returncode == 1
     assert "supervise.yaml:1:" in applied.stdout + applied.stderr
     assert pid1.status()["sleeper"]["pid"] == before["pid"]
+
+
+def test_a_descriptor_limit_that_is_lowered_later_does_not_end_restarts(bench: Bench) -> None:
+    pid1 = bench.supervise("services: {web: {command: [sleep, '3600'], backoff: {initial: 0s}}}")
+    first = pid1.wait_state("web", "running")["pid"]
+
+    assert pid1.run("prlimit", "--pid", "1", "--nofile=64:4096").returncode == 0
+    assert pid1.ctl("signal", "SIGKILL", "web").returncode == 0
+
+    eventually(lambda: pid1.status()["web"]["pid"] not in (None, first))
+    assert pid1.status()["web"]["state"] == "running"

@@ -11,7 +11,7 @@ import os
 
 from supervise.daemon.control.connection import Connection, Role
 from supervise.daemon.loop import READABLE
-from supervise.linux import dnotify, unixsocket
+from supervise.linux import descriptors, dnotify, unixsocket
 from supervise.model.announcement import Announcement
 from supervise.wire import address
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from supervise.model import service
 
 MAX_CONNECTIONS = 256
+_SHARE = 4  # clients take at most a fourth of our descriptors: services need some to restart
 MAX_HELD = 16 * 1024 * 1024  # bytes of calls and replies for all clients together
 _NOTABLE = 64 * 1024  # bytes for one client from which on the sum is worth adding up
 _ACCEPTS_A_TURN = 16
@@ -62,6 +63,7 @@ class Control:
         self._watch: dnotify.DirectoryWatch | None = None
         self._reserve: int | None = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._pause: Timer | None = None
+        self._most = min(MAX_CONNECTIONS, max(4, descriptors.limit() // _SHARE))
         self._refused: set[int] = set()  # uids already complained about
         self.ensure_listening()
 
@@ -203,7 +205,7 @@ class Control:
             self._welcome(sock)
 
     def _welcome(self, sock: _socket.socket) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS and not self._evict():
+        if len(self._connections) >= self._most and not self._evict():
             sock.close()  # all are at work; the client says that supervise closed on it
             return
         peer = unixsocket.peer(sock)
