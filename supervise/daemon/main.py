@@ -25,6 +25,8 @@ _SIGCHLD = SIGNALS["SIGCHLD"]
 _ENDS = frozenset(
     {*(SIGNALS[f"SIG{name}"] for name in ("TERM", "INT", "QUIT", "PWR")), SIGRTMIN + 3}
 )
+# Between two tries to fork the loader.
+_LOADER_PAUSE = 0.5  # seconds
 # A loop that fails this often in a row is beyond help.
 _FAULTS_IN_A_ROW = 100
 
@@ -106,8 +108,11 @@ class Boot:
         self._ready_plan, why_not = compiled.load_compiled(paths, os.environ, self._working_dir)
         if why_not:
             self._notices.append(why_not)
-        if self._ready_plan is not None:
-            return
+        if self._ready_plan is None:
+            self._load(paths)
+
+    def _load(self, paths: list[str] | None, *, again: bool = False) -> None:
+        """Start the loader; without room for another process try until there is."""
         from supervise.daemon.configuration import Loading
 
         try:
@@ -120,8 +125,12 @@ class Boot:
                 warn=self._notices.append,
             )
         except OSError as error:
-            _say(f"supervise: cannot read the configuration: {error.strerror}")
-            self._exit_code = INTERNAL_FAULT
+            if not again:
+                _say(
+                    f"supervise: cannot read the configuration yet: {error.strerror} (is a limit "
+                    f"on processes, memory or descriptors reached?); trying until there is room"
+                )
+            self._loop.call_later(_LOADER_PAUSE, lambda: self._load(paths, again=True))
 
     def _loaded(self, found: Plan | ConfigError) -> None:
         if isinstance(found, ConfigError):
