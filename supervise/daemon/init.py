@@ -162,7 +162,11 @@ class Init:
 
         place = self._control.place if self._control is not None else None
         directory = os.path.dirname(place) if place and place.startswith("/") else None
-        self._notify = NotifySocket(self._loop, directory, self._notified)
+        try:
+            self._notify = NotifySocket(self._loop, directory, self._notified)
+        except OSError as error:
+            self._notice(f"no notify socket, no service can say that it is ready: {error.strerror}")
+            return
         self._kernel.notify_socket = self._notify.address
 
     def _notified(self, pid: int, notification: Notification) -> None:

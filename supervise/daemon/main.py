@@ -92,8 +92,8 @@ class Boot:
         from supervise.daemon import init
 
         self._init = init.Init(self._loop, self._asked, self._working_dir, self._notices)
-        if self._ready_plan is not None:
-            self._loaded(self._ready_plan)
+        if (plan := self._ready_plan) is not None:
+            self._loop.call_soon(lambda: self._loaded(plan))  # behind the loop's barrier
         self._work()
         return self._finish()
 
@@ -133,6 +133,8 @@ class Boot:
             self._loop.call_later(_LOADER_PAUSE, lambda: self._load(paths, again=True))
 
     def _loaded(self, found: Plan | ConfigError) -> None:
+        if self._exit_code is not None:
+            return  # a signal has ended the boot in this very turn: nothing may start now
         if isinstance(found, ConfigError):
             for problem in found.problems:
                 _say(str(problem))

@@ -61,7 +61,7 @@ class Control:
         self._connections: dict[Connection, None] = {}  # the one silent for longest first
         self._listener: unixsocket.Listener | None = None
         self._watch: dnotify.DirectoryWatch | None = None
-        self._reserve: int | None = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._reserve = _spare_descriptor()
         self._pause: Timer | None = None
         self._most = min(MAX_CONNECTIONS, max(4, descriptors.limit() // _SHARE))
         self._refused: set[int] = set()  # uids already complained about
@@ -252,10 +252,10 @@ class Control:
         self._reserve = None
         try:
             self._listener.accept().close()
-            self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:  # somebody else took the one descriptor there was; rest and try again
             return False
-        return True
+        self._reserve = _spare_descriptor()
+        return self._reserve is not None
 
     def _rest(self) -> None:
         """Accept nothing for a moment; clients wait in the backlog."""
@@ -266,9 +266,17 @@ class Control:
     def _resume(self) -> None:
         self._pause = None
         if self._reserve is None:
-            try:
-                self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # still none; accepting will tell
-                self._reserve = None
+            self._reserve = _spare_descriptor()
         if self._listener is not None:
             self._loop.watch(self._listener.fileno(), READABLE, self._accept, self)
+
+
+def _spare_descriptor() -> int | None:
+    """Return a descriptor to give up when there is no other, None if there is none by now.
+
+    eventfd(2) needs no file: an image may be without /dev.
+    """
+    try:
+        return os.eventfd(0, os.EFD_CLOEXEC)
+    except OSError:
+        return None

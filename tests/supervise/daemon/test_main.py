@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,39 @@ def test_boot_without_room_for_the_loader_is_tried_again(
 
     assert (code, refusals) == (1, [])
     assert capfd.readouterr().err.count("cannot read the configuration yet") == 1
+
+
+@isolated
+def test_an_image_without_dev_null_has_a_control_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    really_open = os.open
+
+    def open_but_null(path: str, flags: int, mode: int = 0o777) -> int:
+        if path == "/dev/null":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return really_open(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", open_but_null)
+    seen = tmp_path / "seen"
+
+    # The socket opens when the services have been executed.
+    wait = f"while ! test -S {tmp_path}/control.sock; do :; done; touch {seen}"
+    code = boot(
+        tmp_path,
+        f"services: {{once: {{command: {{shell: '{wait}'}}, restart: 'no'}}}}",
+    )
+
+    assert code == 0
+    assert seen.exists()
+    assert "fault" not in capfd.readouterr().out
+
+
+@isolated
+def test_a_stop_signal_in_the_turn_that_brings_the_plan_starts_nothing(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+
+    code = main.Boot(options.parse(["--", "touch", str(started)])).run([signal.SIGTERM])
+
+    assert code == 128 + signal.SIGTERM
+    assert not started.exists()
