@@ -92,9 +92,10 @@ class Boot:
         from supervise.daemon import init
 
         self._init = init.Init(self._loop, self._asked, self._working_dir, self._notices)
-        if (plan := self._ready_plan) is not None:
-            self._loop.call_soon(lambda: self._loaded(plan))  # behind the loop's barrier
-        self._work()
+        if self._ready_plan is not None:
+            self._bring_up(self._ready_plan)
+        if self._exit_code is None:
+            self._work()
         return self._finish()
 
     def _plan_or_loading(self) -> None:
@@ -141,8 +142,17 @@ class Boot:
             self._exit_code = BAD_CONFIGURATION
             self._loop.stop()
             return
+        self._bring_up(found)
+
+    def _bring_up(self, plan: Plan) -> None:
         assert self._init is not None
-        self._init.start(found)
+        try:
+            self._init.start(plan)
+        except Exception as error:  # noqa: BLE001 - what has come up goes on
+            self._fault("boot", error)
+            if not self._init.running:
+                self._exit_code = INTERNAL_FAULT
+                self._loop.stop()
         # Children that ended during the boot, the loader's among them, have had their SIGCHLD.
         self._loop.note_signal(_SIGCHLD)
 
@@ -150,13 +160,19 @@ class Boot:
         if self._init is not None and self._init.running:
             self._init.signalling.receive(number)
         elif number in _ENDS:  # before there is anything to stop
-            self._exit_code = 0 if self._asked.command == () else 128 + number
+            self._exit_code = self._code_of_a_boot_ended_by(number)
             self._loop.stop()
+
+    def _code_of_a_boot_ended_by(self, number: int) -> int:
+        """Return what the main command would have ended with, had it been there already."""
+        if not self._asked.command:
+            return 0
+        return dict(self._asked.remap_exit).get(128 + number, 128 + number)
 
     def _work(self) -> None:
         """Run the loop until it is told to stop, whatever it meets."""
         faults = 0
-        while self._exit_code is None or self._init is not None:
+        while True:
             try:
                 self._loop.run()
             except Exception as error:  # noqa: BLE001 - PID 1 does not die of an exception

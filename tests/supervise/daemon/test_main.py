@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from supervise.daemon import main, options
+from supervise.daemon.init import Init
+from supervise.model.exitstatus import INTERNAL_FAULT
 from tests.support.isolated import isolated
 
 
@@ -64,14 +66,31 @@ def test_an_image_without_dev_null_has_a_control_socket(
 
     assert code == 0
     assert seen.exists()
-    assert "fault" not in capfd.readouterr().out
+    assert "fault" not in capfd.readouterr().err
 
 
 @isolated
-def test_a_stop_signal_in_the_turn_that_brings_the_plan_starts_nothing(tmp_path: Path) -> None:
+def test_a_stop_signal_during_the_boot_has_the_main_command_s_exit_code(tmp_path: Path) -> None:
     started = tmp_path / "started"
+    path = tmp_path / "supervise.yaml"
+    path.write_text("services: {}")
 
-    code = main.Boot(options.parse(["--", "touch", str(started)])).run([signal.SIGTERM])
-
-    assert code == 128 + signal.SIGTERM
+    for remap, expected in ([], 128 + signal.SIGTERM), (["--remap-exit=143:9"], 9):
+        words = [*remap, "-c", str(path), "--", "touch", str(started)]
+        assert main.Boot(options.parse(words)).run([signal.SIGTERM]) == expected
     assert not started.exists()
+
+
+@isolated
+def test_a_fault_while_a_ready_plan_comes_up_is_contained(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_self: Init, _main: object) -> None:
+        raise RuntimeError("injected fault")
+
+    monkeypatch.setattr(Init, "_wire", broken)
+
+    code = main.Boot(options.parse(["--", "true"])).run([])
+
+    assert code == INTERNAL_FAULT
+    assert "injected fault" in capfd.readouterr().err
