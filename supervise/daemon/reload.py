@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Load = Callable[[Callable[[Plan | ConfigError], None]], None]
 
 _TOO_LATE = Problem("supervise", 0, 0, "", "the container is stopping; nothing was changed")
+_FAULT = Problem("supervise", 0, 0, "", "an internal fault; the log has the traceback")
 
 
 class Reload:
@@ -50,18 +51,43 @@ class Reload:
         self._load = load
         self._adopted = adopted
         self._main = main
+        self._reading = False  # one reader at a time: a slow old one must not win over a new one
+        self._waiting: list[tuple[bool, Callable[[Outcome], None]]] = []
         supervisor.on_change(self._service_changed)
 
     def apply(self, *, dry_run: bool, done: Callable[[Outcome], None]) -> None:
         """Read the configuration and, unless *dry_run*, bring it into force.
 
-        *done* gets what changed, or the problems.  Once the container ends nothing changes.
+        *done* gets what changed, or the problems.  Once the container ends nothing changes.  While
+        it is being read already, it is read once more afterwards.
 
         Raises:
             OSError: there is no room for the reading process.
         """
+        if self._reading:
+            self._waiting.append((dry_run, done))
+            return
+        self._reading = True
+        try:
+            self._load(lambda found: self._loaded(found, dry_run=dry_run, done=done))
+        except BaseException:
+            self._reading = False
+            raise
 
-        def loaded(found: Plan | ConfigError) -> None:
+    def from_signal(self) -> None:
+        """Apply the configuration on SIGHUP; whoever sent it reads the log."""
+        if (False, _nobody) in self._waiting:
+            return  # what waits will see what is in the files now
+        try:
+            self.apply(dry_run=False, done=_nobody)
+        except OSError as error:
+            self._announce("supervise.reload_refused", message=str(error))
+
+    def _loaded(
+        self, found: Plan | ConfigError, *, dry_run: bool, done: Callable[[Outcome], None]
+    ) -> None:
+        self._reading = False
+        try:
             if self._supervisor.closing:
                 found = ConfigError((_TOO_LATE,))
             elif isinstance(found, Plan) and self._main and self._main.name in found.services:
@@ -70,20 +96,30 @@ class Reload:
                 self._refused(found)
                 done(found)
                 return
-            plan = with_main(found, self._main)
-            difference = compare(self._supervisor.plan, plan)
-            if not dry_run:
-                self._bring_into_force(plan, difference)
-            done(difference)
+            done(self._compare(with_main(found, self._main), dry_run=dry_run))
+        except Exception:
+            done(ConfigError((_FAULT,)))  # who waits must not wait for ever
+            raise
+        finally:
+            self._read_again()
 
-        self._load(loaded)
+    def _compare(self, plan: Plan, *, dry_run: bool) -> Difference:
+        difference = compare(self._supervisor.plan, plan)
+        if not dry_run:
+            self._bring_into_force(plan, difference)
+        return difference
 
-    def from_signal(self) -> None:
-        """Apply the configuration on SIGHUP; whoever sent it reads the log."""
+    def _read_again(self) -> None:
+        if not self._waiting:
+            return
+        dry_run, done = self._waiting.pop(0)
         try:
-            self.apply(dry_run=False, done=lambda _outcome: None)
+            self.apply(dry_run=dry_run, done=done)
         except OSError as error:
-            self._announce("supervise.reload_refused", message=str(error))
+            refused = ConfigError((Problem("supervise", 0, 0, "", str(error)),))
+            self._refused(refused)
+            done(refused)
+            self._read_again()
 
     def _refused(self, error: ConfigError) -> None:
         count = len(error.problems)
@@ -157,6 +193,10 @@ class Reload:
 
     def _announce(self, name: str, **fields: object) -> None:
         self._supervisor.events.announce(Announcement(name, fields))
+
+
+def _nobody(_outcome: Outcome) -> None:
+    """Take the outcome for whoever sent SIGHUP."""
 
 
 def _name_is_taken(name: str) -> ConfigError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from supervise.daemon.supervisor import Supervisor
 from supervise.model.errors import ConfigError, Problem
 from supervise.model.exitstatus import Exited
 from supervise.model.process import Desired, ProcessState
@@ -24,6 +25,7 @@ from tests.support.fake_kernel import Program
 from tests.support.simulation import (
     NEVER,
     SIGTERM,
+    Simulation,
     after,
     booted,
     oneshot,
@@ -435,3 +437,28 @@ def test_restart_policy_changed_in_place_counts_at_the_next_end() -> None:
 
         assert sim.starts("web") == [0.0]
         assert sim.state("web") is ProcessState.EXITED
+
+
+def test_many_sighups_at_once_are_one_reading_and_one_more() -> None:
+    with booted({}, service("web")) as sim:
+        for _ in range(100):
+            sim.signal(SIGNALS["SIGHUP"])
+        sim.run(0.005)  # the first reading has begun, and sees what there was
+        sim.next_plan = sim.plan.replace(services={"web": service("web"), "new": service("new")})
+        sim.run(1.0)
+
+        assert len(sim.adopted) == 2
+        assert sim.state("new") is ProcessState.RUNNING
+
+
+def test_fault_while_a_plan_comes_into_force_still_answers_and_the_next_apply_works() -> None:
+    sim = Simulation({}, service("web"))
+    sim.boot()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(Supervisor, "start_waiting")
+        found = sim.apply(service("web"), service("new"))
+
+    assert "internal fault" in found.problems[0].what
+    assert sim.apply(service("web"), service("newer")).added == ("newer",)
+    assert len(sim.faults()) == 1
+    sim.close()
