@@ -1,0 +1,1 @@
+"""Pure model: references, images, what a container is.  No clock, no system call, no I/O."""

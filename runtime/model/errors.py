@@ -1,0 +1,16 @@
+"""What a person is told when a command cannot do what was asked.
+
+Anything below the command line may raise it; `runtime.cli.main` alone prints it.
+"""
+
+from __future__ import annotations
+
+
+class RuntimeFailure(Exception):  # noqa: N818 - the words on the screen are the error
+    """One sentence "cannot <verb> <object>: <reason>", what to do about it, and an exit code."""
+
+    def __init__(self, message: str, hint: str = "", code: int = 125) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint  # one more sentence: the way out; empty when there is none
+        self.code = code  # 125: ours, before a container ran; 1: what docker's other verbs use

@@ -1,0 +1,43 @@
+"""How a container fares: what its monitor writes and everybody reads."""
+
+from __future__ import annotations
+
+from supervise.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Endpoint(Record):
+    """How the container is on one network, enough to undo it."""
+
+    network: str
+    address: str = ""  # IPv4
+    prefix: int = 0
+    gateway: str = ""
+    address6: str = ""
+    mac: str = ""
+    interface: str = "eth0"
+    host_interface: str = ""  # the veth's other end
+    ports: tuple[tuple[str, int, int, str], ...] = ()  # (host address, host, container, protocol)
+    extra: Mapping[str, str] = {}  # a CNI result, …
+
+
+class State(Record):
+    """The life of one container.  Times are wall clock seconds."""
+
+    status: str = "created"  # created | running | paused | restarting | removing | exited | dead
+    pid: int = 0  # of its PID 1, on the host; 0 without a process
+    pid_started: int = 0  # clock ticks since boot: with pid, that very process
+    monitor_pid: int = 0
+    monitor_started: int = 0
+    started: float = 0.0
+    finished: float = 0.0
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    restarts: int = 0
+    stopped_by_user: bool = False
+    health: str = ""
+    endpoints: tuple[Endpoint, ...] = ()

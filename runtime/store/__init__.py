@@ -1,0 +1,1 @@
+"""What lies on disk, each part under a lock of its own."""

@@ -1,0 +1,334 @@
+"""The images there are: names, configurations, layers.  Reading takes no lock.
+
+``tags.json`` maps full references to ids (``docker.io/library/debian:latest``, and
+``…@sha256:DIGEST`` for what came from a registry); ``records/HEX.json`` says what an image is
+made of and never changes; its configuration lies in ``blobs``, byte for byte as it came.  Every
+change is made under one lock.  Archives are read and written elsewhere: `runtime.store.load`,
+`save`, `rootfs`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+from runtime.linux import locks
+from runtime.model import digest as digests
+from runtime.model import image as model
+from runtime.model import plain, reference, timestamp
+from runtime.model.errors import RuntimeFailure
+from runtime.model.image import ImageConfig
+from runtime.store import files, host
+from runtime.store.layers import Layers
+from supervise.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from runtime.store.layout import Layout
+
+_RECORD_VERSION = 1
+_HOST_NAMES = (f"{reference.DEFAULT_DOMAIN}/library/{host.NAME}:{reference.DEFAULT_TAG}",)
+_RETIRED = ".retired"  # an image removed by force while a stopped container still needs it
+
+
+class ImageRecord(Record):
+    """What an image is made of; in the store beside its configuration."""
+
+    id: str  # sha256:…, of the configuration
+    layers: tuple[str, ...] = ()  # diff ids, lowest first
+    sizes: tuple[int, ...] = ()  # bytes, of each of them
+    manifest: str = ""  # digest of the manifest it came with, in blobs
+    is_host: bool = False  # its lowest layer is this machine's own root
+    parent: str = ""  # id of the image it was built on
+    loaded: float = 0.0  # wall clock seconds, when it came into the store
+    version: int = _RECORD_VERSION
+
+
+class Image(Record):
+    """One image, with the names it has at the moment."""
+
+    id: str
+    names: tuple[str, ...]  # familiar references with tags: debian:latest
+    config: ImageConfig
+    layers: tuple[str, ...]  # diff ids, lowest first
+    created: float  # wall clock seconds; 0.0 unknown
+    size: int  # bytes
+    is_host: bool = False
+    digests: tuple[str, ...] = ()  # familiar references with digests: debian@sha256:…
+    sizes: tuple[int, ...] = ()
+    parent: str = ""
+    manifest: str = ""
+
+
+class Images:
+    """The images below one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.layers = Layers(layout)
+
+    # Reading.
+
+    def resolve(self, name: str) -> Image:
+        """Return the image that *name* means: a reference, an id, or the start of one.
+
+        Raises:
+            RuntimeFailure: there is none, with what may have been meant; or several.
+        """
+        if (found := self.find(name)) is not None:
+            return found
+        raise reference.unknown_image(name, [*self.tags(), *_HOST_NAMES])
+
+    def find(self, name: str) -> Image | None:
+        """Return the image that *name* means, None when there is none.
+
+        Raises:
+            RuntimeFailure: *name* is the start of several ids, or no name at all.
+        """
+        tags = self.tags()
+        if digests.is_digest(name):
+            return self._by_id(name, tags)
+        hexadecimal = name.removeprefix(digests.PREFIX)
+        if not name.startswith(digests.PREFIX):
+            if name in (host.NAME, f"{host.NAME}:{reference.DEFAULT_TAG}"):
+                return self.host()
+            by_name = self._by_reference(name, tags)
+            if by_name is not None:
+                return by_name
+        if digests.is_hex(hexadecimal):
+            return self._by_prefix(hexadecimal, tags)
+        return None
+
+    def get(self, image_id: str) -> Image | None:
+        """Return the image with this very id, also one that only a container still needs."""
+        return self._by_id(image_id, self.tags()) or self._read(image_id, {}, suffix=_RETIRED)
+
+    def list(self) -> tuple[Image, ...]:
+        """Return all images but `host`, the newest first."""
+        tags = self.tags()
+        found = [self._by_id(image_id, tags) for image_id in self.ids()]
+        known = [image for image in found if image is not None]
+        return tuple(sorted(known, key=lambda image: (-image.created, image.names, image.id)))
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all images but `host`."""
+        try:
+            names = os.listdir(self.layout.records)
+        except FileNotFoundError:
+            return ()
+        return tuple(digests.PREFIX + n[:-5] for n in names if digests.is_hex(n[:-5]))
+
+    def tags(self) -> dict[str, str]:
+        """Return full reference → image id."""
+        found: dict[str, str] = files.read_json(self.layout.tags) or {}
+        return found
+
+    def host(self) -> Image:
+        """Return this machine's own root file system as an image."""
+        config = host.configuration()
+        image_id = digests.digest_of(model.to_json(config))
+        return Image(
+            id=image_id,
+            names=(f"{host.NAME}:{reference.DEFAULT_TAG}",),
+            config=config,
+            layers=(),
+            created=0.0,
+            size=0,
+            is_host=True,
+        )
+
+    def lowers(self, image: Image) -> tuple[str, ...]:
+        """Return the directories of *image* for `runtime.store.overlay.mount`, top first."""
+        own = [self.layers.path(diff_id) for diff_id in reversed(image.layers)]
+        return (*own, "/") if image.is_host else tuple(own)
+
+    def hidden(self) -> tuple[str, ...]:
+        """Return what `runtime.store.overlay.mount` must hide of ``/``: our own state."""
+        return os.path.realpath(self.layout.root), os.path.realpath(self.layout.run)
+
+    def config_bytes(self, image: Image) -> bytes:
+        """Return the configuration as it came."""
+        return files.read(self._blob(image.id)) or model.to_json(image.config)
+
+    @contextmanager
+    def pinned(self, image: Image) -> Iterator[None]:
+        """Keep *image* from being removed, until a container says that it needs it.
+
+        Raises:
+            RuntimeFailure: it has just been removed.
+        """
+        if image.id == self.host().id:
+            yield
+            return
+        try:
+            lock = locks.lock_existing(self._record(image.id), shared=True)
+        except FileNotFoundError:
+            raise reference.unknown_image(digests.short(image.id), self.tags()) from None
+        assert lock is not None  # it waited
+        with lock:
+            yield
+
+    # Changing.
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock under which names and records are written."""
+        files.make_directories(self.layout.locks)
+        for directory in (self.layout.blobs, self.layout.records):
+            files.make_directories(directory)
+        with locks.lock(self.layout.lock("images")):
+            yield
+
+    def add(
+        self,
+        config: bytes,
+        names: Sequence[str] = (),
+        *,
+        now: float,
+        manifest: bytes = b"",
+        is_host: bool = False,
+        parent: str = "",
+    ) -> Image:
+        """Make an image of the *config* document, whose layers a pin of the caller holds.
+
+        *names* are references that lead to it from now on.  *manifest* is kept beside it.
+
+        Raises:
+            RuntimeFailure: *config* is not valid, or a layer is not there.
+        """
+        image_id = digests.digest_of(config)
+        try:
+            parsed = model.from_json(config)
+        except ValueError as error:
+            raise RuntimeFailure(f"cannot read the image's configuration: {error}") from error
+        metas = [self.layers.meta(diff_id) for diff_id in parsed.diff_ids]
+        missing = [d for d, m in zip(parsed.diff_ids, metas, strict=True) if m is None]
+        if missing:
+            raise RuntimeFailure(f"cannot add the image: its layer {missing[0]} is not there")
+        record = ImageRecord(
+            id=image_id,
+            layers=parsed.diff_ids,
+            sizes=tuple(meta.size for meta in metas if meta),
+            manifest=digests.digest_of(manifest) if manifest else "",
+            is_host=is_host or parsed.labels.get(host.LABEL) == "true",
+            parent=parent,
+            loaded=now,
+        )
+        with self.changing():
+            for document in filter(None, (config, manifest)):
+                files.write(self._blob(digests.digest_of(document)), document)
+            if not os.path.exists(self._record(image_id)):
+                files.write_json(self._record(image_id), plain.to_plain(record))
+            self.write_tags({**self.tags(), **dict.fromkeys(map(_full, names), image_id)})
+        image = self.get(image_id)
+        assert image is not None  # its record has just been written
+        return image
+
+    def tag(self, image: Image, name: str) -> None:
+        """Let *name* lead to *image* from now on; another image that had it loses it.
+
+        Raises:
+            RuntimeFailure: *name* is no name, or it is `host`'s.
+        """
+        found = reference.parse_tagged(name)
+        if found.familiar_name == host.NAME:
+            raise RuntimeFailure(f"cannot tag '{name}': 'host' always means this machine")
+        if image.id == self.host().id:
+            raise RuntimeFailure(
+                "cannot tag 'host': it is this machine and not in the store",
+                "build an image FROM host and tag that",
+            )
+        with self.changing():
+            if not os.path.exists(self._record(image.id)):
+                raise reference.unknown_image(digests.short(image.id), self.tags())
+            self.write_tags({**self.tags(), str(found): image.id})
+
+    def write_tags(self, tags: dict[str, str]) -> None:
+        """Replace all names; the caller holds `changing`."""
+        files.write_json(self.layout.tags, dict(sorted(tags.items())))
+
+    def needed_layers(self) -> set[str]:
+        """Return the diff ids that any record names, retired ones too."""
+        found: set[str] = set()
+        for name in os.listdir(self.layout.records):
+            if name.startswith(files.TEMPORARY):
+                continue
+            record = self._read_record(f"{self.layout.records}/{name}")
+            found.update(record.layers if record else ())
+        return found
+
+    # Inside.
+
+    def _by_reference(self, name: str, tags: dict[str, str]) -> Image | None:
+        try:
+            wanted = reference.parse(name)
+        except RuntimeFailure:
+            if digests.is_hex(name):  # 64 digits are an id
+                return None
+            raise
+        by_digest = f"{wanted.name}@{wanted.digest}"
+        image_id = tags.get(by_digest if wanted.digest else str(wanted))
+        return self._by_id(image_id, tags) if image_id else None
+
+    def _by_prefix(self, prefix: str, tags: dict[str, str]) -> Image | None:
+        known = [*self.ids(), self.host().id]
+        found = [i for i in known if i[len(digests.PREFIX) :].startswith(prefix)]
+        if len(found) > 1:
+            shown = reference.listed(map(digests.short, found))
+            raise RuntimeFailure(f"'{prefix}' is the start of several image ids: {shown}")
+        return self._by_id(found[0], tags) if found else None
+
+    def _by_id(self, image_id: str, tags: dict[str, str]) -> Image | None:
+        mine = self.host()
+        return mine if image_id == mine.id else self._read(image_id, tags)
+
+    def _read(self, image_id: str, tags: dict[str, str], suffix: str = "") -> Image | None:
+        record = self._read_record(self._record(image_id) + suffix)
+        config = files.read(self._blob(image_id)) if record else None
+        if record is None or config is None:
+            return None
+        names = sorted(name for name, found in tags.items() if found == image_id)
+        parsed = model.from_json(config)
+        return Image(
+            id=image_id,
+            names=tuple(_familiar(name) for name in names if "@" not in name),
+            config=parsed,
+            layers=record.layers,
+            created=_seconds(parsed.created),
+            size=sum(record.sizes),
+            is_host=record.is_host,
+            digests=tuple(_familiar(name) for name in names if "@" in name),
+            sizes=record.sizes,
+            parent=record.parent,
+            manifest=record.manifest,
+        )
+
+    def _read_record(self, path: str) -> ImageRecord | None:
+        found: Any = files.read_json(path)
+        return None if found is None else plain.from_plain(ImageRecord, found)
+
+    def _record(self, image_id: str) -> str:
+        return f"{self.layout.records}/{digests.hex_of(image_id)}.json"
+
+    def _blob(self, digest: str) -> str:
+        return f"{self.layout.blobs}/{digests.hex_of(digest)}"
+
+
+def _full(name: str) -> str:
+    """Return the full reference of *name*, which may have a digest when a registry gave it."""
+    found = reference.parse(name)
+    return f"{found.name}@{found.digest}" if found.digest else str(found)
+
+
+def _familiar(name: str) -> str:
+    return reference.parse(name).familiar
+
+
+def _seconds(created: str) -> float:
+    try:
+        return timestamp.parse(created)
+    except ValueError:
+        return 0.0  # a time that no program can read is no reason to refuse an image

@@ -1,0 +1,194 @@
+"""What a tar stream has beside the contents of its files, kept so that it can be written again.
+
+A layer's id is the hash of its tar stream, and two programs never write the same tar of the same
+files: order, padding, pax headers differ.  So the stream is kept without what the unpacked files
+have anyway, about 0.1 % of it.  The file is gzip; in it, records one after the other:
+``b"R" size:u64 length:u32`` and *length* bytes, that many bytes of the stream (*size* = *length*)
+``b"Z" size:u64 length:u32``: *size* zero bytes (*length* is 0)
+``b"F" size:u64 length:u32 offset:u64`` and *length* bytes, a path: *size* bytes of that file
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+
+from runtime.linux import beneath
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_RECORD = struct.Struct("<cQI")
+_OFFSET = struct.Struct("<Q")
+_BATCH = 1 << 18  # bytes to compress at once
+_READ = 1 << 18  # bytes of a file at once
+_ZEROS = bytes(1 << 16)
+_GZIP_FORMAT = 31
+
+
+class SplitWriter:
+    """Writes the split of one stream while it is unpacked."""
+
+    def __init__(self, path: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
+        self._stream = zlib.compressobj(1, zlib.DEFLATED, _GZIP_FORMAT)
+        self._raw: list[bytes] = []
+        self._raw_size = 0
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self.files = 0  # F records so far
+
+    def raw(self, pieces: list[bytes]) -> None:
+        """Add bytes of the stream as they are."""
+        self._raw += pieces
+        self._raw_size += sum(map(len, pieces))
+
+    def zeros(self, size: int) -> None:
+        """Add *size* zero bytes."""
+        self._end_raw()
+        self._add(_RECORD.pack(b"Z", size, 0))
+
+    def file(self, path: bytes, offset: int, size: int) -> None:
+        """Add *size* bytes that are the file *path*'s, from *offset*."""
+        self._end_raw()
+        self._add(_RECORD.pack(b"F", size, len(path)) + _OFFSET.pack(offset) + path)
+        self.files += 1
+
+    def finish(self) -> None:
+        """Write the rest and close the file."""
+        self._end_raw()
+        self._flush()
+        self._write(self._stream.flush())
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a second time is nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _end_raw(self) -> None:
+        if self._raw:
+            self._add(_RECORD.pack(b"R", self._raw_size, self._raw_size))
+            for piece in self._raw:
+                self._add(piece)
+            self._raw, self._raw_size = [], 0
+
+    def _add(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_size += len(data)
+        if self._out_size >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._write(self._stream.compress(b"".join(self._out)))
+        self._out, self._out_size = [], 0
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+
+class SplitError(Exception):
+    """The unpacked files no longer give the stream; says which one."""
+
+
+def assemble(layer: str, kept: Sequence[tuple[bytes, int]]) -> Iterator[bytes]:
+    """Yield the tar stream of the unpacked layer in directory *layer*.
+
+    *kept* are the files that a later entry of the same stream replaced, in that order, as
+    (path, F records before the replacement); number n lies in ``kept/n``.
+
+    Raises:
+        SplitError: a file is missing or has become shorter.
+    """
+    root = os.open(f"{layer}/diff", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        number = 0
+        for kind, size, offset, data in _records(f"{layer}/split.gz"):
+            if kind == b"R":
+                yield data
+            elif kind == b"Z":
+                yield from _zeros(size)
+            else:
+                moved = _find_kept(kept, data, number)
+                yield from _contents(root, layer, data, moved, offset=offset, size=size)
+                number += 1
+    finally:
+        os.close(root)
+
+
+def _find_kept(
+    kept: Sequence[tuple[bytes, int]], path: bytes, number: int
+) -> tuple[int, bytes] | None:
+    """Return (number in kept/, path below it) of the F record *number*, None if it is in diff/."""
+    for place, (replaced, before) in enumerate(kept):
+        if number < before and (path == replaced or path.startswith(replaced + b"/")):
+            return place, path[len(replaced) + 1 :]
+    return None
+
+
+def _contents(
+    root: int, layer: str, path: bytes, moved: tuple[int, bytes] | None, *, offset: int, size: int
+) -> Iterator[bytes]:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        if moved is None:
+            fd = beneath.open_in_root(root, path, flags)
+        else:
+            place, inner = moved
+            fd = os.open(f"{layer}/kept/{place}{'/' if inner else ''}{os.fsdecode(inner)}", flags)
+    except OSError as error:
+        raise SplitError(f"'{os.fsdecode(path)}': {error.strerror}") from error
+    try:
+        end = offset + size
+        while offset < end:
+            data = os.pread(fd, min(_READ, end - offset), offset)
+            if not data:
+                raise SplitError(f"'{os.fsdecode(path)}' has become shorter")
+            offset += len(data)
+            yield data
+    finally:
+        os.close(fd)
+
+
+def _zeros(size: int) -> Iterator[bytes]:
+    while size > 0:
+        yield _ZEROS[:size]
+        size -= len(_ZEROS)
+
+
+def _records(path: str) -> Iterator[tuple[bytes, int, int, bytes]]:
+    """Yield (kind, size, offset, bytes or path) of each record."""
+    take = _Unzipped(path).take
+    while head := take(_RECORD.size):
+        kind, size, length = _RECORD.unpack(head)
+        offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
+        yield kind, size, offset, take(length)
+
+
+class _Unzipped:
+    """The bytes of a gzip file, taken in the sizes that are needed."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as file:
+            self._stream = zlib.decompressobj(_GZIP_FORMAT)
+            self._packed = memoryview(file.read())
+        self._ready = b""
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        while len(self._ready) - self._at < count and (self._packed or not self._stream.eof):
+            more = self._stream.decompress(self._packed[:_READ])
+            self._packed = self._packed[_READ:]
+            if not more and not self._packed:
+                break
+            self._ready = self._ready[self._at :] + more
+            self._at = 0
+        found = self._ready[self._at : self._at + count]
+        self._at += len(found)
+        return found
