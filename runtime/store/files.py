@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 
 from runtime.linux import beneath
 
@@ -124,7 +125,8 @@ def remove_at(parent_fd: int, name: bytes) -> None:
 
 
 def _remove_directory(parent_fd: int, name: bytes) -> None:
-    # One descriptor and no recursion: a hostile layer nests directories thousands deep.
+    # One descriptor and no recursion: a hostile layer nests directories thousands deep.  What is
+    # missing another process removed, which was the goal.
     fd = beneath.open_child_directory(parent_fd, name)
     path = [(name, _clear(fd))]  # from the top down: (name, directories still in it)
     try:
@@ -132,11 +134,15 @@ def _remove_directory(parent_fd: int, name: bytes) -> None:
             _, inner = path[-1]
             if inner:
                 child = inner.pop()
-                below = beneath.open_child_directory(fd, child)
+                try:
+                    below = beneath.open_child_directory(fd, child)
+                except FileNotFoundError:
+                    continue
                 path.append((child, _clear(below)))
             else:
                 below = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
-                os.rmdir(path.pop()[0], dir_fd=below)
+                with suppress(FileNotFoundError):
+                    os.rmdir(path.pop()[0], dir_fd=below)
             os.close(fd)
             fd = below
     finally:
@@ -149,5 +155,6 @@ def _clear(fd: int) -> list[bytes]:
         listed = [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
     for name, is_directory in listed:
         if not is_directory:
-            os.unlink(name, dir_fd=fd)
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=fd)
     return [name for name, is_directory in listed if is_directory]

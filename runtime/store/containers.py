@@ -1,0 +1,254 @@
+"""The containers there are: what each is (`Spec`) and how it fares (`State`), on disk.
+
+``containers/ID`` has spec.json, state.json, and upper/ and work/ of its overlay; names are links
+in ``containers/.names``.  A container appears by one rename, with its name taken, and disappears
+by another.  Starting and clearing up after it is `runtime.container`'s business.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.linux import locks
+from runtime.model import digest as digests
+from runtime.model import names, plain
+from runtime.model.errors import RuntimeFailure
+from runtime.model.spec import Spec
+from runtime.model.state import State
+from runtime.model.suggest import closest
+from runtime.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.store.layout import Layout
+
+_ID_DIGITS = 64
+_NAMES = ".names"
+_TRIES = 64  # at a name that is free
+
+
+def new_id() -> str:
+    """Return a fresh container id: 64 hexadecimal digits, not all of the first 12 decimal.
+
+    All-decimal short ids would look like numbers to those who use them as host names.
+    """
+    while True:
+        made = os.urandom(_ID_DIGITS // 2).hex()
+        if not made[: digests.SHORT].isdecimal():
+            return made
+
+
+class Containers:
+    """The containers below one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def create(self, spec: Spec, state: State | None = None) -> Spec:
+        """Write a new container and take its name; an empty name is replaced by a free one.
+
+        Raises:
+            RuntimeFailure: the name is in use, or none.
+        """
+        directory = self._layout.container(spec.id)
+        temporary = f"{self._layout.containers}/{files.TEMPORARY}{spec.id}"
+        files.make_directories(f"{self._layout.containers}/{_NAMES}")
+        files.make_directories(self._layout.locks)
+        with self._changing():
+            name = self.reserve_name(spec.id, spec.name)
+            spec = spec.replace(name=name)
+            os.mkdir(temporary, 0o700)
+            for inner in ("upper", "work"):
+                os.mkdir(f"{temporary}/{inner}")
+                # Whatever the umask: the upper directory's mode is that of the container's "/".
+                os.chmod(f"{temporary}/{inner}", 0o755)
+            self._write(f"{temporary}/spec.json", spec)
+            self._write(f"{temporary}/state.json", state or State())
+            os.rename(temporary, directory)
+        return spec
+
+    def load(self, container_id: str) -> tuple[Spec, State]:
+        """Return what the container is and how it fares.
+
+        Raises:
+            RuntimeFailure: it has been removed.
+        """
+        return self.spec(container_id), self.state(container_id)
+
+    def spec(self, container_id: str) -> Spec:
+        """Return what the container is; raises as `load`."""
+        found = files.read_json(f"{self._layout.container(container_id)}/spec.json")
+        if found is None:
+            raise _unknown(digests.short(container_id), ())
+        return plain.from_plain(Spec, found)
+
+    def state(self, container_id: str) -> State:
+        """Return how the container fares; raises as `load`."""
+        found = files.read_json(f"{self._layout.container(container_id)}/state.json")
+        if found is None:
+            raise _unknown(digests.short(container_id), ())
+        return plain.from_plain(State, found)
+
+    def save_state(self, container_id: str, state: State) -> None:
+        """Write how the container fares; a reader sees the old or the new, whole.
+
+        Not forced to the disk: after a power failure no process of it is alive anyway.
+        """
+        self._write(f"{self._layout.container(container_id)}/state.json", state)
+
+    def save_spec(self, spec: Spec) -> None:
+        """Replace what the container is: `update` changes limits and restart policy."""
+        self._write(f"{self._layout.container(spec.id)}/spec.json", spec)
+
+    def list(self) -> tuple[str, ...]:
+        """Return the ids of all containers, in no order."""
+        return tuple(n for n in self._names_in(self._layout.containers) if len(n) == _ID_DIGITS)
+
+    def find(self, reference: str) -> str:
+        """Return the id of the container with this id, name, or only id that starts so.
+
+        Raises:
+            RuntimeFailure: there is none, with what may have been meant; or several.
+        """
+        known = self.list()
+        if reference in known:
+            return reference
+        named = self._named(reference)
+        if named in known:
+            return named
+        found = [i for i in known if i.startswith(reference)] if reference else []
+        if len(found) > 1:
+            shown = ", ".join(sorted(digests.short(i) for i in found))
+            raise RuntimeFailure(f"'{reference}' is the start of several ids: {shown}", code=1)
+        if not found:
+            raise _unknown(reference, self._names_in(f"{self._layout.containers}/{_NAMES}"))
+        return found[0]
+
+    def remove(self, container_id: str) -> None:
+        """Remove what lies on disk of the container; nothing of it is mounted or runs.
+
+        Raises:
+            OSError: EXDEV or EBUSY: something is mounted below it after all.
+        """
+        doomed = f"{self._layout.containers}/{files.TEMPORARY}{container_id}"
+        with self._changing():
+            try:
+                os.rename(self._layout.container(container_id), doomed)
+            except FileNotFoundError:
+                return  # another process removed it
+            self._release_names(container_id)
+        files.remove_tree(doomed)
+        self._unlink(self._layout.lock(f"container-{container_id}"))
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Give the container another name.
+
+        Raises:
+            RuntimeFailure: it is in use, or none.
+        """
+        with self._changing():
+            spec = self.spec(container_id)
+            self.reserve_name(container_id, name)
+            self.save_spec(spec.replace(name=name))
+            self._unlink(self._name(spec.name))
+
+    def lock(self, container_id: str) -> locks.Lock:
+        """Wait for the right to start, stop or remove the container, and hold it."""
+        files.make_directories(self._layout.locks)
+        return locks.lock(self._layout.lock(f"container-{container_id}"))
+
+    def reserve_name(self, container_id: str, name: str) -> str:
+        """Let *name* lead to *container_id* and return it; empty: a free one is found.
+
+        The caller holds the lock of `create`, `remove` and `rename`.
+
+        Raises:
+            RuntimeFailure: another container has it, or it is no name.
+        """
+        if name:
+            names.check(name, "container")
+            if not self._take(name, container_id):
+                other = digests.short(self._named(name))
+                raise RuntimeFailure(
+                    f"the name '{name}' is in use by container {other}",
+                    f"runtime rm {name}, or runtime rename {name} OTHER",
+                )
+            return name
+        for _ in range(_TRIES):
+            made = names.invent(int.from_bytes(os.urandom(8), "big"))
+            if self._take(made, container_id):
+                return made
+        made = f"{made}_{digests.short(container_id)}"
+        self._take(made, container_id)
+        return made
+
+    def users_of_image(self, image_id: str) -> tuple[tuple[Spec, State], ...]:
+        """Return the containers made from the image."""
+        found = [loaded for i in self.list() if (loaded := self._load_if_there(i)) is not None]
+        return tuple((spec, state) for spec, state in found if spec.image_id == image_id)
+
+    def heal(self) -> None:
+        """Remove what killed processes left half made or half removed."""
+        if not os.path.isdir(self._layout.containers):
+            return
+        with self._changing():
+            left = [n for n in os.listdir(self._layout.containers) if n.startswith(files.TEMPORARY)]
+            for name in self._names_in(f"{self._layout.containers}/{_NAMES}"):
+                if not os.path.isdir(self._layout.container(self._named(name))):
+                    self._unlink(self._name(name))
+            for name in left:
+                files.remove_tree(f"{self._layout.containers}/{name}")
+
+    # Inside.
+
+    def _changing(self) -> locks.Lock:
+        return locks.lock(self._layout.lock("containers"))
+
+    def _load_if_there(self, container_id: str) -> tuple[Spec, State] | None:
+        try:
+            return self.load(container_id)
+        except RuntimeFailure:
+            return None  # removed meanwhile
+
+    def _take(self, name: str, container_id: str) -> bool:
+        other = self._named(name)
+        if other and os.path.isdir(self._layout.container(other)):
+            return False
+        self._unlink(self._name(name))  # a container that was killed before it was there
+        os.symlink(container_id, self._name(name))
+        return True
+
+    def _named(self, name: str) -> str:
+        try:
+            return os.readlink(self._name(name))
+        except OSError:  # no such name, or no name at all
+            return ""
+
+    def _release_names(self, container_id: str) -> None:
+        for name in self._names_in(f"{self._layout.containers}/{_NAMES}"):
+            if self._named(name) == container_id:
+                self._unlink(self._name(name))
+
+    def _name(self, name: str) -> str:
+        return f"{self._layout.containers}/{_NAMES}/{name.replace('/', '-')}"
+
+    def _names_in(self, directory: str) -> tuple[str, ...]:
+        try:
+            return tuple(n for n in os.listdir(directory) if not n.startswith("."))
+        except FileNotFoundError:
+            return ()
+
+    def _unlink(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+
+    def _write(self, path: str, record: Spec | State) -> None:
+        files.write_json(path, plain.to_plain(record), sync=False)
+
+
+def _unknown(reference: str, known: tuple[str, ...]) -> RuntimeFailure:
+    near = closest(reference, known)
+    hint = f'did you mean "{near}"?' if near else ""
+    return RuntimeFailure(f"no such container: {reference}", hint, code=1)

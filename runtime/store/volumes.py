@@ -1,0 +1,147 @@
+"""Named volumes: directories that outlive the containers that use them.
+
+``volumes/NAME`` has ``_data`` and ``meta.json``.  Filling a fresh one from the image and mounting
+it is `runtime.container`'s business.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.linux import locks
+from runtime.model import names, plain
+from runtime.model.errors import RuntimeFailure
+from runtime.model.suggest import closest
+from runtime.store import files
+from runtime.store.containers import Containers
+from supervise.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.store.layout import Layout
+
+
+class Volume(Record):
+    """One volume."""
+
+    name: str
+    created: float  # wall clock seconds
+    labels: Mapping[str, str] = {}
+    anonymous: bool = False  # made for one container, which `rm -v` and `--rm` take along
+
+
+class Volumes:
+    """The volumes below one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def path(self, name: str) -> str:
+        """Return the directory to mount, whether the volume is there or not."""
+        return f"{self._layout.volumes}/{name}/_data"
+
+    def ensure(
+        self,
+        name: str = "",
+        *,
+        now: float,
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[Volume, bool]:
+        """Return the volume *name* and whether it is fresh; an empty name makes an anonymous one.
+
+        Raises:
+            RuntimeFailure: *name* cannot be a name.
+        """
+        anonymous = not name
+        name = name or os.urandom(32).hex()
+        names.check(name, "volume")
+        files.make_directories(self._layout.volumes)
+        with self._changing():
+            if (found := self.find(name)) is not None:
+                return found, False
+            made = Volume(name, now, dict(labels or {}), anonymous)
+            temporary = f"{self._layout.volumes}/{files.TEMPORARY}{name}"
+            files.remove_tree(temporary)
+            os.mkdir(temporary, 0o700)
+            os.mkdir(f"{temporary}/_data")
+            os.chmod(f"{temporary}/_data", 0o755)  # whatever the umask
+            files.write_json(f"{temporary}/meta.json", plain.to_plain(made))
+            os.rename(temporary, f"{self._layout.volumes}/{name}")
+            return made, True
+
+    def find(self, name: str) -> Volume | None:
+        """Return the volume *name*, None when there is none."""
+        if "/" in name or name.startswith("."):
+            return None
+        found = files.read_json(f"{self._layout.volumes}/{name}/meta.json")
+        return None if found is None else plain.from_plain(Volume, found)
+
+    def get(self, name: str) -> Volume:
+        """Return the volume *name*.
+
+        Raises:
+            RuntimeFailure: there is none, with what may have been meant.
+        """
+        found = self.find(name)
+        if found is None:
+            near = closest(name, [volume.name for volume in self.list()])
+            hint = f'did you mean "{near}"?' if near else ""
+            raise RuntimeFailure(f"no such volume: {name}", hint, code=1)
+        return found
+
+    def list(self) -> tuple[Volume, ...]:
+        """Return all volumes, by name."""
+        try:
+            listed = sorted(os.listdir(self._layout.volumes))
+        except FileNotFoundError:
+            return ()
+        return tuple(found for name in listed if (found := self.find(name)) is not None)
+
+    def remove(self, name: str) -> None:
+        """Remove the volume and all that is in it.
+
+        Raises:
+            RuntimeFailure: there is none, or a container uses it.
+        """
+        with self._changing():
+            self.get(name)
+            if users := self.users(name):
+                shown = ", ".join(users)
+                raise RuntimeFailure(
+                    f"cannot remove volume '{name}': container {shown} uses it",
+                    "remove the container first",
+                    code=1,
+                )
+            doomed = f"{self._layout.volumes}/{files.TEMPORARY}{name}"
+            files.remove_tree(doomed)
+            os.rename(f"{self._layout.volumes}/{name}", doomed)
+        files.remove_tree(doomed)
+
+    def users(self, name: str) -> tuple[str, ...]:
+        """Return the names of the containers that mount the volume."""
+        containers = Containers(self._layout)
+        specs = [containers.spec(container_id) for container_id in containers.list()]
+        return tuple(
+            spec.name
+            for spec in specs
+            if any(mount.kind == "volume" and mount.source == name for mount in spec.mounts)
+        )
+
+    def unused(self) -> tuple[Volume, ...]:
+        """Return the volumes that no container mounts."""
+        return tuple(volume for volume in self.list() if not self.users(volume.name))
+
+    def heal(self) -> None:
+        """Remove what killed processes left half made or half removed."""
+        if not os.path.isdir(self._layout.volumes):
+            return
+        with self._changing():
+            for name in os.listdir(self._layout.volumes):
+                if name.startswith(files.TEMPORARY):
+                    files.remove_tree(f"{self._layout.volumes}/{name}")
+
+    def _changing(self) -> locks.Lock:
+        files.make_directories(self._layout.locks)
+        return locks.lock(self._layout.lock("volumes"))
