@@ -45,11 +45,12 @@ class Lock:
 
 
 def lock(path: str, *, shared: bool = False) -> Lock:
-    """Wait for the lock file *path*, made when missing, and hold it.
+    """Wait for the lock file *path*, made with its directory when missing, and hold it.
 
     Raises:
-        OSError: its directory is missing or may not be written to.
+        OSError: it may not be made there.
     """
+    _make_directory(path)
     held = _acquire(path, os.O_RDWR | os.O_CREAT, _operation(shared=shared))
     assert held is not None  # without LOCK_NB flock(2) waits
     return held
@@ -57,6 +58,7 @@ def lock(path: str, *, shared: bool = False) -> Lock:
 
 def try_lock(path: str, *, shared: bool = False) -> Lock | None:
     """Hold the lock file *path*, made when missing; None when another process holds it."""
+    _make_directory(path)
     operation = _operation(shared=shared) | fcntl.LOCK_NB
     return _acquire(path, os.O_RDWR | os.O_CREAT, operation)
 
@@ -69,6 +71,10 @@ def lock_existing(path: str, *, shared: bool = False, wait: bool = True) -> Lock
     """
     operation = _operation(shared=shared) | (0 if wait else fcntl.LOCK_NB)
     return _acquire(path, os.O_RDONLY, operation)
+
+
+def _make_directory(path: str) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
 
 
 def _operation(*, shared: bool) -> int:

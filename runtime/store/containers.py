@@ -53,7 +53,6 @@ class Containers:
         directory = self._layout.container(spec.id)
         temporary = f"{self._layout.containers}/{files.TEMPORARY}{spec.id}"
         files.make_directories(f"{self._layout.containers}/{_NAMES}")
-        files.make_directories(self._layout.locks)
         with self._changing():
             name = self.reserve_name(spec.id, spec.name)
             spec = spec.replace(name=name)
@@ -61,7 +60,7 @@ class Containers:
             for inner in ("upper", "work"):
                 os.mkdir(f"{temporary}/{inner}")
                 # Whatever the umask: the upper directory's mode is that of the container's "/".
-                os.chmod(f"{temporary}/{inner}", 0o755)
+                os.chmod(f"{temporary}/{inner}", 0o755)  # noqa: S103
             self._write(f"{temporary}/spec.json", spec)
             self._write(f"{temporary}/state.json", state or State())
             os.rename(temporary, directory)
@@ -154,7 +153,6 @@ class Containers:
 
     def lock(self, container_id: str) -> locks.Lock:
         """Wait for the right to start, stop or remove the container, and hold it."""
-        files.make_directories(self._layout.locks)
         return locks.lock(self._layout.lock(f"container-{container_id}"))
 
     def reserve_name(self, container_id: str, name: str) -> str:

@@ -45,6 +45,24 @@ class Slice:
         return data
 
 
+class Chunks:
+    """The bytes of an iterator, to be read like a file's."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to *size* bytes, none at the end."""
+        parts, length = [self._left], len(self._left)
+        while length < size and (chunk := next(self._chunks, b"")):
+            parts.append(chunk)
+            length += len(chunk)
+        whole = b"".join(parts)
+        self._left = whole[size:]
+        return whole[:size]
+
+
 class Feed:
     """The uncompressed bytes of *source*, in order, with a digest of them and of the source."""
 

@@ -176,7 +176,6 @@ class Images:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Hold the lock under which names and records are written."""
-        files.make_directories(self.layout.locks)
         for directory in (self.layout.blobs, self.layout.records):
             files.make_directories(directory)
         with locks.lock(self.layout.lock("images")):

@@ -13,19 +13,20 @@ import errno
 import os
 from contextlib import contextmanager
 
-from runtime.linux import locks
+from runtime.linux import beneath, locks
 from runtime.model import digest as digests
 from runtime.model import plain
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files, split
-from runtime.store.compression import CompressionError
-from runtime.store.feed import Feed
+from runtime.store.compression import CompressionError, GzipWriter
+from runtime.store.feed import Chunks, Feed
+from runtime.store.pack import Packer
 from runtime.store.unpack import Unpacker, UnpackError
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -127,13 +128,88 @@ class Layers:
                 not fit on the disk; nothing is left behind.
         """
         files.make_directories(self._layout.layers)
-        files.make_directories(self._layout.locks)
         if not diff_id:
             return self._unpack(source, pin, "", blob_digest, what)
         with locks.lock(self._layout.lock(f"layer-{digests.hex_of(diff_id)}")) as lock:
             found = self.hold(diff_id, pin) or self._unpack(source, pin, diff_id, blob_digest, what)
             os.unlink(lock.path)
             return found
+
+    def adopt(
+        self,
+        upper: str,
+        pin: Pin,
+        *,
+        skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
+        latest: int | None = None,
+    ) -> LayerMeta:
+        """Make the upper directory of an overlay, no longer mounted, a layer held in *pin*.
+
+        Its files are read once and moved, not copied; *upper* is gone afterwards.  *skip* and
+        *latest* are those of `runtime.store.pack.Packer`.
+
+        Raises:
+            RuntimeFailure: a file cannot be read, or the disk is full.
+        """
+        with self._temporary() as (directory, lock):
+            writer = split.SplitWriter(f"{directory}/split.gz")
+            packer = Packer(upper, skip=skip, latest=latest, split=writer)
+            total, tar_size = digests.new_hash(), 0
+            try:
+                for piece in packer.stream():
+                    total.update(piece)
+                    tar_size += len(piece)
+                writer.finish()
+                _remove_below(upper, packer.left_out)
+            except OSError as error:
+                raise RuntimeFailure(f"cannot pack '{upper}': {error.strerror}") from error
+            finally:
+                packer.close()
+                writer.close()
+            os.rename(upper, f"{directory}/diff")
+            meta = LayerMeta(
+                diff_id=digests.PREFIX + total.hexdigest(),
+                size=packer.size,
+                tar_size=tar_size,
+                entries=packer.entries,
+            )
+            files.write_json(f"{directory}/meta.json", plain.to_plain(meta), sync=False)
+            return self._settle(directory, lock, meta, pin)
+
+    def copy(
+        self,
+        upper: str,
+        pin: Pin,
+        *,
+        skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
+    ) -> LayerMeta:
+        """Make a layer of the upper directory of an overlay in use, which stays as it is.
+
+        Raises:
+            RuntimeFailure: as `adopt`.
+        """
+        packer = Packer(upper, skip=skip)
+        try:
+            return self.unpack(Chunks(packer.stream()), pin, what=f"'{upper}'")
+        except OSError as error:
+            raise RuntimeFailure(f"cannot pack '{upper}': {error.strerror}") from error
+        finally:
+            packer.close()
+
+    def compress(self, diff_id: str, fd: int) -> Blob:
+        """Write the layer to *fd* as gzip, and remember the digest.
+
+        Raises:
+            RuntimeFailure: as `stream`.
+        """
+        writer, total, size = GzipWriter(), digests.new_hash(), 0
+        for data in _compressed(writer, self.stream(diff_id)):
+            total.update(data)
+            size += len(data)
+            files.write_all(fd, data)
+        blob = Blob(digests.PREFIX + total.hexdigest(), size, "gzip")
+        self.note_blob(diff_id, blob)
+        return blob
 
     def note_blob(self, diff_id: str, blob: Blob) -> None:
         """Remember a compressed form of a layer that is there."""
@@ -277,6 +353,29 @@ class Layers:
             f"cannot read layer {digests.short(diff_id)}: {reason}",
             f"somebody wrote to {self.path(diff_id)}; remove the image and get it again",
         )
+
+
+def _compressed(writer: GzipWriter, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield writer.feed(piece)
+    yield writer.finish()
+
+
+def _remove_below(directory: str, paths: list[bytes]) -> None:
+    """Remove *paths* below *directory*; the directories they were in keep their times."""
+    root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in paths:
+            parent, _, name = path.rpartition(b"/")
+            fd = beneath.open_in_root(root, parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                before = os.fstat(fd)
+                files.remove_at(fd, name)
+                os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+            finally:
+                os.close(fd)
+    finally:
+        os.close(root)
 
 
 def _names(directory: str) -> list[str]:

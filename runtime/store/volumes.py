@@ -66,7 +66,7 @@ class Volumes:
             files.remove_tree(temporary)
             os.mkdir(temporary, 0o700)
             os.mkdir(f"{temporary}/_data")
-            os.chmod(f"{temporary}/_data", 0o755)  # whatever the umask
+            os.chmod(f"{temporary}/_data", 0o755)  # noqa: S103 - whatever the umask
             files.write_json(f"{temporary}/meta.json", plain.to_plain(made))
             os.rename(temporary, f"{self._layout.volumes}/{name}")
             return made, True
@@ -143,5 +143,4 @@ class Volumes:
                     files.remove_tree(f"{self._layout.volumes}/{name}")
 
     def _changing(self) -> locks.Lock:
-        files.make_directories(self._layout.locks)
         return locks.lock(self._layout.lock("volumes"))

@@ -1,0 +1,212 @@
+"""An overlay's upper directory → a layer's tar stream.  No look at the layers below.
+
+Entries come in the order of their names, times in whole seconds, nothing names a user or a
+machine: the same files give the same bytes.  Whiteouts and opaque directories become the tar's
+own (`runtime.model.whiteout`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from runtime.linux import beneath
+from runtime.model import tar, tarwrite, whiteout
+from runtime.model.tar import Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from runtime.store.split import SplitWriter
+
+_READ = 1 << 18  # bytes of a file at once
+_LEFT_OUT = frozenset({"security.selinux"})  # the machine's own, never an image's
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
+    stat.S_IFIFO: tar.FIFO,
+}
+
+
+class Packer:
+    """Packs one directory, once."""
+
+    def __init__(
+        self,
+        directory: str,
+        *,
+        skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
+        latest: int | None = None,
+        split: SplitWriter | None = None,
+    ) -> None:
+        """Prepare to pack what lies in *directory*, the upper one of an overlay.
+
+        *skip* tells of a path below it, without a leading slash, to leave out with all below it.
+        *latest* is SOURCE_DATE_EPOCH: no time in the stream is later.  *split* gets what
+        `runtime.store.split` needs to write the stream again from the files.
+        """
+        self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._skip = skip
+        self._latest = latest
+        self._split = split
+        self._seen: dict[tuple[int, int], bytes] = {}  # (device, inode) → first name
+        self.left_out: list[bytes] = []  # what is in the directory and not in the stream
+        self.entries = 0
+        self.size = 0  # bytes of all files and links, as docker counts
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield the tar stream.
+
+        Raises:
+            OSError: a file cannot be read, or changes while it is.
+        """
+        try:
+            yield from self._tree()
+            self._raw(tarwrite.END)
+            yield tarwrite.END
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the directory; a second time is nothing."""
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def _raw(self, data: bytes) -> None:
+        if self._split is not None:
+            self._split.raw([data])
+
+    def _tree(self) -> Iterator[bytes]:
+        """Yield all entries, depth first, without recursion."""
+        waiting = [self._listed(b"")]
+        while waiting:
+            if not waiting[-1]:
+                waiting.pop()
+                continue
+            path = waiting[-1].pop()
+            if self._skip(path):
+                self.left_out.append(path)
+                continue
+            parent, _, name = path.rpartition(b"/")
+            fd = beneath.open_in_root(self._root, parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                is_directory = yield from self._entry(fd, name, path)
+            finally:
+                os.close(fd)
+            if is_directory:
+                waiting.append(self._listed(path))
+
+    def _listed(self, path: bytes) -> list[bytes]:
+        """Return the paths in the directory *path*, last first."""
+        fd = beneath.open_in_root(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            names = [os.fsencode(name) for name in os.listdir(fd)]
+        finally:
+            os.close(fd)
+        return [path + b"/" + name if path else name for name in sorted(names, reverse=True)]
+
+    def _entry(self, parent: int, name: bytes, path: bytes) -> Generator[bytes, None, bool]:
+        """Yield the entry of *path*; the generator's value tells whether it is a directory."""
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        entry = self._describe(found, path)
+        if whiteout.is_overlay_whiteout(found.st_mode, found.st_rdev):
+            directory, slash, base = path.rpartition(b"/")
+            yield self._mark(entry, directory + slash + whiteout.PREFIX + base, 0o600)
+            return False
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+        if kind is None:
+            self.left_out.append(path)
+            return False  # a socket: nobody listens in an image
+        entry.kind = kind
+        if kind != tar.DIRECTORY and found.st_nlink > 1:
+            first = self._seen.setdefault((found.st_dev, found.st_ino), path)
+            if first != path:
+                entry.kind, entry.link = tar.HARD_LINK, first
+                yield self._header(entry)
+                return False
+        opaque = self._take_xattrs(entry, parent, name)
+        self.size += found.st_size if kind != tar.DIRECTORY else 0
+        if kind == tar.FILE:
+            entry.size = found.st_size
+            yield self._header(entry)
+            yield from self._contents(parent, name, path, found.st_size)
+            return False
+        if kind == tar.SYMLINK:
+            entry.link = os.readlink(name, dir_fd=parent)
+        elif kind in (tar.CHARACTER, tar.BLOCK_DEVICE):
+            entry.major, entry.minor = os.major(found.st_rdev), os.minor(found.st_rdev)
+        yield self._header(entry)
+        if opaque:
+            yield self._mark(entry, path + b"/" + whiteout.OPAQUE, entry.mode & 0o777)
+        return kind == tar.DIRECTORY
+
+    def _describe(self, found: os.stat_result, path: bytes) -> Entry:
+        entry = Entry()
+        entry.name = path
+        entry.mode = stat.S_IMODE(found.st_mode)
+        entry.uid, entry.gid = found.st_uid, found.st_gid
+        entry.mtime_ns = found.st_mtime_ns
+        if self._latest is not None:
+            entry.mtime_ns = min(entry.mtime_ns, self._latest * 1_000_000_000)
+        return entry
+
+    def _mark(self, entry: Entry, name: bytes, mode: int) -> bytes:
+        """Return the header of an empty file that means something."""
+        mark = Entry()
+        mark.name, mark.mode = name, mode
+        mark.uid, mark.gid, mark.mtime_ns = entry.uid, entry.gid, entry.mtime_ns
+        return self._header(mark)
+
+    def _header(self, entry: Entry) -> bytes:
+        self.entries += 1
+        data = tarwrite.header(entry)
+        self._raw(data)
+        return data
+
+    def _take_xattrs(self, entry: Entry, parent: int, name: bytes) -> bool:
+        """Put the attributes into *entry*, and tell whether they make it an opaque directory."""
+        place = b"/proc/self/fd/%d/%s" % (parent, name)
+        try:
+            names = os.listxattr(place, follow_symlinks=False)
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                return False
+            raise
+        opaque = False
+        for key in names:
+            if key in _LEFT_OUT:
+                continue
+            value = os.getxattr(place, key, follow_symlinks=False)
+            if not whiteout.is_own_xattr(key):
+                entry.xattrs[key] = value
+            elif key == whiteout.OPAQUE_XATTR:
+                opaque = value == whiteout.OPAQUE_VALUE
+        return opaque
+
+    def _contents(self, parent: int, name: bytes, path: bytes, size: int) -> Iterator[bytes]:
+        if not size:
+            return
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, dir_fd=parent)
+        try:
+            left = size
+            while left:
+                data = os.read(fd, min(_READ, left))
+                if not data:
+                    raise OSError(errno.EIO, "it became shorter while it was read", path)
+                left -= len(data)
+                yield data
+        finally:
+            os.close(fd)
+        padding = tarwrite.padding(size)
+        if self._split is not None:
+            self._split.file(path, 0, size)
+            if padding:
+                self._split.zeros(len(padding))
+        yield padding
