@@ -1,0 +1,200 @@
+"""Has the rules carried out: decides when the table is missing or old, and what to do without nft.
+
+The lock: elements are added and removed under the network lock shared, the whole table is made
+under it exclusively, from the networks and leases on disk.  So a table that somebody flushed is
+whole again with the next container.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.linux import locks, netlink, nft, program, sysctl
+from runtime.network import rules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.model.networks import Lease
+    from runtime.network.leases import Leases
+    from runtime.network.records import Records
+
+_LEGACY_TABLES = "/proc/net/ip_tables_names"
+
+
+class Firewall:
+    """The table `inet runtime` of this machine; *say* tells a person what it cannot do."""
+
+    def __init__(
+        self, run: str, lock: str, records: Records, leases: Leases, say: Callable[[str], None]
+    ) -> None:
+        self._run = run
+        self._lock = lock
+        self._records = records
+        self._leases = leases
+        self._say = say
+        self._nft: str | None = None
+        self._looked = False
+
+    def is_usable(self) -> bool:
+        """Tell whether nft translates ports here; says it once when it does not."""
+        if not self._looked:
+            self._looked = True
+            self._nft = nft.find()
+            if self._nft is None:
+                self._give_up("nft is not installed")
+        return self._nft is not None
+
+    def ensure(self) -> bool:
+        """Make the table unless it is there; tell whether it is."""
+        if not self.is_usable():
+            return False
+        if self._is_current():
+            return True
+        with locks.lock(self._lock):
+            return self._is_current() or self.rebuild()
+
+    def rebuild(self) -> bool:
+        """Make the table anew from what is on disk; the caller holds the lock exclusively."""
+        if not self.is_usable():
+            return False
+        assert self._nft is not None
+        text = rules.everything(self._records.all(), self._leases.all())
+        try:
+            nft.run(self._nft, text)
+        except nft.NftError as error:
+            self._give_up(f"nft refuses our rules: {error.reason}")
+            self._nft = None
+            return False
+        self._pass_docker()
+        return True
+
+    def forget_network(self) -> None:
+        """Make the table anew after a network was removed; the caller holds the lock."""
+        if self.is_usable() and self._is_current():
+            self.rebuild()
+
+    def publish(self, lease: Lease) -> Lease:
+        """Translate the ports that *lease* lists as translated, and keep it on disk.
+
+        Returns it, without them when nft does not do it after all.
+        """
+        if self.ensure() and self._change(lease, rules.port_elements(lease)):
+            return lease
+        left = lease.replace(translated=())
+        self._leases.keep(left)
+        return left
+
+    def withdraw(self, lease: Lease) -> Lease:
+        """Stop translating the ports of *lease*; return it without them, kept on disk."""
+        left = lease.replace(translated=())
+        if lease.translated and self.is_usable() and self._is_current():
+            self._change(left, rules.port_elements(lease, remove=True))
+        else:
+            self._leases.keep(left)
+        return left
+
+    def _change(self, lease: Lease, text: str) -> bool:
+        """Keep *lease* and carry out *text*, which makes the table agree with it.
+
+        Both under one lock, so that a table made anew by another process agrees too.
+        """
+        assert self._nft is not None
+        with locks.lock(self._lock, shared=True):
+            self._leases.keep(lease)
+            try:
+                if text:
+                    nft.run(self._nft, text)
+            except nft.NftError:
+                # An element of a crashed container is in the way, or somebody changed the table.
+                whole = False
+            else:
+                whole = True
+        if whole:
+            return True
+        with locks.lock(self._lock):
+            return self.rebuild()
+
+    def _is_current(self) -> bool:
+        try:
+            with netlink.Socket(netlink.NETFILTER) as kernel:
+                return nft.table_comment(kernel, rules.TABLE) == rules.VERSION
+        except OSError as error:
+            self._give_up(f"this kernel has no nftables: {os.strerror(error.errno or 0)}")
+            self._nft = None
+            return False
+
+    def _give_up(self, reason: str) -> None:
+        self._once(
+            "no-nft",
+            f"{reason}: ports are published by a relay process instead, and containers reach "
+            "nothing beyond this machine (install the package nftables)",
+        )
+
+    def _once(self, what: str, sentence: str) -> None:
+        """Say *sentence* the first time since the machine was started."""
+        directory = f"{self._run}/network/said"
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        try:
+            fd = os.open(f"{directory}/{what}", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return
+        os.close(fd)
+        self._say(sentence)
+
+    def _pass_docker(self) -> None:
+        """Let our packets through where docker's policy drops all that is not its own."""
+        assert self._nft is not None
+        with netlink.Socket(netlink.NETFILTER) as kernel:
+            policy = nft.chain_policy(kernel, "filter", "FORWARD", nft.IPV4)
+            docker = nft.chain_policy(kernel, "filter", "DOCKER-USER", nft.IPV4)
+            done = docker is not None and nft.has_rule_comment(
+                kernel, "filter", "DOCKER-USER", rules.DOCKER_MARK, nft.IPV4
+            )
+        if docker is not None and not done:
+            nft.run(self._nft, rules.DOCKER)
+        elif docker is None and policy == nft.NF_DROP:
+            self._once(
+                "forward-drop",
+                "the firewall of this machine drops what it forwards (chain FORWARD of table "
+                "filter): published ports answer from this machine alone until it accepts "
+                "interfaces runtime0 and rt-+",
+            )
+        self._pass_legacy()
+
+    def _pass_legacy(self) -> None:
+        """Do the same in the tables of iptables-legacy, which nft does not see."""
+        iptables = program.find("iptables-legacy")
+        try:
+            with open(_LEGACY_TABLES) as file:
+                used = "filter\n" in file.readlines()
+        except FileNotFoundError:
+            return
+        if not used or iptables is None:
+            return
+        for side in ("-i", "-o"):
+            for name in ("runtime0", "rt-+"):
+                rule = ["DOCKER-USER", side, name, "-j", "ACCEPT"]
+                if program.run([iptables, "-w", "-C", *rule]).code:
+                    # It fails where there is no such chain: docker does not run then.
+                    program.run([iptables, "-w", "-I", *rule])
+
+
+def enable_forwarding(say: Callable[[str], None], *, ipv6: bool) -> None:
+    """Have this machine pass packets between its interfaces."""
+    try:
+        sysctl.ensure("net.ipv4.ip_forward", "1")
+        if ipv6 and sysctl.read("net.ipv6.conf.all.forwarding") != "1":
+            # A router ignores router advertisements, and the machine may live by them, except
+            # where accept_ra is 2 (ip-sysctl in the kernel's documentation).
+            for name in os.listdir("/proc/sys/net/ipv6/conf"):
+                key = f"net.ipv6.conf.{name.replace('.', '/')}.accept_ra"
+                if sysctl.read(key) == "1":
+                    sysctl.write(key, "2")
+            sysctl.write("net.ipv6.conf.all.forwarding", "1")
+    except OSError as error:
+        say(
+            f"cannot switch on forwarding: {error.strerror}: containers reach nothing beyond "
+            "this machine, and are not reached"
+        )

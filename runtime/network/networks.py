@@ -1,0 +1,389 @@
+"""Networks of containers: the one door to this package.
+
+A container's monitor makes one `Networks`, keeps it as long as the container runs, and calls
+
+* `reserve` before anything else is made: the address is leased, the ports are bound, and what is
+  wrong with either is said early;
+* `write_host_files`, which needs the address only;
+* `attach` when the container's namespace is there (a pid tells which);
+* `child_ended` with each child it reaps, `take_remarks` when it can show them;
+* `disconnect` at the end.
+
+Commands use the rest.  Whatever a crash leaves is found by `heal` through the leases.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.linux import conntrack, locks, netlink, netns
+from runtime.model import networks as model
+from runtime.model import ports as ports_model
+from runtime.model.errors import RuntimeFailure
+from runtime.model.networks import Lease, Network
+from runtime.model.state import Endpoint
+from runtime.network import cni, files, links, ports
+from runtime.network.catalog import Catalog
+from runtime.network.firewall import enable_forwarding
+from runtime.network.leases import is_held
+from runtime.network.relay import Relay
+from supervise.linux import procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from runtime.model.spec import Mount, Port, Spec
+    from runtime.network.catalog import Paths
+
+
+class Networks(Catalog):
+    """The networks of one root directory, and what this process holds of them."""
+
+    def __init__(self, layout: Paths) -> None:
+        super().__init__(layout)
+        self._reserved: dict[str, list[ports.Reserved]] = {}  # by container id
+        self._relays: dict[str, Relay] = {}  # by container id
+
+    # --- one container -------------------------------------------------------------------
+
+    def connect(self, spec: Spec, pid: int, container_dir: str) -> Endpoint:
+        """Do all at once: `reserve`, `write_host_files`, `attach`.
+
+        Raises:
+            RuntimeFailure, OSError: nothing is left of it.
+        """
+        endpoint = self.reserve(spec)
+        try:
+            self.write_host_files(spec, endpoint, container_dir)
+        except BaseException:
+            self.disconnect(spec.id, endpoint)
+            raise
+        return self.attach(spec, endpoint, pid)
+
+    def reserve(self, spec: Spec) -> Endpoint:
+        """Lease an address and bind the ports for *spec*; nothing else is made.
+
+        Raises:
+            RuntimeFailure: no such network, no address left, a port in use; says by whom.
+        """
+        mode = spec.network
+        wanted = ports_model.wanted(spec.ports, spec.exposed, publish_all=spec.publish_all)
+        if mode.startswith(model.CNI):
+            lease = self._reserve_cni(spec, wanted)
+        elif mode in {"host", "none"} or mode.startswith(model.SHARED):
+            return Endpoint(mode)
+        else:
+            network = self.network(mode)
+            lease = self._take_address(network, spec, "eth0", _ourselves())
+            if wanted:
+                lease = self._bind(network, lease, wanted)
+        return self._endpoint(lease)
+
+    def write_host_files(
+        self, spec: Spec, endpoint: Endpoint, container_dir: str
+    ) -> tuple[Mount, ...]:
+        """Write hosts, hostname and resolv.conf; return them as mounts for the container.
+
+        May be called before `attach`, and again: the files stay the same files.
+        """
+        return files.write(spec, endpoint, container_dir, self._layout.container)
+
+    def attach(self, spec: Spec, endpoint: Endpoint, pid: int) -> Endpoint:
+        """Make what *endpoint*, from `reserve`, says in the network namespace of *pid*.
+
+        Raises:
+            RuntimeFailure, OSError: nothing is left of it.
+        """
+        if not model.is_own(endpoint.network):
+            return endpoint
+        namespace_fd = netns.open_of(pid)
+        try:
+            return self._attach_to(namespace_fd, spec.id, endpoint, pid)
+        except BaseException:
+            self.disconnect(spec.id, endpoint)
+            raise
+        finally:
+            os.close(namespace_fd)
+
+    def disconnect(self, container_id: str, endpoint: Endpoint) -> None:
+        """Undo `reserve` and `attach`; what is undone already is fine.
+
+        Takes 10 to 30 ms, most of it the kernel's for the interface: do it after the exit code.
+        """
+        lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
+        if lease is not None:
+            self._undo(lease)
+
+    def join(
+        self,
+        spec: Spec,
+        network_name: str,
+        pid: int,
+        present: Sequence[Endpoint],
+        *,
+        owner: int,
+        aliases: Sequence[str] = (),
+        address: str = "",
+    ) -> Endpoint:
+        """Connect a running container, PID 1 of which is *pid*, to one more network.
+
+        *present* are its endpoints, *owner* is its monitor.  Publishes no ports.
+
+        Raises:
+            RuntimeFailure: it is on that network, or has no network namespace of its own.
+        """
+        network = self.find(network_name)
+        _refuse_join(spec, network, present)
+        taken = {endpoint.interface for endpoint in present}
+        interface = next(name for n in range(64) if (name := f"eth{n}") not in taken)
+        changed = spec.replace(aliases=tuple(aliases), address=address, mac="")
+        stat = procfs.stat(owner)
+        holder = (owner, stat.start_time if stat else 0)
+        lease = self._take_address(network, changed, interface, holder)
+        endpoint = self._endpoint(lease)
+        files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
+        return self.attach(spec, endpoint, pid)
+
+    def leave(self, container_id: str, endpoint: Endpoint, pid: int) -> None:
+        """Disconnect a running container from one of its networks."""
+        lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
+        if lease is None:
+            return
+        namespace_fd = netns.open_of(pid)
+        try:
+            links.remove_inside(namespace_fd, endpoint.interface)
+        finally:
+            os.close(namespace_fd)
+        if lease.hosts_file:
+            files.forget_network(lease)
+        self._undo(lease)
+
+    def child_ended(self, pid: int) -> bool:
+        """Tell whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
+        for relay in self._relays.values():
+            if relay.pid == pid:
+                relay.start()
+                return True
+        return False
+
+    def heal(self, live_ids: Collection[str]) -> list[str]:
+        """Undo what containers that are not among *live_ids* left; return what was found.
+
+        A lease whose holder still runs is left alone too: its container may be starting.
+        """
+        found = []
+        for lease in self.leases.all():
+            if lease.id not in live_ids and not is_held(lease):
+                self._undo(lease)
+                found.append(f"network '{lease.network}': {lease.address} of '{lease.name}'")
+        self.leases.clear_unfinished()
+        self.records.clear_unfinished()
+        return found
+
+    # --- the steps of these --------------------------------------------------------------
+
+    def _take_address(
+        self, network: Network, spec: Spec, interface: str, owner: tuple[int, int]
+    ) -> Lease:
+        names: tuple[str, ...] = ()
+        if network.has_names:
+            names = tuple(dict.fromkeys([spec.name, *spec.aliases, spec.id[:12]]))
+            if spec.hostname:
+                names = tuple(dict.fromkeys([*names, spec.hostname]))
+        draft = Lease(
+            spec.id,
+            spec.name,
+            network.name,
+            *owner,
+            mac=spec.mac,
+            interface=interface,
+            host_interface=links.host_name_of(spec.id, network.id)
+            if network.driver == "bridge"
+            else "",
+            names=names,
+            hosts_file=f"{self._layout.container(spec.id)}/hosts" if names else "",
+        )
+        self._make_locks()
+        with locks.lock(self._lock, shared=True):
+            if self.records.load(network.name) is None:
+                raise RuntimeFailure(f"cannot connect to network '{network.name}': it was removed")
+            return self.leases.take(network, draft, spec.address)
+
+    def _bind(self, network: Network, lease: Lease, wanted: list[Port]) -> Lease:
+        if network.driver != "bridge" or network.internal:
+            self.leases.release(lease)
+            kind = "internal" if network.internal else network.driver
+            raise RuntimeFailure(
+                f"cannot publish ports of '{lease.name}': network '{network.name}' is {kind}",
+                "its containers are reached at their own addresses"
+                if network.driver != "bridge"
+                else "connect the container to another network to be reached from outside",
+            )
+        try:
+            reserved = ports.reserve(wanted, self.leases.all())
+        except BaseException:
+            self.leases.release(lease)
+            raise
+        self._reserved[lease.id] = reserved
+        bound = lease.replace(bindings=tuple(each.binding for each in reserved))
+        self.leases.keep(bound)
+        return bound
+
+    def _reserve_cni(self, spec: Spec, wanted: list[Port]) -> Lease:
+        name = spec.network.removeprefix(model.CNI)
+        planned = cni.plan(name, wanted, spec.address, spec.mac)
+        bindings = tuple(
+            (port.address or ports_model.ANY4, port.host, port.container, port.protocol)
+            for port in wanted
+        )
+        pid, started = _ourselves()
+        lease = Lease(
+            spec.id, spec.name, spec.network, pid, started, bindings=bindings, plugins=planned
+        )
+        self.leases.keep(lease)
+        return lease
+
+    def _attach_to(
+        self, namespace_fd: int, container_id: str, endpoint: Endpoint, pid: int
+    ) -> Endpoint:
+        if endpoint.network == "none":
+            links.loopback_up(namespace_fd)
+            return endpoint
+        lease = self._lease_of(container_id, endpoint)
+        if endpoint.network.startswith(model.CNI):
+            return self._endpoint(self._attach_cni(lease, pid))
+        self._attach(lease, namespace_fd)
+        return endpoint
+
+    def _attach_cni(self, lease: Lease, pid: int) -> Lease:
+        done = cni.with_result(lease, cni.add(lease, f"/proc/{pid}/ns/net"))
+        self.leases.keep(done)
+        return done
+
+    def _attach(self, lease: Lease, namespace_fd: int) -> None:
+        network = self.network(lease.network)
+        with netlink.Socket() as kernel:
+            if network.driver == "macvlan":
+                links.join_macvlan(kernel, network, lease, namespace_fd)
+            else:
+                self._ensure_bridge(kernel, network)
+                links.join_bridge(kernel, network, lease, namespace_fd)
+        if lease.bindings:
+            self._publish(lease)
+        if network.has_names:
+            self._tell(network.name)
+
+    def _ensure_bridge(self, kernel: netlink.Socket, network: Network) -> None:
+        if not links.is_ready(kernel, network):
+            with locks.lock(self._lock):
+                links.make_bridge(kernel, network)
+                if not network.internal:
+                    enable_forwarding(self._remarks.append, ipv6=bool(network.subnet6))
+                self._firewall.rebuild()
+        else:
+            self._firewall.ensure()
+
+    def _publish(self, lease: Lease) -> None:
+        """Have the ports answer: by nft where it can, the rest by a relay."""
+        reserved = self._reserved[lease.id]
+        usable = self._firewall.ensure()
+        translated = [
+            binding for binding in lease.bindings if usable and _translates(binding, lease)
+        ]
+        lease = self._firewall.publish(lease.replace(translated=tuple(translated)))
+        services = []
+        for each in reserved:
+            # Also what nft translates needs the relay on [::1]: no rule leads out of it.
+            if each.binding in lease.translated and each.binding[0] != ports_model.ANY6:
+                each.idle()
+            else:
+                services.append((each.socket, (lease.address, each.binding[2])))
+        if services:
+            self._relays[lease.id] = Relay(services)
+        _forget_flows(lease)
+
+    def _tell(self, network: str) -> None:
+        with locks.lock(self._lock):
+            files.tell_neighbours(network, self.leases.of(network))
+
+    def _undo(self, lease: Lease) -> None:
+        """Take back all that *lease* stands for, the lease itself last."""
+        if lease.translated:
+            lease = self._firewall.withdraw(lease)
+        relay = self._relays.pop(lease.id, None) if lease.bindings else None
+        if relay is not None:
+            relay.stop()
+        if lease.plugins:
+            cni.delete(lease)
+        if lease.host_interface:
+            with netlink.Socket() as kernel:
+                links.delete(kernel, lease.host_interface)
+        _forget_flows(lease)
+        self.leases.release(lease)
+        if lease.bindings:
+            ports.release(self._reserved.pop(lease.id, []))
+        if lease.names:
+            self._tell(lease.network)
+
+    def _lease_of(self, container_id: str, endpoint: Endpoint) -> Lease:
+        lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
+        if lease is None:
+            raise RuntimeFailure(
+                f"cannot connect to network '{endpoint.network}': its lease was removed meanwhile"
+            )
+        return lease
+
+    def _endpoint(self, lease: Lease) -> Endpoint:
+        network = self.records.load(lease.network)
+        extra = {}
+        if network is not None:
+            extra["network_id"] = network.id
+            extra["endpoint_id"] = model.endpoint_id(lease.id, network.id)
+            if network.subnet6:
+                extra["gateway6"] = network.gateway6
+                extra["prefix6"] = network.subnet6.partition("/")[2]
+        return Endpoint(
+            lease.network,
+            lease.address,
+            lease.prefix,
+            lease.gateway,
+            lease.address6,
+            lease.mac,
+            lease.interface,
+            lease.host_interface,
+            lease.bindings,
+            extra,
+        )
+
+
+def _ourselves() -> tuple[int, int]:
+    """Return this process as (pid, start in clock ticks): what a lease names as its holder."""
+    pid = os.getpid()
+    stat = procfs.stat(pid)
+    return pid, stat.start_time if stat else 0
+
+
+def _translates(binding: tuple[str, int, int, str], lease: Lease) -> bool:
+    """Tell whether nft can lead this binding to the container."""
+    address = binding[0]
+    return ":" not in address or (bool(lease.address6) and address != "::1")
+
+
+def _forget_flows(lease: Lease) -> None:
+    udp = {host for _, host, _, protocol in lease.bindings if protocol == "udp"}
+    if udp:
+        conntrack.forget_udp(udp)
+
+
+def _refuse_join(spec: Spec, network: Network, present: Sequence[Endpoint]) -> None:
+    problem = ""
+    if not model.is_own(spec.network) or network.driver not in model.DRIVERS:
+        shared = network.name if network.driver not in model.DRIVERS else spec.network
+        problem = f"'{shared}' cannot be combined with other networks"
+    elif any(endpoint.network == network.name for endpoint in present):
+        problem = "it is on that network already"
+    if problem:
+        raise RuntimeFailure(
+            f"cannot connect '{spec.name}' to network '{network.name}': {problem}", "", 1
+        )

@@ -1,0 +1,119 @@
+"""The text for nft: the table `inet runtime`, and the elements for networks and ports.
+
+The number of rules never changes: every port is an element of a map.  Text alone; `firewall` has
+it carried out.  docs/networking.md explains each rule.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtime.model.networks import Lease, Network
+
+TABLE = "runtime"
+VERSION = "rules 1"  # the table's comment; a table with another one is replaced
+DOCKER_MARK = "runtime networks"  # the comment of our rules in docker's own chain
+
+_BASE = f"""\
+add table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
+  comment "{VERSION}"
+  map ports4 {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+  map ports4_at {{ type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }}
+  map ports6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
+  map ports6_at {{ type inet_proto . ipv6_addr . inet_service : ipv6_addr . inet_service; }}
+  set subnets4 {{ type ipv4_addr; flags interval; }}
+  set subnets6 {{ type ipv6_addr; flags interval; }}
+  set bridges {{ type ifname; }}
+  set internal {{ type ifname; }}
+  set same {{ type ifname . ifname; }}
+  chain guard {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname != "lo" ip daddr 127.0.0.0/8 drop
+  }}
+  chain publish {{
+    dnat ip to meta l4proto . ip daddr . th dport map @ports4_at
+    dnat ip to meta l4proto . th dport map @ports4
+    ip6 daddr ::1 return
+    dnat ip6 to meta l4proto . ip6 daddr . th dport map @ports6_at
+    dnat ip6 to meta l4proto . th dport map @ports6
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    fib daddr type local meta l4proto {{ tcp, udp }} jump publish
+  }}
+  chain output {{
+    type nat hook output priority -100; policy accept;
+    fib daddr type local meta l4proto {{ tcp, udp }} jump publish
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr 127.0.0.0/8 oifname @bridges masquerade
+    ip saddr @subnets4 oifname != @bridges masquerade
+    ip6 saddr @subnets6 oifname != @bridges masquerade
+    ct status dnat ip saddr @subnets4 ip daddr @subnets4 masquerade
+    ct status dnat ip6 saddr @subnets6 ip6 daddr @subnets6 masquerade
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    oifname @internal iifname . oifname != @same drop
+    iifname @internal iifname . oifname != @same drop
+    oifname @bridges jump inward
+  }}
+  chain inward {{
+    ct state established,related accept
+    ct status dnat accept
+    iifname . oifname @same accept
+    drop
+  }}
+}}
+"""
+
+# docker's own chain for such rules.  It turns the policy of FORWARD to drop, for everybody.
+DOCKER = "".join(
+    f'insert rule ip filter DOCKER-USER {side} "{name}" counter accept comment "{DOCKER_MARK}"\n'
+    for side in ("iifname", "oifname")
+    for name in ("runtime0", "rt-*")
+)
+
+
+def everything(networks: Iterable[Network], leases: Iterable[Lease]) -> str:
+    """Return the whole table anew, in one transaction: connections that exist go on."""
+    lines = [_BASE]
+    lines += [network_elements(network) for network in networks if network.driver == "bridge"]
+    lines += [port_elements(lease) for lease in leases]
+    return "".join(lines)
+
+
+def network_elements(network: Network) -> str:
+    """Return what makes one bridge known."""
+    name = f'"{network.interface}"'
+    lines = [_add("bridges", name), _add("same", f"{name} . {name}")]
+    if network.internal:
+        lines.append(_add("internal", name))
+    else:
+        lines.append(_add("subnets4", network.subnet))
+        if network.subnet6:
+            lines.append(_add("subnets6", network.subnet6))
+    return "".join(lines)
+
+
+def port_elements(lease: Lease, *, remove: bool = False) -> str:
+    """Return what publishes, or with *remove* takes back, the ports that nft translates."""
+    verb = "delete" if remove else "add"
+    lines = []
+    for address, host, container, protocol in lease.translated:
+        six = ":" in address
+        target = f"{lease.address6 if six else lease.address} . {container}"
+        everywhere = address in {"0.0.0.0", "::"}  # noqa: S104 - a key, nothing is bound here
+        key = f"{protocol} . {host}" if everywhere else f"{protocol} . {address} . {host}"
+        name = f"ports{6 if six else 4}{'' if everywhere else '_at'}"
+        lines.append(f"{verb} element inet {TABLE} {name} {{ {key} : {target} }}\n")
+    return "".join(lines)
+
+
+def _add(name: str, element: str) -> str:
+    return f"add element inet {TABLE} {name} {{ {element} }}\n"
