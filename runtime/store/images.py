@@ -19,6 +19,7 @@ from runtime.model import plain, reference, timestamp
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import ImageConfig
 from runtime.store import files, host
+from runtime.store.containers import Containers
 from runtime.store.layers import Layers
 from supervise.model.record import Record
 
@@ -142,7 +143,8 @@ class Images:
 
     def lowers(self, image: Image) -> tuple[str, ...]:
         """Return the directories of *image* for `runtime.store.overlay.mount`, top first."""
-        own = [self.layers.path(diff_id) for diff_id in reversed(image.layers)]
+        # overlayfs refuses one directory twice; of equal layers only the topmost shows anyway.
+        own = [self.layers.path(d) for d in dict.fromkeys(reversed(image.layers))]
         return (*own, "/") if image.is_host else tuple(own)
 
     def hidden(self) -> tuple[str, ...]:
@@ -249,15 +251,60 @@ class Images:
         """Replace all names; the caller holds `changing`."""
         files.write_json(self.layout.tags, dict(sorted(tags.items())))
 
-    def needed_layers(self) -> set[str]:
-        """Return the diff ids that any record names, retired ones too."""
-        found: set[str] = set()
-        for name in os.listdir(self.layout.records):
-            if name.startswith(files.TEMPORARY):
-                continue
-            record = self._read_record(f"{self.layout.records}/{name}")
-            found.update(record.layers if record else ())
-        return found
+    def discard(self, image_id: str, *, retire: bool) -> bool:
+        """Delete the record; the caller holds `changing`, has taken the names, and collects.
+
+        With *retire* a container still finds the image by its id.  False when a container is
+        being made from it: then nothing has changed.
+        """
+        path = self._record(image_id)
+        try:
+            lock = locks.lock_existing(path, wait=False)
+        except FileNotFoundError:
+            return True
+        if lock is None:
+            return False
+        with lock:
+            if retire:
+                os.rename(path, path + _RETIRED)
+            else:
+                os.unlink(path)
+        return True
+
+    def tidy(self) -> None:
+        """Remove what no image and no container needs, and what killed processes left."""
+        if not os.path.isdir(self.layout.records):
+            return
+        with self.changing():
+            containers = Containers(self.layout)
+            for name in os.listdir(self.layout.records):
+                if name.endswith(_RETIRED):
+                    image_id = digests.PREFIX + name.partition(".")[0]
+                    if not containers.users_of_image(image_id):
+                        os.unlink(f"{self.layout.records}/{name}")
+            self.collect()
+
+    def collect(self) -> tuple[str, ...]:
+        """Remove the layers and documents that no record names; the caller holds `changing`.
+
+        Returns the diff ids of the layers removed.
+        """
+        records = self._all_records()
+        documents = {digests.hex_of(d) for r in records for d in (r.id, r.manifest) if d}
+        for name in os.listdir(self.layout.blobs):
+            if name not in documents:
+                os.unlink(f"{self.layout.blobs}/{name}")
+        for directory in (self.layout.records, self.layout.images):
+            for name in os.listdir(directory):
+                if name.startswith(files.TEMPORARY):
+                    os.unlink(f"{directory}/{name}")
+        return tuple(self.layers.collect(d for r in records for d in r.layers))
+
+    def _all_records(self) -> tuple[ImageRecord, ...]:
+        """Return all records, those of retired images too."""
+        names = [n for n in os.listdir(self.layout.records) if not n.startswith(files.TEMPORARY)]
+        found = [self._read_record(f"{self.layout.records}/{name}") for name in names]
+        return tuple(record for record in found if record is not None)
 
     # Inside.
 
