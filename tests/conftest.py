@@ -20,8 +20,11 @@ IN_CI = bool(os.environ.get("CI"))
 
 _TOOLS = {  # what a test may need → the program that must be on the PATH
     "busybox": "busybox",
+    "cni": "/usr/lib/cni/bridge",
     "docker": "dockerd",
+    "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
+    "nft": "nft",
     "strace": "strace",
     "tini": "tini",
 }

@@ -73,6 +73,8 @@ class Lease(Record):
     ] = ()  # (host address, host, container, protocol)
     translated: tuple[tuple[str, int, int, str], ...] = ()  # those that nft does
     hosts_file: str = ""  # rewritten when others come and go
+    pid: int = 0  # CNI: a process in the container's namespace, and its start
+    pid_started: int = 0
     plugins: str = ""  # CNI: the configuration, as JSON text
     result: str = ""  # CNI: what ADD gave
 

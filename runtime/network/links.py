@@ -19,9 +19,12 @@ _MTU = 1500
 _LARGEST_MTU = 65535
 
 
-def host_name_of(container_id: str, network_id: str) -> str:
-    """Return the name of a pair's end on this machine: 15 letters, one a container and network."""
-    return f"rv{container_id[:8]}{network_id[:5]}"
+def host_name_of(container_id: str, interface: str) -> str:
+    """Return the name of a pair's end on this machine: of the kernel's 15 letters at most.
+
+    *interface* is the container's end, ``eth0`` and so on.
+    """
+    return f"v{container_id[:12]}{interface.removeprefix('eth')}"
 
 
 def routes(kernel: netlink.Socket) -> list[tuple[int, int]]:

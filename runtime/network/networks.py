@@ -99,7 +99,7 @@ class Networks(Catalog):
             return endpoint
         namespace_fd = netns.open_of(pid)
         try:
-            return self._attach_to(namespace_fd, spec.id, endpoint, pid)
+            return self._attach_to(namespace_fd, spec, endpoint, pid)
         except BaseException:
             self.disconnect(spec.id, endpoint)
             raise
@@ -198,7 +198,7 @@ class Networks(Catalog):
             *owner,
             mac=spec.mac,
             interface=interface,
-            host_interface=links.host_name_of(spec.id, network.id)
+            host_interface=links.host_name_of(spec.id, interface)
             if network.driver == "bridge"
             else "",
             names=names,
@@ -239,25 +239,36 @@ class Networks(Catalog):
         )
         pid, started = _ourselves()
         lease = Lease(
-            spec.id, spec.name, spec.network, pid, started, bindings=bindings, plugins=planned
+            spec.id,
+            spec.name,
+            spec.network,
+            pid,
+            started,
+            hosts_file=f"{self._layout.container(spec.id)}/hosts",
+            bindings=bindings,
+            plugins=planned,
         )
         self.leases.keep(lease)
         return lease
 
-    def _attach_to(
-        self, namespace_fd: int, container_id: str, endpoint: Endpoint, pid: int
-    ) -> Endpoint:
+    def _attach_to(self, namespace_fd: int, spec: Spec, endpoint: Endpoint, pid: int) -> Endpoint:
         if endpoint.network == "none":
             links.loopback_up(namespace_fd)
             return endpoint
-        lease = self._lease_of(container_id, endpoint)
+        lease = self._lease_of(spec.id, endpoint)
         if endpoint.network.startswith(model.CNI):
-            return self._endpoint(self._attach_cni(lease, pid))
+            lease = self._attach_cni(lease, pid)
+            # Its address was not known when the file was written.
+            files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
+            return self._endpoint(lease)
         self._attach(lease, namespace_fd)
         return endpoint
 
     def _attach_cni(self, lease: Lease, pid: int) -> Lease:
-        done = cni.with_result(lease, cni.add(lease, f"/proc/{pid}/ns/net"))
+        stat = procfs.stat(pid)
+        lease = lease.replace(pid=pid, pid_started=stat.start_time if stat else 0)
+        self.leases.keep(lease)
+        done = cni.with_result(lease, cni.add(lease, _namespace_of(lease)))
         self.leases.keep(done)
         return done
 
@@ -315,7 +326,7 @@ class Networks(Catalog):
         if relay is not None:
             relay.stop()
         if lease.plugins:
-            cni.delete(lease)
+            cni.delete(lease, _namespace_of(lease))
         if lease.host_interface:
             with netlink.Socket() as kernel:
                 links.delete(kernel, lease.host_interface)
@@ -362,6 +373,14 @@ def _ourselves() -> tuple[int, int]:
     pid = os.getpid()
     stat = procfs.stat(pid)
     return pid, stat.start_time if stat else 0
+
+
+def _namespace_of(lease: Lease) -> str:
+    """Return the path of the container's namespace, "" when it is gone with its processes."""
+    stat = procfs.stat(lease.pid) if lease.pid else None
+    if stat is None or stat.start_time != lease.pid_started or stat.state in "ZX":
+        return ""
+    return f"/proc/{lease.pid}/ns/net"
 
 
 def _translates(binding: tuple[str, int, int, str], lease: Lease) -> bool:
