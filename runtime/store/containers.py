@@ -129,15 +129,32 @@ class Containers:
         Raises:
             OSError: EXDEV or EBUSY: something is mounted below it after all.
         """
+        doomed = self.retire(container_id)
+        if doomed is not None:
+            self.remove_retired(doomed)
+
+    def retire(self, container_id: str) -> str | None:
+        """Let the container and its name disappear at once; its files are still to be removed.
+
+        Return what `remove_retired` takes, None when another process was faster.
+        """
         doomed = f"{self._layout.containers}/{files.TEMPORARY}{container_id}"
         with self._changing():
             try:
                 os.rename(self._layout.container(container_id), doomed)
             except FileNotFoundError:
-                return  # another process removed it
+                return None
             self._release_names(container_id)
-        files.remove_tree(doomed)
         self._unlink(self._layout.lock(f"container-{container_id}"))
+        return doomed
+
+    def remove_retired(self, doomed: str) -> None:
+        """Remove the files; another process may be doing the same."""
+        while os.path.lexists(doomed):
+            try:
+                files.remove_tree(doomed)
+            except FileNotFoundError:  # the other one was faster with an entry
+                continue
 
     def rename(self, container_id: str, name: str) -> None:
         """Give the container another name.
@@ -194,8 +211,9 @@ class Containers:
             for name in self._names_in(f"{self._layout.containers}/{_NAMES}"):
                 if not os.path.isdir(self._layout.container(self._named(name))):
                     self._unlink(self._name(name))
-            for name in left:
-                files.remove_tree(f"{self._layout.containers}/{name}")
+        # Who is removing one at the moment does not mind help.
+        for name in left:
+            self.remove_retired(f"{self._layout.containers}/{name}")
 
     # Inside.
 

@@ -48,13 +48,16 @@ class Volumes:
         *,
         now: float,
         labels: Mapping[str, str] | None = None,
+        anonymous: bool = False,
     ) -> tuple[Volume, bool]:
         """Return the volume *name* and whether it is fresh; an empty name makes an anonymous one.
+
+        *anonymous* says so of a name that the caller made up.
 
         Raises:
             RuntimeFailure: *name* cannot be a name.
         """
-        anonymous = not name
+        anonymous = anonymous or not name
         name = name or os.urandom(32).hex()
         names.check(name, "volume")
         files.make_directories(self._layout.volumes)

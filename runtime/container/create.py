@@ -1,0 +1,49 @@
+"""A container's record: from an image, options and a fresh id to what is on disk."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from runtime.model import compose
+from runtime.store.containers import Containers, new_id
+from runtime.store.images import Images
+from supervise.linux import capabilities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.model.spec import Spec
+    from runtime.store.images import Image
+    from runtime.store.layout import Layout
+
+
+def create(layout: Layout, image_name: str, image: Image, options: compose.Options) -> Spec:
+    """Write the record of a new container and return what it is.
+
+    Raises:
+        RuntimeFailure: options that contradict each other, a name in use, the image removed.
+    """
+    spec = compose.compose(
+        image.config,
+        options,
+        container_id=new_id(),
+        name=options.name,
+        image=image_name,
+        image_id=image.id,
+        known_capabilities=capabilities.NAMES,
+        now=time.time(),
+    )
+    with Images(layout).pinned(image):
+        return Containers(layout).create(_with_volume_names(spec))
+
+
+def _with_volume_names(spec: Spec) -> Spec:
+    """Name the anonymous volumes now, so that whatever happens later they are accounted for."""
+    mounts = []
+    for mount in spec.mounts:
+        if mount.kind == "volume" and not mount.source:
+            name = os.urandom(32).hex()
+            mounts.append(mount.replace(source=name, options=("anonymous",)))
+        else:
+            mounts.append(mount)
+    return spec.replace(mounts=tuple(mounts))

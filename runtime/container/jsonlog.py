@@ -1,0 +1,113 @@
+r"""A container's output on disk: docker's json-file lines, rotated by size.
+
+``{"log":"text\\n","stream":"stdout","time":"2026-01-02T03:04:05.000006Z"}`` a line; a line of the
+program longer than 16 KiB becomes several without the line feed.  Written by the monitor alone;
+`runtime logs` reads it.  A full disk costs lines, never the container.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from json.encoder import encode_basestring
+
+from runtime.model import timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.model.spec import Logging
+
+NAME = "log.json"
+LONGEST_LINE = 16 * 1024  # bytes of the program's text in one of ours: docker's
+
+
+class JsonLog:
+    """The log of one container, open for appending."""
+
+    def __init__(self, directory: str, settings: Logging) -> None:
+        self._path = f"{directory}/{NAME}"
+        self._settings = settings
+        self._partial = {"stdout": b"", "stderr": b""}
+        self._fd = -1
+        self._size = 0
+        self.lost = 0  # lines that the disk did not take
+        with suppress(OSError):  # tried again with the first line
+            self._open()
+
+    def write(self, stream: str, data: bytes, now: float) -> None:
+        """Append what *stream* (stdout, stderr) brought; an unfinished line waits for its end."""
+        text = self._partial[stream] + data
+        lines = text.split(b"\n")
+        rest = lines.pop()
+        records = [_record(line + b"\n", stream, now) for line in lines if len(line) < LONGEST_LINE]
+        if len(records) < len(lines) or len(rest) >= LONGEST_LINE:
+            records, rest = _cut(text, stream, now)
+        self._partial[stream] = rest
+        if records:
+            self._append(b"".join(records), len(records))
+
+    def flush(self, now: float) -> None:
+        """Write the unfinished lines: nothing more will come."""
+        for stream, rest in self._partial.items():
+            if rest:
+                self._append(_record(rest, stream, now), 1)
+                self._partial[stream] = b""
+
+    def close(self) -> None:
+        """Give the descriptor back; writing opens it anew."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, data: bytes, lines: int) -> None:
+        try:
+            if self._fd < 0:
+                self._open()
+            if self._size and self._size + len(data) > self._settings.max_size > 0:
+                self._rotate()
+            written = os.write(self._fd, data)
+            if written < len(data):  # the disk is full in the middle of a line: take it back
+                os.ftruncate(self._fd, self._size)
+                self.lost += lines
+                return
+            self._size += written
+        except OSError:
+            self.lost += lines
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o640)
+        self._size = os.fstat(self._fd).st_size
+
+    def _rotate(self) -> None:
+        """log.json becomes log.json.1 and so on; the last one goes."""
+        self.close()
+        keep = self._settings.max_file
+        for number in range(keep - 1, 0, -1):
+            newer = f"{self._path}.{number - 1}" if number > 1 else self._path
+            with suppress(FileNotFoundError):
+                os.rename(newer, f"{self._path}.{number}")
+        if keep <= 1:
+            os.truncate(self._path, 0)
+        self._open()
+
+
+def _cut(text: bytes, stream: str, now: float) -> tuple[list[bytes], bytes]:
+    """Return the records of *text* with overlong lines cut, and the rest that is no line yet."""
+    records = []
+    while text:
+        end = text.find(b"\n") + 1
+        if end and end <= LONGEST_LINE:
+            piece = end
+        elif len(text) >= LONGEST_LINE:
+            piece = LONGEST_LINE
+        else:
+            break
+        records.append(_record(text[:piece], stream, now))
+        text = text[piece:]
+    return records, text
+
+
+def _record(text: bytes, stream: str, now: float) -> bytes:
+    quoted = encode_basestring(text.decode(errors="replace"))
+    return f'{{"log":{quoted},"stream":"{stream}","time":"{timestamp.render(now)}"}}\n'.encode()

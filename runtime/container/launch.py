@@ -1,0 +1,323 @@
+"""The launcher's side of a start: what is made for a container, in order, and how it is undone.
+
+One `Launch` is one life of a container's first process; the monitor makes it and keeps it until
+the process has ended.  Whatever it makes can be found again by the container's id, so that
+`runtime.container.heal` clears up when the monitor was killed half-way.
+"""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import json
+import os
+import stat
+import struct
+from contextlib import suppress
+
+from runtime.container import bundle, filters, init
+from runtime.container.setup import Setup
+from runtime.container.steps import reached
+from runtime.linux import capabilities, cgroups, namespaces
+from runtime.model import defaults
+from runtime.model.errors import RuntimeFailure
+from runtime.model.spec import Mount
+from runtime.network.networks import Networks
+from runtime.store.containers import Containers
+from runtime.store.images import Images
+from runtime.store.volumes import Volumes
+from supervise.linux import procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.model.spec import Spec
+    from runtime.model.state import Endpoint
+    from runtime.store.layout import Layout
+
+_LONGEST_REPORT = 65536
+_SHARED_IPC = ("/dev/shm", "/dev/mqueue")  # noqa: S108 - places of mounts
+_BINFMT = "/proc/sys/fs/binfmt_misc"
+
+
+class Launch:
+    """One start of one container, from nothing to a running process and back."""
+
+    def __init__(self, layout: Layout, spec: Spec, networks: Networks, *, now: float) -> None:
+        self._layout = layout
+        self._spec = spec
+        self._networks = networks
+        self._now = now
+        self._own_pid_namespace = -1
+        self._setup: Setup | None = None
+        self._channel: _socket.socket | None = None
+        self.cgroup = cgroups.of(spec.id)
+        self.endpoint: Endpoint | None = None
+        self.remarks: list[str] = []  # sentences for a person
+        self.pid = 0
+        self.pid_started = 0
+        self.terminal_fd = -1  # the pty's master, with a terminal; the caller's from then on
+
+    def run(self, stdio: tuple[int, int, int], window: tuple[int, int] = (0, 0)) -> None:
+        """Start the process; return when its program runs.
+
+        *stdio* are the three descriptors for a program without a terminal, *window* rows and
+        columns for one with.  The caller closes them.
+
+        Raises:
+            RuntimeFailure: why not, with 125, 126 or 127; everything is undone.
+        """
+        try:
+            setup = self._prepare()
+            setup.stdin_fd, setup.stdout_fd, setup.stderr_fd = stdio
+            setup.window = window
+            self._fork(setup)
+            self._serve()
+        except OSError as error:
+            self.undo()
+            what = f" '{error.filename}'" if error.filename else ""
+            reason = error.strerror or str(error)
+            raise RuntimeFailure(f"cannot start '{self._spec.name}':{what} {reason}") from error
+        except BaseException:
+            self.undo()
+            raise
+
+    def _prepare(self) -> Setup:
+        """Find and make everything that does not need the process."""
+        spec, layout = self._spec, self._layout
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        self._channel = ours
+        setup = self._setup = Setup(spec, theirs)
+        self._find_image(setup)
+        setup.directory = layout.container(spec.id)
+        setup.merged = f"{layout.container_run(spec.id)}/merged"
+        with suppress(FileExistsError):
+            os.mkdir(setup.merged, 0o700)
+        self._choose_namespaces(setup)
+        setup.capabilities = capabilities.mask(spec.capabilities) & capabilities.held()
+        setup.seccomp = filters.program(spec, layout)
+        setup.foreign_programs = _knows_foreign_programs()
+        bundle.prepare(setup, layout)
+        reached("before-network")
+        self.endpoint = self._networks.reserve(spec)
+        reached("network-reserved")
+        files = self._networks.write_host_files(spec, self.endpoint, setup.directory)
+        self._choose_mounts(setup, files)
+        reached("before-cgroup")
+        self._make_cgroup(setup)
+        reached("cgroup-made")
+        return setup
+
+    def _find_image(self, setup: Setup) -> None:
+        images = Images(self._layout)
+        image = images.get(self._spec.image_id)
+        if image is None:
+            raise RuntimeFailure(
+                f"cannot start '{self._spec.name}': its image {self._spec.image} was removed"
+            )
+        setup.lowers = images.lowers(image)
+        setup.hidden = images.hidden()
+        upper = f"{self._layout.container(self._spec.id)}/upper"
+        # The upper directory is what "/" looks like: it takes over the image's.
+        if not os.listdir(upper) and setup.lowers:
+            found = os.stat(setup.lowers[0])
+            os.chown(upper, found.st_uid, found.st_gid)
+            os.chmod(upper, stat.S_IMODE(found.st_mode))
+
+    def _choose_namespaces(self, setup: Setup) -> None:
+        spec = self._spec
+        setup.unshare = namespaces.CLONE_NEWNS
+        modes = (
+            (spec.network, "net", namespaces.CLONE_NEWNET, ("host",)),
+            (spec.ipc_mode, "ipc", namespaces.CLONE_NEWIPC, ("host",)),
+            (spec.uts_mode, "uts", namespaces.CLONE_NEWUTS, ("host",)),
+        )
+        for mode, kind, flag, hosts in modes:
+            if mode.startswith("container:"):
+                pid = self._pid_of(mode.partition(":")[2])
+                fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+                setup.join.append((fd, flag))
+            elif mode not in hosts and not (kind == "uts" and spec.network == "host"):
+                setup.unshare |= flag
+        if self.cgroup.version == 2:
+            setup.unshare |= namespaces.CLONE_NEWCGROUP
+            setup.cgroup2 = self.cgroup.directories()[0]
+
+    def _pid_of(self, reference: str) -> int:
+        """Return the process of the container whose namespace is to be shared."""
+        containers = Containers(self._layout)
+        spec, state = containers.load(containers.find(reference))
+        if state.status not in ("running", "paused") or not state.pid:
+            raise RuntimeFailure(
+                f"cannot share a namespace with '{spec.name}': it is not running",
+                f"runtime start {spec.name}",
+            )
+        return state.pid
+
+    def _choose_mounts(self, setup: Setup, files: tuple[Mount, ...]) -> None:
+        """Resolve the sources of all mounts on the host, and what devices are to be made."""
+        spec, volumes = self._spec, Volumes(self._layout)
+        taken = {mount.target for mount in spec.mounts}
+        setup.mounts = [*(each for each in files if each.target not in taken), *spec.mounts]
+        setup.mounts.sort(key=lambda mount: mount.target.count("/"))
+        for mount in setup.mounts:
+            if mount.kind == "volume":
+                anonymous = "anonymous" in mount.options
+                volumes.ensure(mount.source, now=self._now, anonymous=anonymous)
+                setup.sources.append((mount, volumes.path(mount.source)))
+            elif mount.kind == "bind":
+                _check_source(mount)
+                setup.sources.append((mount, mount.source))
+        if spec.ipc_mode == "host" or spec.ipc_mode.startswith("container:"):
+            shared = "" if spec.ipc_mode == "host" else self._pid_of(spec.ipc_mode[10:])
+            root = f"/proc/{shared}/root" if shared else ""
+            setup.shared_ipc = [
+                (Mount("bind", f"{root}{place}", place), f"{root}{place}")
+                for place in _SHARED_IPC
+                if os.path.isdir(f"{root}{place}")
+            ]
+        setup.devices = _devices(spec)
+
+    def _make_cgroup(self, setup: Setup) -> None:
+        spec = self._spec
+        rules: list[str] | None = None
+        if not spec.privileged:
+            rules = list(defaults.DEVICE_RULES)
+            for path, mode, device in setup.devices:
+                allowed = next((a for _, inner, a in spec.devices if inner == path), "rwm")
+                kind = "b" if stat.S_ISBLK(mode) else "c"
+                rules.append(f"{kind} {os.major(device)}:{os.minor(device)} {allowed}")
+        self.remarks += self.cgroup.create(spec.limits, rules)
+        if self.cgroup.version == 1:
+            setup.cgroup1 = self.cgroup.shown()
+
+    def _fork(self, setup: Setup) -> None:
+        """Fork the process into its pid namespace; ours stays what it is."""
+        mode = self._spec.pid_mode
+        self._own_pid_namespace = namespaces.open_own("pid")
+        try:
+            if mode.startswith("container:"):
+                pid = self._pid_of(mode.partition(":")[2])
+                fd = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+                namespaces.setns(fd, namespaces.CLONE_NEWPID)
+                os.close(fd)
+            elif mode != "host":
+                namespaces.unshare(namespaces.CLONE_NEWPID)
+            self.pid = os.fork()
+            if self.pid == 0:
+                assert self._channel is not None
+                self._channel.close()
+                init.become(setup)
+        finally:
+            namespaces.setns(self._own_pid_namespace, namespaces.CLONE_NEWPID)
+            os.close(self._own_pid_namespace)
+        setup.channel.close()
+        for fd, _ in setup.join:
+            os.close(fd)
+        setup.join.clear()
+        found = procfs.stat(self.pid)
+        self.pid_started = found.start_time if found else 0
+        reached("forked")
+
+    def _serve(self) -> None:
+        """Work beside the child until its program runs."""
+        assert self._channel is not None
+        self._expect(init.READY)
+        if self.cgroup.version == 1:
+            self.cgroup.attach(self.pid)
+        reached("cgroup-entered")
+        assert self.endpoint is not None
+        self.endpoint = self._networks.attach(self._spec, self.endpoint, self.pid)
+        self.remarks += self._networks.take_remarks()
+        reached("network-attached")
+        with suppress(BrokenPipeError):  # it has failed already, and says why
+            self._channel.send(init.GO)
+        if self._spec.tty:
+            self._expect(init.TERMINAL)
+        self._expect(b"")
+        self._channel.close()
+        self._channel = None
+        reached("started")
+
+    def _expect(self, wanted: bytes) -> None:
+        """Wait for the child's next word; raise RuntimeFailure when it is another one."""
+        assert self._channel is not None
+        data, rights, _, _ = self._channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
+        for level, kind, body in rights:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                (self.terminal_fd,) = struct.unpack("i", body[:4])
+                fcntl.fcntl(self.terminal_fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        if data == wanted:
+            return
+        if not data:
+            raise RuntimeFailure(
+                f"cannot start '{self._spec.name}': its first process was killed while starting"
+            )
+        said = json.loads(data)
+        raise RuntimeFailure(said["message"], said["hint"], said["code"])
+
+    def kill(self) -> None:
+        """End every process of the container, at once."""
+        if self.pid:
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(self.pid, 9)
+
+    def undo(self) -> None:
+        """Kill what runs and take back everything; also after a start that failed half-way."""
+        self.kill()
+        if self.pid:
+            with suppress(ChildProcessError):  # the monitor has reaped it
+                os.waitpid(self.pid, 0)
+            self.pid = 0
+        self.clear_up()
+
+    def clear_up(self) -> None:
+        """Take everything back once the process has been reaped."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self.terminal_fd >= 0:
+            os.close(self.terminal_fd)
+            self.terminal_fd = -1
+        reached("clear-cgroup")
+        self.cgroup.kill()
+        self.cgroup.remove()
+        self.disconnect()
+        reached("cleared")
+
+    def disconnect(self) -> None:
+        """Leave the network; a second time is nothing."""
+        if self.endpoint is not None:
+            self._networks.disconnect(self._spec.id, self.endpoint)
+            self.endpoint = None
+
+
+def _check_source(mount: Mount) -> None:
+    """Make a bind's source when it is missing, as docker does for -v."""
+    if not os.path.lexists(mount.source):
+        os.makedirs(mount.source, 0o755, exist_ok=True)
+
+
+def _devices(spec: Spec) -> list[tuple[str, int, int]]:
+    """Return (path inside, mode, number) of what --device and --privileged give."""
+    found = []
+    wanted = [(host, inner) for host, inner, _ in spec.devices]
+    if spec.privileged:
+        wanted += [(f"/dev/{name}", f"/dev/{name}") for name in os.listdir("/dev")]
+    for host, inner in wanted:
+        try:
+            there = os.stat(host)
+        except OSError as error:
+            raise RuntimeFailure(f"cannot give device '{host}': {error.strerror}") from None
+        if stat.S_ISCHR(there.st_mode) or stat.S_ISBLK(there.st_mode):
+            if inner not in ("/dev/console", "/dev/ptmx"):
+                found.append((inner, there.st_mode, there.st_rdev))
+        elif (host, inner) in [(h, i) for h, i, _ in spec.devices]:
+            raise RuntimeFailure(f"cannot give device '{host}': it is no device")
+    return found
+
+
+def _knows_foreign_programs() -> bool:
+    try:
+        return len(os.listdir(_BINFMT)) > 2  # beside register and status
+    except OSError:
+        return False

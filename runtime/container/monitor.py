@@ -1,0 +1,490 @@
+"""The process beside each container: starts it, keeps its streams and its log, and clears up.
+
+Forked from the command line, never executed anew, so that containers share its memory.  It holds
+the lock ``alive`` in the container's run directory as long as it lives: who gets that lock knows
+that the container is dead and clears up (`runtime.container.heal`).  Clients talk frames over
+``monitor.sock`` (`runtime.container.frames`).
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import _socket
+import gc
+import json
+import os
+import time
+from contextlib import suppress
+
+from runtime.container import frames, remains, stopping
+from runtime.container.jsonlog import JsonLog
+from runtime.container.launch import Launch
+from runtime.container.loop import READ, Loop, Timer
+from runtime.container.peer import MUCH, Peer
+from runtime.container.steps import reached
+from runtime.container.streams import Streams
+from runtime.linux import locks
+from runtime.model import defaults, restarting
+from runtime.model.errors import RuntimeFailure
+from runtime.model.spec import Spec
+from runtime.model.state import State
+from runtime.network.networks import Networks
+from runtime.store import files
+from runtime.store.containers import Containers
+from supervise.model.exitstatus import from_wait_status, shell_code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from runtime.store.layout import Layout
+
+SOCKET = "monitor.sock"
+ALIVE = "alive"
+_BACKLOG = 64
+_SIGINT, _SIGTERM, _SIGHUP, _SIGPIPE, _SIGCHLD = 2, 15, 1, 13, 17
+
+
+def spawn(layout: Layout, spec: Spec) -> _socket.socket:
+    """Fork the monitor of a container that is on disk and start it; return the attached client's end.
+
+    The first frame on it is STARTED or FAILED.
+
+    Raises:
+        RuntimeFailure: it has a monitor already.
+    """
+    run = layout.container_run(spec.id)
+    files.make_directories(run)
+    alive = locks.try_lock(f"{run}/{ALIVE}")
+    if alive is None:
+        raise RuntimeFailure(f"container '{spec.name}' is running already", code=1)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    reached("before-monitor")
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _become(layout, spec, theirs, alive)
+    theirs.close()
+    alive.release()
+    return ours
+
+
+def _become(layout: Layout, spec: Spec, client: _socket.socket, alive: locks.Lock) -> NoReturn:
+    """Leave the command's session and be the monitor; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        os.chdir("/")
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        _close_inherited({null, client.fileno(), alive.fd})
+        Monitor(layout, spec, client).run()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _close_inherited(kept: set[int]) -> None:
+    """Close what the command had open: a pipe of its caller's would never see its end."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd not in kept:
+            with suppress(OSError):  # the listing's own
+                os.close(fd)
+
+
+class Monitor:
+    """One container from its start to its end, restarts included."""
+
+    def __init__(self, layout: Layout, spec: Spec, client: _socket.socket) -> None:
+        self._layout = layout
+        self._spec = spec
+        self._directory = layout.container(spec.id)
+        self._containers = Containers(layout)
+        self._networks = Networks(layout)
+        self._loop = Loop()
+        self._peers: list[Peer] = []
+        self._waiting: list[Peer] = []  # who asked for the end and hears of it
+        self._log = JsonLog(self._directory, spec.logging)
+        self._streams = self._new_streams()
+        self._launch: Launch | None = None
+        self._state = State()
+        self._window = (0, 0)
+        self._waits_for_window = False
+        self._stop: stopping.Stop | None = None
+        self._stop_timer: Timer | None = None
+        self._restart_timer: Timer | None = None
+        self._delay = 0.0  # seconds, the last one before a restart
+        self._started = 0.0  # monotonic
+        self._listener = self._listen()
+        self._first = self._add_peer(client)
+        self._first.wants_output = True
+        self._first.feeds_stdin = spec.interactive
+
+    # -- life
+
+    def run(self) -> None:
+        """Start the container and stay until it is over."""
+        self._take_signals()
+        self._wait_for_window()
+        try:
+            self._start()
+        except RuntimeFailure as failure:
+            self._failed(failure)
+            return
+        self._loop.run()
+
+    def _wait_for_window(self) -> None:
+        """Let the first client say how large its terminal is, before the program asks."""
+        if self._spec.tty and not self._spec.detached:
+            self._waits_for_window = True
+            self._loop.run()  # until RESIZE or its end
+            self._waits_for_window = False
+
+    def _start(self) -> None:
+        spec = self._spec
+        reached("monitor-start")
+        launch = Launch(self._layout, spec, self._networks, now=time.time())
+        ends = None if spec.tty else self._streams.open_pipes(stdin=spec.interactive)
+        blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        try:
+            launch.run(ends or (-1, -1, -1), self._window)
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
+            for fd in ends or ():
+                os.close(fd)
+        self._launch = launch
+        if spec.tty:
+            fd, launch.terminal_fd = launch.terminal_fd, -1
+            self._streams.take_terminal(fd, stdin=spec.interactive)
+        self._started = time.monotonic()
+        endpoints = (launch.endpoint,) if launch.endpoint else ()
+        self._save(
+            status="running",
+            pid=launch.pid,
+            pid_started=launch.pid_started,
+            monitor_pid=os.getpid(),
+            started=time.time(),
+            finished=0.0,
+            exit_code=0,
+            error="",
+            oom_killed=False,
+            endpoints=endpoints,
+        )
+        for remark in launch.remarks:
+            self._tell_all(frames.encode(frames.NOTICE, remark.encode()))
+        self._streams.start()
+        self._tell_all(frames.encode_json(frames.STARTED, {"pid": launch.pid}))
+        self._reap()  # it may have ended while its SIGCHLD was blocked
+
+    def _failed(self, failure: RuntimeFailure) -> None:
+        """The container never ran: say so and leave nothing but its record."""
+        said = {"message": failure.message, "hint": failure.hint, "code": failure.code}
+        finished = time.time()
+        self._streams.close()
+        if self._spec.auto_remove:
+            remains.forget(self._layout, self._spec)
+        else:
+            self._save(
+                status="created", exit_code=failure.code, error=failure.message, finished=finished
+            )
+        self._tell_all(frames.encode_json(frames.FAILED, said))
+        self._end()
+
+    def _ended(self, status: int) -> None:
+        """The first process has been reaped."""
+        launch, spec = self._launch, self._spec
+        assert launch is not None
+        launch.pid = 0
+        code = shell_code(from_wait_status(status))
+        now = time.time()
+        if spec.pid_mode:
+            launch.cgroup.kill()  # nobody else ends those it left behind
+        self._streams.pause(pause=False)
+        self._streams.drain()
+        self._log.flush(now)
+        oom = launch.cgroup.oom_kills() > 0
+        if self._stop_timer:
+            self._stop_timer.cancel()
+        if spec.ports or spec.publish_all:
+            launch.disconnect()  # so that the next one may have the ports at once
+        self._state = self._state.replace(exit_code=code, oom_killed=oom, finished=now, pid=0)
+        delay = restarting.delay(
+            spec.restart,
+            exit_code=code,
+            restarts=self._state.restarts,
+            previous=self._delay,
+            ran_for=time.monotonic() - self._started,
+            stopped_by_user=self._state.stopped_by_user,
+        )
+        if delay is None:
+            self._finish(launch, code)
+            return
+        self._say_exit(code)
+        self._streams.close()
+        self._launch = None
+        launch.clear_up()
+        self._save(status="restarting", restarts=self._state.restarts + 1, endpoints=())
+        self._delay = delay
+        self._restart_timer = self._loop.after(delay, self._restart)
+
+    def _restart(self) -> None:
+        self._restart_timer = None
+        self._streams = self._new_streams()
+        try:
+            self._start()
+        except RuntimeFailure as failure:
+            self._failed(failure)
+
+    def _finish(self, launch: Launch, code: int) -> None:
+        """The end for good: first what people wait for, then what nobody sees."""
+        reached("ended")
+        doomed = None
+        if self._spec.auto_remove:
+            doomed = remains.retire(self._layout, self._spec)
+        else:
+            self._save(status="exited", endpoints=(), monitor_pid=0)
+        reached("recorded")
+        self._say_exit(code)
+        for peer in list(self._peers):
+            peer.finish()
+        self._streams.close()
+        launch.clear_up()
+        if doomed is not None:
+            remains.remove_retired(self._layout, self._spec, doomed)
+        self._end()
+
+    def _end(self) -> None:
+        for peer in list(self._peers):
+            peer.finish()
+        self._log.close()
+        reached("before-run-directory")
+        files.remove_tree(self._layout.container_run(self._spec.id))
+        self._loop.stop()
+
+    def _say_exit(self, code: int) -> None:
+        said = {"code": code, "error": self._state.error, "oom": self._state.oom_killed}
+        if self._stop is not None:
+            said["stop"] = self._stop.outcome(code)
+        for peer in self._waiting:
+            peer.send(frames.encode_json(frames.REPLY, said))
+        self._waiting.clear()
+        self._stop = None
+        for peer in self._peers:
+            if peer.wants_output:
+                peer.send(frames.encode_json(frames.EXIT, said))
+
+    def _save(self, **changes: Any) -> None:
+        self._state = self._state.replace(**changes)
+        with suppress(OSError, RuntimeFailure):
+            # A full disk, or a container removed by force: its life goes on, only unwritten.
+            self._containers.save_state(self._spec.id, self._state)
+
+    # -- signals
+
+    def _take_signals(self) -> None:
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        _signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+        for number in (_SIGHUP, _SIGPIPE):
+            _signal.signal(number, _signal.SIG_IGN)
+        for number in (_SIGINT, _SIGTERM, _SIGCHLD):
+            _signal.signal(number, _noted)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        self._loop.watch(read_fd, READ, lambda _events: self._signalled(read_fd))
+
+    def _signalled(self, read_fd: int) -> None:
+        numbers = set(os.read(read_fd, 4096))
+        if numbers & {_SIGINT, _SIGTERM}:
+            self._stop_container(None, {})
+        self._reap()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self._launch is not None and pid == self._launch.pid:
+                self._ended(status)
+            else:
+                self._networks.child_ended(pid)
+
+    # -- streams and clients
+
+    def _new_streams(self) -> Streams:
+        return Streams(self._loop, self._output, self._input_room)
+
+    def _output(self, stream: str, data: bytes) -> None:
+        self._log.write(stream, data, time.time())
+        kind = frames.STDOUT if stream == "stdout" else frames.STDERR
+        frame = frames.encode(kind, data)
+        for peer in self._peers:
+            if peer.wants_output:
+                peer.send(frame)
+        if any(peer.waiting > MUCH for peer in self._peers):
+            self._streams.pause(pause=True)
+
+    def _input_room(self, room: bool) -> None:  # noqa: FBT001 - a callback with one argument
+        for peer in self._peers:
+            if peer.feeds_stdin:
+                peer.hold_back(hold=not room)
+
+    def _listen(self) -> _socket.socket:
+        """Listen below the run directory; by way of its descriptor, for paths may be long."""
+        run = self._layout.container_run(self._spec.id)
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{run}/{SOCKET}")
+        directory_fd = os.open(run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            listener.bind(f"/proc/self/fd/{directory_fd}/{SOCKET}")
+            os.chmod(f"{run}/{SOCKET}", 0o600)
+        finally:
+            os.close(directory_fd)
+        listener.listen(_BACKLOG)
+        listener.settimeout(0.0)
+        self._loop.watch(listener.fileno(), READ, self._accept)
+        return listener
+
+    def _accept(self, _events: int) -> None:
+        try:
+            fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - of _socket
+        except OSError:  # it left again, or we are out of descriptors: it will try again
+            return
+        self._add_peer(_socket.socket(fileno=fd))
+
+    def _add_peer(self, sock: _socket.socket) -> Peer:
+        peer = Peer(self._loop, sock, self._frame, self._peer_changed)
+        self._peers.append(peer)
+        return peer
+
+    def _peer_changed(self, peer: Peer) -> None:
+        if peer.closed:
+            self._peers.remove(peer)
+            if peer in self._waiting:
+                self._waiting.remove(peer)
+            if peer is self._first and self._waits_for_window:
+                self._loop.stop()
+        if not any(each.waiting > MUCH for each in self._peers):
+            self._streams.pause(pause=False)
+
+    def _tell_all(self, frame: bytes) -> None:
+        for peer in self._peers:
+            peer.send(frame)
+
+    def _frame(self, peer: Peer, kind: int, body: bytes) -> None:
+        """Do what a client says."""
+        try:
+            if kind == frames.STDIN and peer.feeds_stdin:
+                self._streams.feed(body)
+            elif kind == frames.CLOSE_STDIN and peer.feeds_stdin:
+                if peer is self._first and not self._spec.tty:
+                    self._streams.close_input()
+            elif kind == frames.RESIZE:
+                self._resize(*frames.decode_window(body))
+            elif kind == frames.ATTACH:
+                wanted = json.loads(body)
+                peer.wants_output = bool(wanted.get("output"))
+                peer.feeds_stdin = bool(wanted.get("stdin")) and self._spec.interactive
+                peer.send(frames.encode_json(frames.STARTED, {"pid": self._state.pid}))
+            elif kind == frames.REQUEST:
+                self._request(peer, json.loads(body))
+        except RuntimeFailure as failure:
+            said = {"message": failure.message, "hint": failure.hint, "code": failure.code}
+            peer.send(frames.encode_json(frames.FAILED, said))
+        except (ValueError, TypeError, AttributeError, KeyError):  # no client of ours says that
+            peer.close()
+            self._peer_changed(peer)
+
+    def _resize(self, rows: int, columns: int) -> None:
+        self._window = (rows, columns)
+        if self._waits_for_window:
+            self._loop.stop()
+        elif self._launch is not None:
+            self._streams.resize(rows, columns)
+
+    # -- requests
+
+    def _request(self, peer: Peer, asked: dict[str, Any]) -> None:
+        verb = asked["do"]
+        if verb == "stop":
+            self._stop_container(peer, asked)
+        elif verb == "kill":
+            self._kill(int(asked["signal"]))
+            peer.send(frames.encode_json(frames.REPLY, {}))
+        elif verb == "wait":
+            self._waiting.append(peer)
+        elif verb in ("pause", "unpause"):
+            self._freeze(freeze=verb == "pause")
+            peer.send(frames.encode_json(frames.REPLY, {}))
+        elif verb == "reload":  # `update` and `rename` have changed it
+            self._spec = self._containers.spec(self._spec.id)
+            peer.send(frames.encode_json(frames.REPLY, {}))
+        else:
+            raise RuntimeFailure(f"this monitor cannot '{verb}': it is of another version", code=1)
+
+    def _stop_container(self, peer: Peer | None, asked: dict[str, Any]) -> None:
+        """Ask the first process to end, and kill it when its time is over."""
+        if peer is not None:
+            self._waiting.append(peer)
+        self._state = self._state.replace(stopped_by_user=True)
+        if self._launch is None:
+            if self._restart_timer is not None:
+                self._restart_timer.cancel()
+                self._restart_timer = None
+                self._give_up()
+            return
+        if self._stop is not None:
+            return  # it is being stopped; the second one waits too
+        spec = self._spec
+        number = int(asked.get("signal") or spec.stop_signal)
+        timeout = asked.get("timeout")
+        if timeout is None:
+            timeout = defaults.STOP_TIMEOUT if spec.stop_timeout is None else spec.stop_timeout
+        if self._state.status == "paused":
+            self._freeze(freeze=False)
+        self._stop = stopping.Stop(self._launch.pid, number, float(timeout))
+        self._stop.ask()
+        if timeout >= 0:
+            self._stop_timer = self._loop.after(float(timeout), self._kill_at_last)
+
+    def _kill_at_last(self) -> None:
+        if self._stop is not None and self._launch is not None:
+            self._stop.kill()
+
+    def _give_up(self) -> None:
+        """A stop came between two starts."""
+        self._save(status="exited", monitor_pid=0)
+        self._say_exit(self._state.exit_code)
+        self._end()
+
+    def _kill(self, number: int) -> None:
+        if self._launch is None:
+            raise RuntimeFailure(f"container '{self._spec.name}' is not running", code=1)
+        if number == 9:
+            self._state = self._state.replace(stopped_by_user=True)
+            if self._state.status == "paused":
+                self._freeze(freeze=False)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(self._launch.pid, number)
+
+    def _freeze(self, *, freeze: bool) -> None:
+        wanted = "running" if freeze else "paused"
+        if self._launch is None or self._state.status != wanted:
+            raise RuntimeFailure(f"container '{self._spec.name}' is not {wanted}", code=1)
+        try:
+            (self._launch.cgroup.freeze if freeze else self._launch.cgroup.thaw)()
+        except OSError as error:
+            verb = "pause" if freeze else "unpause"
+            raise RuntimeFailure(
+                f"cannot {verb} '{self._spec.name}': {error.strerror}", code=1
+            ) from None
+        self._save(status="paused" if freeze else "running")
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """Do nothing: the wake-up descriptor tells the loop."""

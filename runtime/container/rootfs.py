@@ -1,0 +1,262 @@
+"""A container's mounts, made from inside its own mount namespace.
+
+Not the overlay itself (`runtime.store.overlay`) and not the order of things (`init`).  Sources on
+the host are taken hold of before `pivot`; every target is a path after it, so that whatever
+symbolic links an image has, they lead to places in the image.  In `MountError` the sentence is
+for the user.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+
+from runtime.linux import mounts, namespaces, trees
+from runtime.model import defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runtime.model.spec import Mount, Spec
+
+_HARDENED = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+_PROPAGATION = {
+    "private": mounts.MS_PRIVATE,
+    "rprivate": mounts.MS_PRIVATE,
+    "slave": mounts.MS_SLAVE,
+    "rslave": mounts.MS_SLAVE,
+    "shared": mounts.MS_SHARED,
+    "rshared": mounts.MS_SHARED,
+}
+_TMPFS_FLAGS = {
+    "noexec": mounts.MS_NOEXEC,
+    "nosuid": mounts.MS_NOSUID,
+    "nodev": mounts.MS_NODEV,
+}
+_THERMAL = "/sys/devices/system/cpu"
+
+
+class Source:
+    """A host's file or directory, held as a mount tree that is attached nowhere."""
+
+    def __init__(self, mount: Mount, path: str) -> None:
+        self.mount = mount
+        recursive = not mount.propagation or mount.propagation.startswith("r")
+        self.fd = trees.clone(path, recursive=recursive)
+        self.is_directory = stat.S_ISDIR(os.fstat(self.fd).st_mode)
+
+    def attach(self) -> None:
+        """Mount it at its place, made when missing, and let go of it."""
+        propagation = self.mount.propagation or "rprivate"
+        trees.set_attributes(
+            "",
+            directory_fd=self.fd,
+            add=trees.MOUNT_ATTR_RDONLY if self.mount.read_only else 0,
+            propagation=_PROPAGATION[propagation],
+            recursive=propagation.startswith("r"),
+        )
+        make_target(self.mount.target, directory=self.is_directory)
+        trees.attach(self.fd, self.mount.target)
+        os.close(self.fd)
+
+
+def detach_from_host() -> None:
+    """Let no mount of ours reach the host, while the host's still reach what asks for it."""
+    mounts.mount("", "/", "", mounts.MS_SLAVE | mounts.MS_REC)
+
+
+def pivot(root: str) -> int:
+    """Make the mount *root* our root; return a descriptor of the old one, stacked upon it."""
+    old_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chdir(root)
+    namespaces.pivot_root(".", ".")
+    os.chdir("/")
+    return old_fd
+
+
+def leave(owned_old_fd: int) -> None:
+    """Take the old root away, with everything that was mounted below it."""
+    os.fchdir(owned_old_fd)
+    os.close(owned_old_fd)
+    # Slaves first: taking it away must not travel to the host.
+    mounts.mount("", ".", "", mounts.MS_SLAVE | mounts.MS_REC)
+    mounts.umount2(".", mounts.MNT_DETACH)
+    os.chdir("/")
+
+
+def make_target(path: str, *, directory: bool) -> None:
+    """Have something to mount on at *path*: a directory, or a file.
+
+    A dangling link there is followed to where it leads in the image.
+    """
+    if directory:
+        make_directories(path)
+    elif os.path.exists(path):
+        return
+    elif os.path.islink(path):
+        target = os.path.join(os.path.dirname(path), os.readlink(path))
+        make_target(os.path.normpath(target), directory=False)
+    else:
+        make_directories(os.path.dirname(path))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
+def make_directories(path: str, mode: int = 0o755) -> None:
+    """Make the directory *path* and those above it, within the image.
+
+    A dangling link on the way is followed to where it leads in the image.
+    """
+    if os.path.isdir(path):
+        return
+    if os.path.islink(path):
+        target = os.path.join(os.path.dirname(path), os.readlink(path))
+        make_directories(os.path.normpath(target), mode)
+        return
+    make_directories(os.path.dirname(path), mode)
+    with suppress(FileExistsError):
+        os.mkdir(path, mode)
+        os.chmod(path, mode)  # whatever our umask is
+
+
+def _own_directory(path: str) -> None:
+    """Make sure that *path* is a directory and no link: what hides secrets must lie there."""
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o755)
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise OSError(errno.ENOTDIR, "the image has something else than a directory there", path)
+
+
+def mount_proc() -> None:
+    """Mount /proc of our pid namespace."""
+    _own_directory("/proc")
+    mounts.mount("proc", "/proc", "proc", _HARDENED)
+
+
+def mount_sys(*, read_only: bool) -> None:
+    """Mount /sys of our network namespace."""
+    _own_directory("/sys")
+    flags = _HARDENED | (mounts.MS_RDONLY if read_only else 0)
+    mounts.mount("sysfs", "/sys", "sysfs", flags)
+
+
+def mount_dev(spec: Spec, shared_ipc: Sequence[Source]) -> None:
+    """Mount /dev with its nodes, pts, shm and mqueue; *shared_ipc* are another's shm and mqueue."""
+    _own_directory("/dev")
+    flags = mounts.MS_NOSUID | mounts.MS_STRICTATIME
+    mounts.mount("tmpfs", "/dev", "tmpfs", flags, "mode=755,size=65536k")
+    before = os.umask(0)
+    try:
+        for name, major, minor in defaults.DEVICES:
+            os.mknod(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        for name, target in defaults.DEVICE_LINKS:
+            os.symlink(target, f"/dev/{name}")
+        for name in ("pts", "shm", "mqueue"):
+            os.mkdir(f"/dev/{name}", 0o755)
+    finally:
+        os.umask(before)
+    options = "newinstance,ptmxmode=0666,mode=0620,gid=5"
+    mounts.mount("devpts", "/dev/pts", "devpts", mounts.MS_NOSUID | mounts.MS_NOEXEC, options)
+    for source in shared_ipc:
+        source.attach()
+    if not shared_ipc:
+        mounts.mount("mqueue", "/dev/mqueue", "mqueue", _HARDENED)
+        mounts.mount("shm", "/dev/shm", "tmpfs", _HARDENED, f"mode=1777,size={spec.shm_size}")  # noqa: S108 - it is the mount itself
+
+
+def mount_cgroup2(*, read_only: bool) -> None:
+    """Mount the cgroup file system of our cgroup namespace."""
+    flags = _HARDENED | (mounts.MS_RDONLY if read_only else 0)
+    mounts.mount("cgroup", "/sys/fs/cgroup", "cgroup2", flags)
+
+
+def mount_cgroup1(held: Iterable[tuple[str, int]], *, read_only: bool) -> None:
+    """Show our own directory of each hierarchy; *held* are (name, directory's descriptor)."""
+    mounts.mount("tmpfs", "/sys/fs/cgroup", "tmpfs", _HARDENED, "mode=755")
+    attributes = trees.MOUNT_ATTR_NOSUID | trees.MOUNT_ATTR_NODEV | trees.MOUNT_ATTR_NOEXEC
+    attributes |= trees.MOUNT_ATTR_RDONLY if read_only else 0
+    for name, directory_fd in held:
+        target = f"/sys/fs/cgroup/{name}"
+        os.mkdir(target)
+        tree_fd = trees.clone("", directory_fd=directory_fd)
+        trees.set_attributes("", directory_fd=tree_fd, add=attributes)
+        trees.attach(tree_fd, target)
+        os.close(tree_fd)
+    if read_only:
+        trees.set_attributes("/sys/fs/cgroup", add=trees.MOUNT_ATTR_RDONLY)
+
+
+def mount_tmpfs(mount: Mount) -> None:
+    """Mount an empty tmpfs; docker's flags unless the options say otherwise."""
+    flags = _HARDENED
+    data = []
+    for option in mount.options:
+        if option in _TMPFS_FLAGS:
+            flags |= _TMPFS_FLAGS[option]
+        elif f"no{option}" in _TMPFS_FLAGS:
+            flags &= ~_TMPFS_FLAGS[f"no{option}"]
+        else:
+            data.append(option)
+    make_directories(mount.target)
+    if not any(option.startswith("mode=") for option in data):
+        data.append("mode=1777")
+    if mount.read_only:
+        flags |= mounts.MS_RDONLY
+    mounts.mount("tmpfs", mount.target, "tmpfs", flags, ",".join(data))
+
+
+def mount_console(terminal: str) -> None:
+    """Let /dev/console be the program's terminal."""
+    os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o620))
+    mounts.mount(terminal, "/dev/console", "", mounts.MS_BIND)
+
+
+def masked_paths() -> list[str]:
+    """Return the default list for this machine."""
+    found = list(defaults.MASKED_PATHS)
+    if os.path.exists(f"{_THERMAL}/cpu0/thermal_throttle"):
+        found += [
+            f"{_THERMAL}/{name}/thermal_throttle"
+            for name in os.listdir(_THERMAL)
+            if name[:3] == "cpu" and name[3:].isdecimal()
+        ]
+    return found
+
+
+def mask(paths: Iterable[str]) -> None:
+    """Make files look empty and directories too; what is not there is passed over."""
+    null_fd = trees.clone("/dev/null")
+    try:
+        device = os.fstat(null_fd)
+        assert stat.S_ISCHR(device.st_mode)
+        assert device.st_rdev == os.makedev(1, 3)
+    finally:
+        os.close(null_fd)
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except OSError:
+            continue
+        if stat.S_ISDIR(found.st_mode):
+            mounts.mount("tmpfs", path, "tmpfs", mounts.MS_RDONLY | _HARDENED, "nr_inodes=1")
+        else:
+            mounts.mount("/dev/null", path, "", mounts.MS_BIND)
+
+
+def make_read_only(paths: Iterable[str]) -> None:
+    """Make what lies at *paths* read-only; what is not there is passed over."""
+    for path in paths:
+        try:
+            tree_fd = trees.clone(path, recursive=True)
+        except FileNotFoundError:
+            continue
+        trees.set_attributes("", directory_fd=tree_fd, add=trees.MOUNT_ATTR_RDONLY, recursive=True)
+        trees.attach(tree_fd, path)
+        os.close(tree_fd)
+
+
+def make_root_read_only() -> None:
+    """Make the root file system read-only, but not what is mounted in it."""
+    trees.set_attributes("/", add=trees.MOUNT_ATTR_RDONLY)

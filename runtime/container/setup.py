@@ -1,0 +1,43 @@
+"""What the launcher decided and found on the host, for the child that becomes the container.
+
+A plain object: it crosses fork(2), never a file.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+
+    from runtime.model.spec import Mount, Spec
+
+
+class Setup:
+    """Everything `runtime.container.init` needs; descriptors are the child's to keep or lose."""
+
+    def __init__(self, spec: Spec, channel: _socket.socket) -> None:
+        self.spec = spec
+        self.channel = channel  # to the launcher: see `init`
+        self.argv: tuple[str, ...] = spec.argv  # with PID 1 in front
+        self.environment: dict[str, str] = dict(spec.environment)
+        self.lowers: tuple[str, ...] = ()  # top first
+        self.extra_lower: tuple[str, ...] = ()  # the injected PID 1
+        self.hidden: tuple[str, ...] = ()
+        self.directory = ""  # the container's lasting directory
+        self.merged = ""  # where the overlay is mounted, in the child's namespace alone
+        self.mounts: list[Mount] = []  # what is asked for and our files for /etc, outer first
+        self.sources: list[tuple[Mount, str]] = []  # its binds and volumes: what, host path
+        self.shared_ipc: list[tuple[Mount, str]] = []  # another's /dev/shm and /dev/mqueue
+        self.devices: list[tuple[str, int, int]] = []  # container path, mode, st_rdev
+        self.cgroup1: list[tuple[str, str]] = []  # (hierarchy's name, our directory on the host)
+        self.cgroup2 = ""  # our directory on the host; entered before its namespace is made
+        self.unshare = 0  # CLONE_NEW…
+        self.join: list[tuple[int, int]] = []  # (descriptor of a namespace, its CLONE_NEW…)
+        self.stdin_fd = -1  # without a terminal: the container's three
+        self.stdout_fd = -1
+        self.stderr_fd = -1
+        self.window: tuple[int, int] = (0, 0)  # rows, columns
+        self.seccomp: bytes = b""  # a BPF program; empty for none
+        self.capabilities = 0  # bit mask: bounding, and root's permitted and effective
+        self.hold_signals = False  # PID 1 is ours and unblocks them itself
+        self.foreign_programs = False  # binfmt_misc knows other machines

@@ -1,0 +1,280 @@
+"""An image's configuration and what the command line asks for become one `Spec`.
+
+Pure: who calls it (`runtime.cli.run`, the builder's RUN) has read the files and made the id.
+"""
+
+from __future__ import annotations
+
+from runtime.model import arguments, defaults
+from runtime.model.errors import RuntimeFailure
+from runtime.model.image import environment as image_environment
+from runtime.model.spec import Limits, Logging, Mount, Port, RestartPolicy, Spec
+from supervise.model.record import Record
+from supervise.model.signals import signal_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.model.image import ImageConfig
+
+# An entrypoint that is an init already gets no second one in front.
+_INITS = ("supervise", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan", "init")
+
+
+class Options(Record):
+    """What the command line decided; None, empty and () leave it to the image and the defaults."""
+
+    name: str = ""
+    command: tuple[str, ...] = ()  # replaces CMD
+    entrypoint: tuple[str, ...] | None = None  # replaces ENTRYPOINT and drops CMD; () is none
+    environment: Mapping[str, str] = {}
+    working_dir: str = ""
+    user: str | None = None
+    groups: tuple[str, ...] = ()
+    hostname: str = ""
+    domainname: str = ""
+    tty: bool = False
+    interactive: bool = False
+    detached: bool = False
+    auto_remove: bool = False
+    init: bool = True
+    services: str = ""
+    mounts: tuple[Mount, ...] = ()
+    read_only: bool = False
+    shm_size: int = defaults.SHM_SIZE
+    devices: tuple[tuple[str, str, str], ...] = ()
+    network: str = "bridge"
+    aliases: tuple[str, ...] = ()
+    address: str = ""
+    mac: str = ""
+    ports: tuple[Port, ...] = ()
+    publish_all: bool = False
+    expose: tuple[tuple[int, str], ...] = ()
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    privileged: bool = False
+    security: tuple[str, ...] = ()  # --security-opt, as given
+    user_namespace: bool = False
+    pid_mode: str = ""
+    ipc_mode: str = ""
+    uts_mode: str = ""
+    rlimits: Mapping[str, tuple[int, int]] = {}
+    limits: Limits = Limits()
+    sysctls: Mapping[str, str] = {}
+    oom_score_adj: int = 0
+    restart: RestartPolicy = RestartPolicy()
+    stop_signal: str = ""
+    stop_timeout: float | None = None
+    logging: Logging = Logging()
+    detach_keys: str = defaults.DETACH_KEYS
+    labels: Mapping[str, str] = {}
+
+
+def compose(
+    config: ImageConfig,
+    options: Options,
+    *,
+    container_id: str,
+    name: str,
+    image: str,
+    image_id: str,
+    known_capabilities: tuple[str, ...],
+    now: float,
+) -> Spec:
+    """Return the container that *options* make of an image with *config*.
+
+    *known_capabilities* is every name the kernel might know, in its order.
+
+    Raises:
+        RuntimeFailure: options that contradict each other, or nothing to run.
+    """
+    _refuse_contradictions(options)
+    argv = _argv(config, options)
+    security = _security(options)
+    return Spec(
+        id=container_id,
+        name=name,
+        image=image,
+        image_id=image_id,
+        argv=argv,
+        environment=_environment(config, options, container_id),
+        working_dir=options.working_dir or config.working_dir or "/",
+        user=config.user if options.user is None else options.user,
+        groups=options.groups,
+        hostname=options.hostname or _hostname(options, container_id),
+        domainname=options.domainname,
+        tty=options.tty,
+        interactive=options.interactive,
+        detached=options.detached,
+        auto_remove=options.auto_remove,
+        init=_init(argv, options),
+        services=options.services,
+        mounts=_mounts(config, options),
+        read_only=options.read_only,
+        shm_size=options.shm_size,
+        masked_paths=() if options.privileged else None,
+        readonly_paths=() if options.privileged else None,
+        devices=options.devices,
+        network=options.network,
+        aliases=options.aliases,
+        address=options.address,
+        mac=options.mac,
+        ports=options.ports,
+        publish_all=options.publish_all,
+        exposed=_exposed(config, options),
+        add_hosts=options.add_hosts,
+        dns=options.dns,
+        dns_search=options.dns_search,
+        dns_options=options.dns_options,
+        capabilities=_capabilities(options, known_capabilities),
+        privileged=options.privileged,
+        no_new_privileges=security[0],
+        seccomp=security[1],
+        user_namespace=options.user_namespace,
+        pid_mode=options.pid_mode,
+        ipc_mode=options.ipc_mode,
+        uts_mode=options.uts_mode,
+        rlimits=options.rlimits,
+        limits=options.limits,
+        sysctls=_sysctls(options),
+        oom_score_adj=options.oom_score_adj,
+        restart=options.restart,
+        stop_signal=_stop_signal(config, options),
+        stop_timeout=options.stop_timeout,
+        logging=options.logging,
+        detach_keys=options.detach_keys,
+        labels={**config.labels, **options.labels},
+        created=now,
+    )
+
+
+def _refuse_contradictions(options: Options) -> None:
+    if options.auto_remove and options.restart.mode != "no":
+        raise RuntimeFailure("--rm and --restart exclude each other")
+    if options.services and not options.init:
+        raise RuntimeFailure("--services needs the init that --no-init leaves out")
+    addressless = options.network in ("host", "none") or options.network.startswith("container:")
+    if addressless and options.ports:
+        raise RuntimeFailure(
+            f"cannot publish ports with --net {options.network}",
+            "only a container with an address of its own has ports to publish",
+        )
+    if options.name and not arguments.is_name(options.name):
+        raise RuntimeFailure(
+            f"'{options.name}' is no name for a container",
+            "two or more letters, digits, _ . -, the first a letter or digit",
+        )
+
+
+def _argv(config: ImageConfig, options: Options) -> tuple[str, ...]:
+    """ENTRYPOINT and CMD, and what replaces which; see docker run --entrypoint."""
+    if options.entrypoint is not None:
+        entrypoint, command = options.entrypoint, options.command
+    else:
+        entrypoint, command = config.entrypoint or (), options.command or config.cmd or ()
+    argv = (*entrypoint, *command)
+    if not argv and not options.services:
+        raise RuntimeFailure(
+            "no command specified", "the image has no CMD and no ENTRYPOINT; name a command"
+        )
+    return argv
+
+
+def _environment(config: ImageConfig, options: Options, container_id: str) -> dict[str, str]:
+    """HOME is set by whoever resolves the user: it is in the image's passwd(5)."""
+    base = {"PATH": defaults.PATH, "HOSTNAME": options.hostname or container_id[:12]}
+    if options.tty:
+        base["TERM"] = "xterm"
+    return {**base, **image_environment(config), **options.environment}
+
+
+def _hostname(options: Options, container_id: str) -> str:
+    shares = options.uts_mode == "host" or options.network == "host"
+    joins = options.network.startswith("container:")
+    return "" if shares or joins else container_id[:12]
+
+
+def _init(argv: tuple[str, ...], options: Options) -> str:
+    if not options.init:
+        return "none"
+    first = argv[0].rpartition("/")[2] if argv else ""
+    shares = options.pid_mode not in ("", "private")
+    # Services need ours, in front of whatever the image has.
+    if first in _INITS and not options.services and not shares:
+        return "image"
+    return "supervise"
+
+
+def _mounts(config: ImageConfig, options: Options) -> tuple[Mount, ...]:
+    """Those asked for, and an anonymous volume for each VOLUME that nothing is mounted on."""
+    taken = {mount.target for mount in options.mounts}
+    if len(taken) < len(options.mounts):
+        targets = [mount.target for mount in options.mounts]
+        double = next(target for target in targets if targets.count(target) > 1)
+        raise RuntimeFailure(f"two mounts have the same place in the container: '{double}'")
+    anonymous = []
+    for path in config.volumes:
+        target = "/" + path.strip("/")
+        if target != "/" and target not in taken:
+            anonymous.append(Mount(kind="volume", source="", target=target))
+    # Outer places first, whatever the order of the command line: an outer one hides inner ones.
+    return tuple(sorted((*options.mounts, *anonymous), key=lambda mount: mount.target.count("/")))
+
+
+def _exposed(config: ImageConfig, options: Options) -> tuple[tuple[int, str], ...]:
+    found: dict[tuple[int, str], None] = dict.fromkeys(options.expose)
+    for text in config.exposed_ports:
+        try:
+            found.update(dict.fromkeys(arguments.exposed(text)))
+        except ValueError as error:
+            raise RuntimeFailure(f"cannot read the image's EXPOSE: {error}") from error
+    return tuple(found)
+
+
+def _capabilities(options: Options, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The bounding set in the kernel's order; an added one counts more than a dropped ALL."""
+    if options.privileged:
+        return known
+    kept = set(known if "ALL" in options.cap_add else defaults.CAPABILITIES)
+    if "ALL" in options.cap_drop:
+        kept.clear()
+    kept -= set(options.cap_drop)
+    kept |= set(options.cap_add) - {"ALL"}
+    return tuple(name for name in known if name in kept)
+
+
+def _security(options: Options) -> tuple[bool, str]:
+    """Return (no_new_privileges, seccomp) of the --security-opt words."""
+    no_new_privileges, seccomp = False, "unconfined" if options.privileged else "default"
+    for text in options.security:
+        key, _, value = text.replace(":", "=", 1).partition("=")
+        if key == "no-new-privileges" and value in ("", "true", "false"):
+            no_new_privileges = value != "false"
+        elif key == "seccomp" and value:
+            seccomp = value
+        elif text not in ("apparmor=unconfined", "label=disable", "label:disable"):
+            raise RuntimeFailure(
+                f"'{text}' is no security option",
+                "no-new-privileges, seccomp=unconfined, seccomp=/a/profile.json",
+            )
+    return no_new_privileges, seccomp
+
+
+def _sysctls(options: Options) -> dict[str, str]:
+    private = options.network != "host" and not options.network.startswith("container:")
+    return {**(defaults.NETWORK_SYSCTLS if private else {}), **options.sysctls}
+
+
+def _stop_signal(config: ImageConfig, options: Options) -> int:
+    text = options.stop_signal or config.stop_signal
+    if not text:
+        return defaults.STOP_SIGNAL
+    number = signal_number(text)
+    if number is None:
+        raise RuntimeFailure(f"'{text}' is no signal", "such as TERM, SIGINT or 15")
+    return number
