@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,12 @@ def lock_existing(path: str, *, shared: bool = False, wait: bool = True) -> Lock
 
 
 def _make_directory(path: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    """Make the directory that *path* lies in, and those above it, for nobody else."""
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        _make_directory(directory)
+        with suppress(FileExistsError):  # another process was faster
+            os.mkdir(directory, 0o700)
 
 
 def _operation(*, shared: bool) -> int:

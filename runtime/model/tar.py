@@ -227,9 +227,12 @@ def _apply(entry: Entry, pax: dict[bytes, bytes]) -> None:
     """Let pax records replace what the header says; an empty value takes a record back."""
     try:
         for key, value in pax.items():
-            if not value:
+            if key.startswith(_XATTR):  # these alone may be empty
+                name = key[len(_XATTR) :].decode("utf-8", "surrogateescape")
+                entry.xattrs[name] = value
+            elif not value:
                 continue
-            if key in (b"path", b"GNU.sparse.name"):
+            elif key in (b"path", b"GNU.sparse.name"):
                 entry.name = value
             elif key == b"linkpath":
                 entry.link = value
@@ -241,9 +244,6 @@ def _apply(entry: Entry, pax: dict[bytes, bytes]) -> None:
                 entry.gid = int(value)
             elif key == b"mtime":
                 entry.mtime_ns = _nanoseconds(value)
-            elif key.startswith(_XATTR):
-                name = key[len(_XATTR) :].decode("utf-8", "surrogateescape")
-                entry.xattrs[name] = value
     except ValueError:
         raise TarError(f"pax record {key!r} has the value {value[:40]!r}") from None
 

@@ -20,10 +20,10 @@ def parse(text: str) -> float:
         year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
         hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
         fraction, offset = _tail(text[19:])
+        days = _days(year, month, day)
     except ValueError:
         raise ValueError(f"'{text}' is not a time") from None
-    whole = _days(year, month, day) * _DAY + hour * 3600 + minute * 60 + second - offset
-    return whole + fraction
+    return days * _DAY + hour * 3600 + minute * 60 + second - offset + fraction
 
 
 def render(seconds: float) -> str:

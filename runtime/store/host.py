@@ -12,7 +12,6 @@ from runtime.model import image as images
 from runtime.model.image import ImageConfig
 
 NAME = "host"
-LABEL = "org.supervise.host"  # says in every image built on it that it is this machine's
 _ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -37,7 +36,6 @@ def configuration() -> ImageConfig:
     return ImageConfig(
         cmd=(os.path.basename(shell),),
         env=(f"PATH={images.DEFAULT_PATH}",),
-        labels={LABEL: "true"},
         architecture=architecture(),
         history=(images.History(created_by="this machine's root file system", empty_layer=True),),
     )

@@ -196,6 +196,8 @@ class Images:
         """Make an image of the *config* document, whose layers a pin of the caller holds.
 
         *names* are references that lead to it from now on.  *manifest* is kept beside it.
+        *is_host* is for what was built on `host` here; nothing in *config* can say so, or an
+        image from elsewhere could show this machine's files to its containers.
 
         Raises:
             RuntimeFailure: *config* is not valid, or a layer is not there.
@@ -205,6 +207,7 @@ class Images:
             parsed = model.from_json(config)
         except ValueError as error:
             raise RuntimeFailure(f"cannot read the image's configuration: {error}") from error
+        full_names = [_full(name) for name in names]
         metas = [self.layers.meta(diff_id) for diff_id in parsed.diff_ids]
         missing = [d for d, m in zip(parsed.diff_ids, metas, strict=True) if m is None]
         if missing:
@@ -214,7 +217,7 @@ class Images:
             layers=parsed.diff_ids,
             sizes=tuple(meta.size for meta in metas if meta),
             manifest=digests.digest_of(manifest) if manifest else "",
-            is_host=is_host or parsed.labels.get(host.LABEL) == "true",
+            is_host=is_host,
             parent=parent,
             loaded=now,
         )
@@ -223,7 +226,7 @@ class Images:
                 files.write(self._blob(digests.digest_of(document)), document)
             if not os.path.exists(self._record(image_id)):
                 files.write_json(self._record(image_id), plain.to_plain(record))
-            self.write_tags({**self.tags(), **dict.fromkeys(map(_full, names), image_id)})
+            self.write_tags({**self.tags(), **dict.fromkeys(full_names, image_id)})
         image = self.get(image_id)
         assert image is not None  # its record has just been written
         return image
@@ -234,9 +237,7 @@ class Images:
         Raises:
             RuntimeFailure: *name* is no name, or it is `host`'s.
         """
-        found = reference.parse_tagged(name)
-        if found.familiar_name == host.NAME:
-            raise RuntimeFailure(f"cannot tag '{name}': 'host' always means this machine")
+        full = _full(name)
         if image.id == self.host().id:
             raise RuntimeFailure(
                 "cannot tag 'host': it is this machine and not in the store",
@@ -245,7 +246,7 @@ class Images:
         with self.changing():
             if not os.path.exists(self._record(image.id)):
                 raise reference.unknown_image(digests.short(image.id), self.tags())
-            self.write_tags({**self.tags(), str(found): image.id})
+            self.write_tags({**self.tags(), full: image.id})
 
     def write_tags(self, tags: dict[str, str]) -> None:
         """Replace all names; the caller holds `changing`."""
@@ -366,7 +367,11 @@ class Images:
 def _full(name: str) -> str:
     """Return the full reference of *name*, which may have a digest when a registry gave it."""
     found = reference.parse(name)
-    return f"{found.name}@{found.digest}" if found.digest else str(found)
+    if found.digest:
+        return f"{found.name}@{found.digest}"
+    if found.familiar_name == host.NAME:
+        raise RuntimeFailure(f"cannot name an image '{name}': 'host' always means this machine")
+    return str(reference.parse_tagged(name))
 
 
 def _familiar(name: str) -> str:

@@ -212,7 +212,7 @@ def _meant(images: Images, word: str) -> Iterator[tuple[Image, tuple[str, ...]]]
         familiar = reference.parse(word).familiar
     except RuntimeFailure:
         familiar = ""
-    yield image, (names[familiar],) if familiar in image.names else ()
+    yield image, (names[familiar],) if familiar in names else ()
 
 
 def _tags_of_repository(images: Images, word: str) -> dict[str, str] | None:

@@ -42,6 +42,9 @@ class Unpacker:
         self._root = os.open(f"{directory}/diff", _OPEN_DIRECTORY)
         self._split = SplitWriter(f"{directory}/split.gz")
         self._open: dict[bytes, int] = {}  # path → directory, the longest unused first
+        # Where a directory really lies: links on the way to it may be replaced later.
+        self._real: dict[int, bytes] = {self._root: b""}
+        self._prefix = os.fsencode(os.readlink(f"/proc/self/fd/{self._root}")) + b"/"
         self._retired: list[int] = []  # open until the entry in work is done
         self._times: list[tuple[bytes, int]] = []  # (directory, mtime): set when all is in it
         self.kept: list[tuple[bytes, int]] = []  # see `split.assemble`
@@ -95,7 +98,7 @@ class Unpacker:
     def _entry(self, entry: Entry, feed: Feed, raw: list[bytes]) -> None:
         self._split.raw(raw)
         while self._retired:
-            os.close(self._retired.pop())
+            self._close(self._retired.pop())
         path = clean(entry.name)
         parent, _, name = path.rpartition(b"/")
         if not name:
@@ -104,30 +107,31 @@ class Unpacker:
             self._decorate(self._root, entry)
             self._times.append((b"", entry.mtime_ns))
         elif name.startswith(whiteout.PREFIX):
-            self._whiteout(parent, name, entry)
+            self._whiteout(self._parent(parent), name, entry)
             self._discard(entry, feed)
         elif entry.kind == tar.FILE:
-            self._file(self._parent(parent), name, path, entry, feed)
+            self._file(self._parent(parent), name, entry, feed)
         elif entry.kind == tar.DIRECTORY:
-            self._make_directory(self._parent(parent), name, path, entry)
+            self._make_directory(self._parent(parent), name, entry)
         elif entry.kind == tar.HARD_LINK:
-            self._hard_link(self._parent(parent), name, path, entry)
+            self._hard_link(self._parent(parent), name, entry)
         elif entry.kind == tar.SYMLINK:
-            self._symlink(self._parent(parent), name, path, entry)
+            self._symlink(self._parent(parent), name, entry)
         elif entry.kind in (tar.CHARACTER, tar.BLOCK_DEVICE, tar.FIFO):
-            self._node(self._parent(parent), name, path, entry)
+            self._node(self._parent(parent), name, entry)
         else:
             self._discard(entry, feed)  # a volume label and the like
 
     # One kind each.
 
-    def _file(self, parent: int, name: bytes, path: bytes, entry: Entry, feed: Feed) -> None:
+    def _file(self, parent: int, name: bytes, entry: Entry, feed: Feed) -> None:
         try:
             fd = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
         except FileExistsError:
-            self._clear_the_way(parent, name, path)
+            self._clear_the_way(parent, name)
             fd = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
         try:
+            path = self._place(parent, name)
             if entry.sparse is not None:
                 self._sparse_contents(fd, path, entry, feed)
             elif entry.size:
@@ -176,7 +180,7 @@ class Unpacker:
             raise UnpackError(f"it ends in the middle of '{os.fsdecode(entry.name)}'")
         self._split.raw(pieces)
 
-    def _make_directory(self, parent: int, name: bytes, path: bytes, entry: Entry) -> None:
+    def _make_directory(self, parent: int, name: bytes, entry: Entry) -> None:
         opaque = False
         try:
             os.mkdir(name, 0o700, dir_fd=parent)
@@ -186,27 +190,28 @@ class Unpacker:
                 # A directory in place of a whiteout of the same stream: only hiding what the
                 # layers below have there gives what the stream says.
                 opaque = whiteout.is_overlay_whiteout(found.st_mode, found.st_rdev)
-                self._clear_the_way(parent, name, path)
+                self._clear_the_way(parent, name)
                 os.mkdir(name, 0o700, dir_fd=parent)
-        fd = self._open_directory(parent, name, path)
+        path = self._place(parent, name)
+        fd = self._open_directory(parent, name)
         self._decorate(fd, entry)
         if opaque:
             self._make_opaque(fd)
         self._times.append((path, entry.mtime_ns))
 
-    def _hard_link(self, parent: int, name: bytes, path: bytes, entry: Entry) -> None:
+    def _hard_link(self, parent: int, name: bytes, entry: Entry) -> None:
         target = clean(entry.link)
         directory, _, base = target.rpartition(b"/")
         try:
             source = self._parent(directory, make=False)
-            self._link(source, base, parent, name, path)
+            self._link(source, base, parent, name)
         except FileNotFoundError:
             raise UnpackError(
                 f"'{os.fsdecode(entry.name)}' is a hard link to '{os.fsdecode(entry.link)}', "
                 "which is not in the same layer"
             ) from None
 
-    def _link(self, source: int, base: bytes, parent: int, name: bytes, path: bytes) -> None:
+    def _link(self, source: int, base: bytes, parent: int, name: bytes) -> None:
         how = {"src_dir_fd": source, "dst_dir_fd": parent, "follow_symlinks": False}
         try:
             os.link(base, name, **how)  # type: ignore[arg-type]
@@ -214,19 +219,19 @@ class Unpacker:
             there = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if os.path.samestat(there, os.stat(base, dir_fd=source, follow_symlinks=False)):
                 return  # a link to itself, or the same link twice
-            self._clear_the_way(parent, name, path)
+            self._clear_the_way(parent, name)
             os.link(base, name, **how)  # type: ignore[arg-type]
 
-    def _symlink(self, parent: int, name: bytes, path: bytes, entry: Entry) -> None:
+    def _symlink(self, parent: int, name: bytes, entry: Entry) -> None:
         try:
             os.symlink(entry.link, name, dir_fd=parent)
         except FileExistsError:
-            self._clear_the_way(parent, name, path)
+            self._clear_the_way(parent, name)
             os.symlink(entry.link, name, dir_fd=parent)
         self._decorate_at(parent, name, entry)
         self.size += len(entry.link)
 
-    def _node(self, parent: int, name: bytes, path: bytes, entry: Entry) -> None:
+    def _node(self, parent: int, name: bytes, entry: Entry) -> None:
         kind = {
             tar.CHARACTER: stat.S_IFCHR,
             tar.BLOCK_DEVICE: stat.S_IFBLK,
@@ -236,12 +241,11 @@ class Unpacker:
         try:
             os.mknod(name, kind | 0o600, device, dir_fd=parent)
         except FileExistsError:
-            self._clear_the_way(parent, name, path)
+            self._clear_the_way(parent, name)
             os.mknod(name, kind | 0o600, device, dir_fd=parent)
         self._decorate_at(parent, name, entry)
 
-    def _whiteout(self, parent: bytes, name: bytes, entry: Entry) -> None:
-        directory = self._parent(parent)
+    def _whiteout(self, directory: int, name: bytes, entry: Entry) -> None:
         if name == whiteout.OPAQUE:
             self._make_opaque(directory)
             return
@@ -252,12 +256,12 @@ class Unpacker:
             raise UnpackError(f"'{os.fsdecode(entry.name)}' hides no name")
         try:
             os.mknod(hidden, stat.S_IFCHR | 0o600, 0, dir_fd=directory)
+            self._decorate_at(directory, hidden, entry)
         except FileExistsError:
             # What this very layer has under the name stays, what is below it must not show.
             found = os.stat(hidden, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
-                path = parent + b"/" + hidden if parent else hidden
-                self._make_opaque(self._open_directory(directory, hidden, path))
+                self._make_opaque(self._open_directory(directory, hidden))
 
     # What they share.
 
@@ -300,7 +304,13 @@ class Unpacker:
             above = fd
         return above
 
-    def _open_directory(self, parent: int, name: bytes, path: bytes) -> int:
+    def _place(self, parent: int, name: bytes) -> bytes:
+        """Return where *name* in the open directory *parent* really lies below the root."""
+        above = self._real[parent]
+        return above + b"/" + name if above else name
+
+    def _open_directory(self, parent: int, name: bytes) -> int:
+        path = self._place(parent, name)
         fd = self._open.pop(path, None)
         if fd is None:
             fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
@@ -309,10 +319,17 @@ class Unpacker:
 
     def _remember(self, path: bytes, fd: int) -> None:
         if len(self._open) >= _MOST_OPEN:
-            os.close(self._open.pop(next(iter(self._open))))
+            self._close(self._open.pop(next(iter(self._open))))
         self._open[path] = fd
+        if fd not in self._real:
+            real = os.fsencode(os.readlink(f"/proc/self/fd/{fd}"))
+            self._real[fd] = real[len(self._prefix) :]
 
-    def _clear_the_way(self, parent: int, name: bytes, path: bytes) -> None:
+    def _close(self, fd: int) -> None:
+        del self._real[fd]
+        os.close(fd)
+
+    def _clear_the_way(self, parent: int, name: bytes) -> None:
         """Move what has the name out of the layer; its contents are part of the stream."""
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if found.st_nlink == 1 and not stat.S_ISDIR(found.st_mode):
@@ -320,7 +337,7 @@ class Unpacker:
         kept = f"{self._directory}/kept"
         files.make_directories(kept)
         os.rename(name, f"{kept}/{len(self.kept)}", src_dir_fd=parent)
-        self.kept.append((path, self._split.files))
+        self.kept.append((self._place(parent, name), self._split.files))
         if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
             # Any path may have led through it.  The callers still work with some of these.
             self._retired += self._open.values()
