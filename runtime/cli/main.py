@@ -1,40 +1,49 @@
-"""The command `runtime`: the verb's module is imported when the verb is called, no other."""
+"""The command `runtime`: the verb's module is imported when the verb is called, no other.
+
+Called `docker`, it does the same and calls itself runtime all the same.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from runtime.cli import verbs
 from runtime.model.errors import RuntimeFailure
+from runtime.model.options import Arguments, UsageError, Verb, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-# Verb → (module below runtime.cli, one line for the overview).
-VERBS = {
-    "run": ("run", "make a container from an image and start it"),
-    "exec": ("exec", "run one more command in a running container"),
-    "attach": ("attach", "connect this terminal to a running container"),
-    "start": ("start", "start stopped containers"),
-    "stop": ("stop", "stop running containers: signal, grace, kill"),
-    "restart": ("restart", "stop containers and start them again"),
-    "kill": ("kill", "send a signal to containers"),
-    "pause": ("pause", "freeze all processes of containers"),
-    "unpause": ("unpause", "let frozen containers go on"),
-    "wait": ("wait", "wait for containers to end, print their exit codes"),
-    "rm": ("rm", "remove containers"),
-    "create": ("create", "make a container from an image without starting it"),
-    "ctl": ("ctl", "supervisectl of a container, from outside"),
-}
+    from runtime.store.layout import Layout
+
+    Function = Callable[[Layout, Arguments], int]
+
 _ROOT_NEEDED = "run it as root: sudo runtime …"
+_SIGPIPE = 13
+
+
+class _Globals:
+    """What stands before the verb."""
+
+    def __init__(self) -> None:
+        self.root = os.environ.get("RUNTIME_ROOT", "")
+        self.debug = False
+        self.shows = ""  # help or version
 
 
 def main() -> int:
     """Run the verb that the command line names; returns the exit code."""
+    settings = _Globals()
     try:
-        return dispatch(sys.argv[1:])
-    except RuntimeFailure as failure:
+        code = _dispatch(sys.argv[1:], settings)
+        sys.stdout.flush()
+    except (RuntimeFailure, UsageError) as failure:
+        if settings.debug:
+            import traceback
+
+            traceback.print_exc()
         print_failure(failure)
         return failure.code
     except KeyboardInterrupt:
@@ -42,10 +51,11 @@ def main() -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain once more at its end.
         os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
-        return 141
+        return 128 + _SIGPIPE
+    return code
 
 
-def print_failure(failure: RuntimeFailure) -> None:
+def print_failure(failure: RuntimeFailure | UsageError) -> None:
     """Say what went wrong, once, and the way out if there is one."""
     text = f"runtime: {failure.message}\n"
     if failure.hint:
@@ -54,68 +64,109 @@ def print_failure(failure: RuntimeFailure) -> None:
     sys.stderr.flush()
 
 
-def dispatch(words: Sequence[str]) -> int:
-    """Find the verb behind the general options and call it."""
-    todo = list(words)
-    root = os.environ.get("RUNTIME_ROOT", "")
-    while todo and todo[0].startswith("-"):
-        word = todo.pop(0)
-        name, equals, value = word.partition("=")
-        if name == "--root":
-            if not equals and not todo:
-                raise RuntimeFailure("--root needs a directory", "see runtime --help")
-            root = value if equals else todo.pop(0)
-        elif name in ("-h", "--help"):
-            sys.stdout.write(_overview())
-            return 0
-        elif name in ("-v", "-V", "--version"):
-            from supervise import __version__
+def find(name: str) -> tuple[Verb, Function]:
+    """Import what is behind the verb; *name* is in the index."""
+    module_name, _, function_name = verbs.INDEX[name].partition(".")
+    module = __import__(f"runtime.cli.{module_name}", fromlist=["*"])
+    table: Verb = getattr(module, function_name.removesuffix("_").upper())
+    function: Function = getattr(module, function_name)
+    return table, function
 
-            sys.stdout.write(f"runtime {__version__}\n")
-            return 0
+
+def _dispatch(words: Sequence[str], settings: _Globals) -> int:
+    rest = _read_globals(list(words), settings)
+    if settings.shows == "version":
+        from supervise import __version__
+
+        sys.stdout.write(f"runtime version {__version__}\n")
+        return 0
+    if rest and rest[0] == "help":
+        rest, settings.shows = rest[1:], "help"
+    if not rest or settings.shows:
+        return _show_help(rest)
+    name, rest = _split_verb(rest)
+    if name in verbs.GROUPS:
+        return _show_help([name])
+    return _call(name, rest, settings)
+
+
+def _read_globals(words: list[str], settings: _Globals) -> list[str]:
+    """Take off what stands before the verb."""
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        option, equals, value = word.partition("=")
+        if option == "--root":
+            if not equals and not words:
+                raise UsageError("flag needs an argument: --root", "See 'runtime --help'.")
+            settings.root = value if equals else words.pop(0)
+        elif word in ("-D", "--debug"):
+            settings.debug = True
+        elif word in ("-h", "--help"):
+            settings.shows = "help"
+        elif word in ("-v", "--version"):
+            settings.shows = "version"
         else:
-            raise RuntimeFailure(f"no such option: {name}", "see runtime --help")
-    if not todo or todo[0] == "help":
-        sys.stdout.write(_overview())
-        return 0
-    return _call(todo[0], todo[1:], root)
+            raise UsageError(f"unknown flag: {option}", "See 'runtime --help'.")
+    return words
 
 
-def _call(name: str, words: list[str], root: str) -> int:
-    if name not in VERBS:
-        from runtime.model.suggest import closest
+def _split_verb(words: list[str]) -> tuple[str, list[str]]:
+    """Return (verb, what follows it): a group's verb is two words.
 
-        near = closest(name, VERBS)
-        hint = f'did you mean "{near}"?' if near else "see runtime --help"
-        raise RuntimeFailure(f"no such command: {name}", hint)
-    from runtime.cli import options
-    from runtime.store.layout import DEFAULT_ROOT, Layout
+    Raises:
+        UsageError: there is no such verb.
+    """
+    first = words[0]
+    if first in verbs.GROUPS:
+        if len(words) == 1 or words[1] in ("-h", "--help"):
+            return first, []
+        name = f"{first} {words[1]}"
+        if name in verbs.INDEX:
+            return name, words[2:]
+        first, prefix = words[1], f"{first} "
+    elif first in verbs.INDEX:
+        return first, words[1:]
+    else:
+        prefix = ""
+    from runtime.model.suggest import closest
 
-    module = __import__(f"runtime.cli.{VERBS[name][0]}", fromlist=["VERB"])
+    known = {name.removeprefix(prefix) for name in verbs.INDEX if name.startswith(prefix)}
+    near = closest(first, sorted({*known, *(() if prefix else verbs.GROUPS)}))
+    guess = f"did you mean 'runtime {prefix}{near}'?" if near else f"See 'runtime {prefix}--help'."
+    raise UsageError(f"'{prefix}{first}' is not a runtime command", guess, code=1)
+
+
+def _call(name: str, words: list[str], settings: _Globals) -> int:
+    table, function = find(name)
     try:
-        parsed = options.parse(module.VERB, words)
-    except options.HelpWanted:
-        sys.stdout.write(options.help_text(module.VERB))
-        return 0
+        parsed = parse(table, words)
+    except UsageError as error:
+        see = f"See 'runtime {name} --help'."
+        error.hint = f"{error.hint}\n{see}" if error.hint else see
+        raise
+    if parsed.given("help"):
+        return _show_help([name])
     if os.geteuid() != 0:
         raise RuntimeFailure("runtime needs root", _ROOT_NEEDED)
-    absolute = os.path.abspath(root) if root else DEFAULT_ROOT
-    layout = Layout(absolute, os.environ.get("RUNTIME_RUN", ""))
-    code: int = module.run(layout, parsed)
-    return code
+    from runtime.store.layout import DEFAULT_ROOT, Layout
+
+    absolute = os.path.abspath(settings.root) if settings.root else DEFAULT_ROOT
+    return function(Layout(absolute, os.environ.get("RUNTIME_RUN", "")), parsed)
 
 
-def _overview() -> str:
-    width = max(map(len, VERBS))
-    verbs = "\n".join(f"  {name:<{width}}  {line}" for name, (_, line) in sorted(VERBS.items()))
-    return (
-        "usage: runtime [--root DIR] COMMAND …\n\nContainers and images without a daemon.\n\n"
-        f"commands:\n{verbs}\n\n"
-        "options:\n"
-        "  --root DIR   where everything is kept [/var/lib/runtime, $RUNTIME_ROOT]\n"
-        "  --version    show the version\n\n"
-        "runtime COMMAND --help says more.\n"
-    )
+def _show_help(words: list[str]) -> int:
+    from runtime.cli import overview
+    from runtime.model.options import help_text
+
+    if not words:
+        sys.stdout.write(overview.whole())
+        return 0
+    name = words[0] if " " in words[0] else _split_verb(words)[0]
+    if name in verbs.GROUPS:
+        sys.stdout.write(overview.group(name))
+    else:
+        sys.stdout.write(help_text(find(name)[0], verbs.aliases(verbs.INDEX[name])))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,48 +1,57 @@
-"""`runtime run`: a container from an image, started, and this terminal attached to it."""
+"""`runtime run` and `create`: a container from an image; `run` starts it and attaches to it."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from runtime.cli import options, run_options
-from runtime.cli.options import FLAG, Option
+from runtime.cli import run_options
 from runtime.container import attach, create, heal, monitor
 from runtime.model.errors import RuntimeFailure
+from runtime.model.options import Verb
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.cli.options import Words
+    from runtime.model.compose import Options
+    from runtime.model.options import Arguments
     from runtime.model.spec import Spec
+    from runtime.store.images import Image
     from runtime.store.layout import Layout
 
-VERB = options.Verb(
+_IMAGE = "IMAGE [COMMAND] [ARG...]"
+RUN = Verb(
     "run",
-    "IMAGE [COMMAND] [ARGUMENT]…",
-    "Make a container from IMAGE and start it.  `host` is this machine's own root file system.",
-    run_options.table(
-        Option(("-d", "--detach"), FLAG, "", "leave it running in the background, print its id"),
-        Option(("--sig-proxy",), FLAG, "", "pass signals on to it (the default)"),
-    ),
-    mixed=False,
+    _IMAGE,
+    "Make a container from an image and run it",
+    run_options.TABLE.rstrip()
+    + """
+  -d, --detach                  Leave it running in the background, print its id
+      --sig-proxy               Pass signals on to it (default true)
+""",
+    least=1,
+    stops=True,
+    about="The image `host` is this machine's own root file system, read-only.",
+)
+CREATE = Verb(
+    "create",
+    _IMAGE,
+    "Make a container from an image without starting it",
+    run_options.TABLE,
+    least=1,
+    stops=True,
 )
 
 
-def run(layout: Layout, words: Words) -> int:
+def run(layout: Layout, words: Arguments) -> int:
     """Run a container; returns its exit code, or 125, 126, 127."""
-    if not words.rest:
-        raise options.too_many(VERB)
     detached = words.flag("detach")
-    asked = run_options.decode(words, words.rest[1:], detached=detached)
+    asked = run_options.decode(words, detached=detached)
     keys = _keys(asked.detach_keys)
     if asked.tty and asked.interactive and not detached and not os.isatty(0):
         raise RuntimeFailure("the input is not a terminal", "leave out -t to read it as it is")
-    heal.heal(layout)
-    image = Images(layout).resolve(words.rest[0])
-    spec = create.create(layout, words.rest[0], image, asked)
-    _write_id(layout, words.value("cidfile"), spec)
+    spec = _create(layout, words, asked)
     sock = monitor.spawn(layout, spec)
     if detached:
         attach.await_start(sock)
@@ -56,6 +65,34 @@ def run(layout: Layout, words: Words) -> int:
         pass_signals=words.flag("sig-proxy", default=True),
     ).run()
     return 0 if ended.code == attach.DETACHED else ended.code
+
+
+def create_(layout: Layout, words: Arguments) -> int:
+    """Make a container's record and print its id."""
+    asked = run_options.decode(words, detached=False)
+    _keys(asked.detach_keys)
+    sys.stdout.write(f"{_create(layout, words, asked).id}\n")
+    return 0
+
+
+def _create(layout: Layout, words: Arguments, asked: Options) -> Spec:
+    heal.heal(layout)
+    image = _find_image(layout, words)
+    spec = create.create(layout, words.operands[0], image, asked)
+    _write_id(layout, words.text("cidfile"), spec)
+    return spec
+
+
+def _find_image(layout: Layout, words: Arguments) -> Image:
+    when = words.text("pull", "missing")
+    if when not in ("missing", "never", "always"):
+        raise RuntimeFailure(f"--pull: '{when}' is none of missing, never, always")
+    if when == "always" and words.operands[0] != "host":
+        raise RuntimeFailure(
+            "--pull always: this version has no registry client",
+            "runtime load -i ARCHIVE, or runtime import ROOTFS.tar NAME",
+        )
+    return Images(layout).resolve(words.operands[0])
 
 
 def _keys(text: str) -> bytes:

@@ -1,13 +1,13 @@
-"""The options of `run` and `create`: the table, and what its words mean."""
+"""The options of `run` and `create`: the table, and what its values mean."""
 
 from __future__ import annotations
 
 import os
 
-from runtime.cli.options import FLAG, LIST, VALUE, Option, Words
 from runtime.model import arguments, defaults, limits
 from runtime.model.compose import Options
 from runtime.model.errors import RuntimeFailure
+from runtime.model.options import Arguments
 from runtime.model.spec import Limits, Logging
 from supervise.linux import capabilities
 
@@ -18,76 +18,76 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_TABLE = (
-    ("-i --interactive", FLAG, "", "keep stdin open"),
-    ("-t --tty", FLAG, "", "give the command a terminal"),
-    ("--rm", FLAG, "", "remove the container when it has ended"),
-    ("--name", VALUE, "NAME", "call it NAME"),
-    ("-e --env", LIST, "NAME[=VALUE]", "set a variable, or pass on ours"),
-    ("--env-file", LIST, "FILE", "set the variables in FILE"),
-    ("-w --workdir", VALUE, "DIR", "start in DIR, made when missing"),
-    ("-u --user", VALUE, "USER[:GROUP]", "names or numbers, of the image's own passwd"),
-    ("--group-add", LIST, "GROUP", "one more group"),
-    ("--entrypoint", VALUE, "PROGRAM", "replaces the image's ENTRYPOINT; its CMD does not count then"),
-    ("-h --hostname", VALUE, "NAME", "what the container calls itself"),
-    ("--domainname", VALUE, "NAME", "its domain"),
-    ("--init", FLAG, "", "supervise is PID 1 (the default)"),
-    ("--no-init", FLAG, "", "the command itself is PID 1"),
-    ("--services", VALUE, "FILE", "run the services of a supervise.yaml beside the command"),
-    ("-v --volume", LIST, "[SOURCE:]PATH[:ro]", "mount a volume or a host's directory"),
-    ("--mount", LIST, "type=…,target=…", "mount, said at length"),
-    ("--tmpfs", LIST, "PATH[:OPTIONS]", "mount an empty directory in memory"),
-    ("--read-only", FLAG, "", "nothing but mounts can be written to"),
-    ("--shm-size", VALUE, "SIZE", "of /dev/shm [64m]"),
-    ("--device", LIST, "PATH[:PATH[:rwm]]", "let it use a device of the host"),
-    ("--net --network", VALUE, "NETWORK", "bridge (default), host, none, container:NAME, cni:NAME, …"),
-    ("--network-alias", LIST, "NAME", "one more name on a network of yours"),
-    ("--ip", VALUE, "ADDRESS", "a fixed IPv4 address"),
-    ("--mac-address", VALUE, "MAC", "a fixed hardware address"),
-    ("-p --publish", LIST, "[[IP:]HOST:]PORT[/udp]", "let a port answer on the host"),
-    ("-P --publish-all", FLAG, "", "publish every EXPOSEd port on a free one"),
-    ("--expose", LIST, "PORT", "as EXPOSE does"),
-    ("--add-host", LIST, "NAME:ADDRESS", "a line for /etc/hosts"),
-    ("--dns", LIST, "ADDRESS", "a nameserver"),
-    ("--dns-search", LIST, "DOMAIN", "a search domain"),
-    ("--dns-option", LIST, "OPTION", "an option of resolv.conf"),
-    ("--cap-add", LIST, "CAPABILITY", "one more capability; ALL"),
-    ("--cap-drop", LIST, "CAPABILITY", "one less; ALL"),
-    ("--privileged", FLAG, "", "every capability and device, no masks, no filter"),
-    ("--security-opt", LIST, "OPTION", "no-new-privileges, seccomp=unconfined|FILE"),
-    ("--userns", VALUE, "MODE", "mapped: its root is nobody on the host; host"),
-    ("--pid", VALUE, "MODE", "host, or container:NAME"),
-    ("--ipc", VALUE, "MODE", "host, or container:NAME"),
-    ("--uts", VALUE, "MODE", "host"),
-    ("--ulimit", LIST, "NAME=SOFT[:HARD]", "a resource limit"),
-    ("-m --memory", VALUE, "SIZE", "memory at most"),
-    ("--memory-swap", VALUE, "SIZE", "memory and swap at most; -1 for any"),
-    ("--memory-reservation", VALUE, "SIZE", "memory it should get"),
-    ("--cpus", VALUE, "NUMBER", "processors at most, such as 1.5"),
-    ("-c --cpu-shares", VALUE, "NUMBER", "its weight among others [1024]"),
-    ("--cpuset-cpus", VALUE, "LIST", "processors it may use: 0-2,7"),
-    ("--cpuset-mems", VALUE, "LIST", "memory nodes it may use"),
-    ("--pids-limit", VALUE, "NUMBER", "processes at most"),
-    ("--sysctl", LIST, "NAME=VALUE", "a kernel parameter of its namespaces"),
-    ("--oom-score-adj", VALUE, "NUMBER", "-1000 (spare it) to 1000"),
-    ("--restart", VALUE, "POLICY", "no, always, unless-stopped, on-failure[:N]"),
-    ("--stop-signal", VALUE, "SIGNAL", "what `stop` sends [TERM]"),
-    ("--stop-timeout", VALUE, "SECONDS", "how long `stop` waits [10]"),
-    ("--log-opt", LIST, "NAME=VALUE", "max-size=10m, max-file=3"),
-    ("--detach-keys", VALUE, "KEYS", "leave without stopping it [ctrl-p,ctrl-q]"),
-    ("-l --label", LIST, "NAME[=VALUE]", "a label"),
-    ("--pull", VALUE, "WHEN", "missing (default), always, never"),
-    ("--cidfile", VALUE, "FILE", "write the container's id there"),
-)  # fmt: skip
+TABLE = """
+      --add-host list           A line for /etc/hosts: NAME:ADDRESS
+      --cap-add list            Add a capability, or ALL
+      --cap-drop list           Drop a capability, or ALL
+      --cidfile string          Write the container's id to this new file
+  -c, --cpu-shares int          Weight among other containers (default 1024)
+      --cpus decimal            Processors at most, such as 1.5
+      --cpuset-cpus string      Processors it may use, such as 0-2,7
+      --cpuset-mems string      Memory nodes it may use
+      --detach-keys string      Keys that leave it running (default ctrl-p,ctrl-q)
+      --device list             Let it use a device: PATH[:PATH[:rwm]]
+      --dns list                A name server
+      --dns-opt, --dns-option list
+                                An option for resolv.conf
+      --dns-search list         A search domain
+      --domainname string       The container's domain name
+      --entrypoint string       Replace the image's ENTRYPOINT; its CMD does not count then
+  -e, --env list                Set a variable, NAME=VALUE, or pass on ours, NAME
+      --env-file list           Set the variables in a file
+      --expose list             A port, as EXPOSE says it: PORT[/udp]
+      --group-add list          One more group
+  -h, --hostname string         What the container calls itself
+      --init                    supervise is PID 1 (default true)
+  -i, --interactive             Keep stdin open
+      --ip string               A fixed IPv4 address
+      --ipc string              host, private, or container:NAME
+  -l, --label list              A label: NAME[=VALUE]
+      --label-file list         The labels in a file
+      --log-opt list            max-size=10m, max-file=3
+      --mac-address string      A fixed hardware address
+  -m, --memory bytes            Memory at most, such as 512m
+      --memory-reservation bytes
+                                Memory it should get
+      --memory-swap bytes       Memory and swap at most; -1 for any
+      --mount mount             type=bind|volume|tmpfs,source=…,target=…,readonly
+      --name string             Name of the container
+      --net, --network string   bridge (default), host, none, container:NAME, cni:NAME,
+                                or a network of yours
+      --net-alias, --network-alias list
+                                One more name on a network of yours
+      --no-init                 The command itself is PID 1
+      --oom-score-adj int       -1000 (spare it) to 1000
+      --pid string              host, private, or container:NAME
+      --pids-limit int          Processes at most
+      --privileged              Every capability and device, no masks, no filter
+  -p, --publish list            Let a port answer on the host: [[ADDRESS:]HOST:]PORT[/udp]
+  -P, --publish-all             Publish every EXPOSEd port on a free one
+      --pull string             missing, never, always (default missing)
+      --read-only               Nothing but mounts can be written to
+      --restart string          no, always, unless-stopped, on-failure[:N] (default no)
+      --rm                      Remove the container when it has ended
+      --security-opt list       no-new-privileges, seccomp=unconfined|FILE
+      --services string         Run the services of a supervise.yaml beside the command
+      --shm-size bytes          Size of /dev/shm (default 64m)
+      --stop-signal string      What `stop` sends (default SIGTERM)
+      --stop-timeout int        Seconds `stop` waits before it kills (default 10)
+      --sysctl map              A kernel parameter of its namespaces: NAME=VALUE
+      --tmpfs list              Mount an empty directory in memory: PATH[:OPTIONS]
+  -t, --tty                     Give the command a terminal
+      --ulimit ulimit           A resource limit: NAME=SOFT[:HARD]
+  -u, --user string             USER[:GROUP], names in the image's own passwd, or numbers
+      --userns string           mapped: its root is nobody on the host; or host
+      --uts string              host, or private
+  -v, --volume list             Mount a volume or a directory: [SOURCE:]PATH[:ro]
+  -w, --workdir string          Directory to start in; made when missing
+"""
 
 
-def table(*more: Option) -> tuple[Option, ...]:
-    """Return the options of `run` and `create`, and *more*."""
-    return (*more, *(Option(tuple(names.split()), *rest) for names, *rest in _TABLE))
-
-
-def decode(words: Words, command: list[str], *, detached: bool) -> Options:
-    """Return what *words* ask for.
+def decode(words: Arguments, *, detached: bool) -> Options:
+    """Return what *words* ask for; the first operand is the image.
 
     Raises:
         RuntimeFailure: an option's value is none; names both.
@@ -98,43 +98,43 @@ def decode(words: Words, command: list[str], *, detached: bool) -> Options:
     volumes += _each(words, "tmpfs", arguments.tmpfs)
     entrypoint = None
     if words.given("entrypoint"):
-        entrypoint = (words.value("entrypoint"),) if words.value("entrypoint") else ()
+        entrypoint = (words.text("entrypoint"),) if words.text("entrypoint") else ()
     return Options(
-        name=words.value("name"),
-        command=tuple(command),
+        name=words.text("name"),
+        command=words.operands[1:],
         entrypoint=entrypoint,
         environment=_environment(words),
-        working_dir=_working_dir(words.value("workdir")),
-        user=words.value("user") if words.given("user") else None,
-        groups=tuple(words.list("group-add")),
-        hostname=words.value("hostname"),
-        domainname=words.value("domainname"),
+        working_dir=_working_dir(words.text("workdir")),
+        user=words.text("user") if words.given("user") else None,
+        groups=tuple(words.many("group-add")),
+        hostname=words.text("hostname"),
+        domainname=words.text("domainname"),
         tty=words.flag("tty"),
         interactive=words.flag("interactive"),
         detached=detached,
         auto_remove=words.flag("rm"),
         init=not words.flag("no-init") and words.flag("init", default=True),
-        services=_services(words.value("services")),
+        services=_services(words.text("services")),
         mounts=tuple(volumes),
         read_only=words.flag("read-only"),
         shm_size=_one(words, "shm-size", limits.size, defaults.SHM_SIZE),
         devices=tuple(_each(words, "device", arguments.device)),
-        network=words.value("network", "bridge"),
-        aliases=tuple(words.list("network-alias")),
-        address=words.value("ip"),
-        mac=words.value("mac-address"),
+        network=words.text("network", "bridge"),
+        aliases=tuple(words.many("network-alias")),
+        address=words.text("ip"),
+        mac=words.text("mac-address"),
         ports=tuple(port for ports in _each(words, "publish", arguments.ports) for port in ports),
         publish_all=words.flag("publish-all"),
         expose=tuple(p for ports in _each(words, "expose", arguments.exposed) for p in ports),
         add_hosts=tuple(_each(words, "add-host", arguments.add_host)),
-        dns=tuple(words.list("dns")),
-        dns_search=tuple(words.list("dns-search")),
-        dns_options=tuple(words.list("dns-option")),
+        dns=tuple(words.many("dns")),
+        dns_search=tuple(words.many("dns-search")),
+        dns_options=tuple(words.many("dns-option")),
         cap_add=tuple(_each(words, "cap-add", lambda t: arguments.capability(t, known))),
         cap_drop=tuple(_each(words, "cap-drop", lambda t: arguments.capability(t, known))),
         privileged=words.flag("privileged"),
-        security=tuple(words.list("security-opt")),
-        user_namespace=_user_namespace(words.value("userns")),
+        security=tuple(words.many("security-opt")),
+        user_namespace=_user_namespace(words.text("userns")),
         pid_mode=_mode(words, "pid"),
         ipc_mode=_mode(words, "ipc"),
         uts_mode=_mode(words, "uts"),
@@ -143,43 +143,57 @@ def decode(words: Words, command: list[str], *, detached: bool) -> Options:
         sysctls=dict(_each(words, "sysctl", arguments.pair)),
         oom_score_adj=_one(words, "oom-score-adj", lambda t: limits.whole(t, -1000), 0),
         restart=_one(words, "restart", arguments.restart, Options().restart),
-        stop_signal=words.value("stop-signal"),
+        stop_signal=words.text("stop-signal"),
         stop_timeout=_one(words, "stop-timeout", lambda t: float(limits.whole(t, -1)), None),
         logging=_logging(words),
-        detach_keys=words.value("detach-keys", defaults.DETACH_KEYS),
-        labels=dict(_each(words, "label", arguments.pair)),
+        detach_keys=words.text("detach-keys", defaults.DETACH_KEYS),
+        labels=_labels(words),
     )
 
 
-def _each(words: Words, key: str, decode_one: Callable[[str], T]) -> list[T]:
+def _each(words: Arguments, key: str, decode_one: Callable[[str], T]) -> list[T]:
     try:
-        return [decode_one(text) for text in words.list(key)]
+        return [decode_one(text) for text in words.many(key)]
     except ValueError as error:
         raise RuntimeFailure(f"--{key}: {error}", "see runtime run --help") from None
 
 
-def _one(words: Words, key: str, decode_one: Callable[[str], T], default: T) -> T:
+def _one(words: Arguments, key: str, decode_one: Callable[[str], T], default: T) -> T:
     if not words.given(key):
         return default
     try:
-        return decode_one(words.value(key))
+        return decode_one(words.text(key))
     except ValueError as error:
         raise RuntimeFailure(f"--{key}: {error}", "see runtime run --help") from None
 
 
-def _environment(words: Words) -> dict[str, str]:
+def _environment(words: Arguments) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
-        for path in words.list("env-file"):
+        for path in words.many("env-file"):
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 lines = arguments.environment_file(file.read())
             found.update(arguments.environment(lines, dict(os.environ)))
-        found.update(arguments.environment(words.list("env"), dict(os.environ)))
+        found.update(arguments.environment(words.many("env"), dict(os.environ)))
     except OSError as error:
         raise RuntimeFailure(f"cannot read '{error.filename}': {error.strerror}") from None
     except ValueError as error:
         raise RuntimeFailure(f"--env: {error}") from None
     return found
+
+
+def _labels(words: Arguments) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in words.many("label-file"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = arguments.environment_file(file.read())
+            found.update(map(arguments.pair, lines))
+        except OSError as error:
+            raise RuntimeFailure(f"cannot read '{path}': {error.strerror}") from None
+        except ValueError as error:
+            raise RuntimeFailure(f"--label-file '{path}': {error}") from None
+    return {**found, **dict(_each(words, "label", arguments.pair))}
 
 
 def _working_dir(text: str) -> str:
@@ -200,8 +214,8 @@ def _user_namespace(text: str) -> bool:
     return text in ("mapped", "auto")
 
 
-def _mode(words: Words, key: str) -> str:
-    text = words.value(key)
+def _mode(words: Arguments, key: str) -> str:
+    text = words.text(key)
     allowed = text in ("", "private", "host") or (
         key != "uts" and text.startswith("container:") and len(text) > len("container:")
     )
@@ -210,7 +224,7 @@ def _mode(words: Words, key: str) -> str:
     return "" if text == "private" else text
 
 
-def _limits(words: Words) -> Limits:
+def _limits(words: Arguments) -> Limits:
     found = Limits(
         memory=_one(words, "memory", limits.memory, None),
         memory_swap=_one(words, "memory-swap", limits.memory_swap, None),
@@ -229,9 +243,9 @@ def _limits(words: Words) -> Limits:
     return found
 
 
-def _logging(words: Words) -> Logging:
+def _logging(words: Arguments) -> Logging:
     found = Logging()
-    for text in words.list("log-opt"):
+    for text in words.many("log-opt"):
         key, _, value = text.partition("=")
         try:
             if key == "max-size":
