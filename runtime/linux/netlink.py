@@ -148,6 +148,25 @@ class Socket:
         if refused:
             raise refused
 
+    def transact(self, begin: Message, messages: Sequence[Message], end: Message) -> None:
+        """Carry out all of *messages* or none, between the two that mark a batch of nfnetlink.
+
+        Raises:
+            OSError: the first refusal; EPERM without CAP_NET_ADMIN.
+        """
+        asking = [message.replace(flags=message.flags | NLM_F_ACK) for message in messages]
+        first = self._send([begin, *asking, end], 0)
+        waiting = len(messages)
+        refused: OSError | None = None
+        while waiting and refused is None:
+            for kind, flags, sequence, body in self._receive():
+                if kind == _NLMSG_ERROR and sequence >= first:
+                    waiting -= 1
+                    about = begin if sequence == first else messages[sequence - first - 1]
+                    refused = refused or _refusal(body, flags, about.purpose)
+        if refused:
+            raise refused
+
     def get(self, message: Message) -> bytes:
         """Return the body of the one answer to *message*.
 

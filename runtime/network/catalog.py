@@ -6,7 +6,7 @@ import os
 import time
 
 from runtime.linux import locks, netlink
-from runtime.model import ipam, timestamp
+from runtime.model import ipam
 from runtime.model import networks as model
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Network
@@ -153,6 +153,8 @@ class Catalog:
         Raises:
             RuntimeFailure: as `find`.
         """
+        from runtime.model import timestamp
+
         network = self.find(reference)
         created = timestamp.render(network.created)
         return model.describe(network, self.leases.of(network.name), created)

@@ -7,6 +7,7 @@ whole again with the next container.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from runtime.linux import locks, netlink, nft, program, sysctl
@@ -80,8 +81,12 @@ class Firewall:
 
         Returns it, without them when nft does not do it after all.
         """
-        if self.ensure() and self._change(lease, rules.port_elements(lease)):
-            return lease
+        if self.ensure():
+            with locks.lock(self._lock, shared=True):
+                self._leases.keep(lease)  # first: the map never has what no lease lists
+                done = _change(lease, remove=False)
+            if done or self._rebuild_locked():
+                return lease
         left = lease.replace(translated=())
         self._leases.keep(left)
         return left
@@ -89,30 +94,16 @@ class Firewall:
     def withdraw(self, lease: Lease) -> Lease:
         """Stop translating the ports of *lease*; return it without them, kept on disk."""
         left = lease.replace(translated=())
-        if lease.translated and self.is_usable() and self._is_current():
-            self._change(left, rules.port_elements(lease, remove=True))
-        else:
+        done = True
+        with locks.lock(self._lock, shared=True):
+            if lease.translated and self.is_usable() and self._is_current():
+                done = _change(lease, remove=True)
             self._leases.keep(left)
+        if not done:
+            self._rebuild_locked()
         return left
 
-    def _change(self, lease: Lease, text: str) -> bool:
-        """Keep *lease* and carry out *text*, which makes the table agree with it.
-
-        Both under one lock, so that a table made anew by another process agrees too.
-        """
-        assert self._nft is not None
-        with locks.lock(self._lock, shared=True):
-            self._leases.keep(lease)
-            try:
-                if text:
-                    nft.run(self._nft, text)
-            except nft.NftError:
-                # An element of a crashed container is in the way, or somebody changed the table.
-                whole = False
-            else:
-                whole = True
-        if whole:
-            return True
+    def _rebuild_locked(self) -> bool:
         with locks.lock(self._lock):
             return self.rebuild()
 
@@ -179,6 +170,20 @@ class Firewall:
                 if program.run([iptables, "-w", "-C", *rule]).code:
                     # It fails where there is no such chain: docker does not run then.
                     program.run([iptables, "-w", "-I", *rule])
+
+
+def _change(lease: Lease, *, remove: bool) -> bool:
+    """Add or remove what translates the ports of *lease*; tell whether the maps allowed it."""
+    try:
+        with netlink.Socket(netlink.NETFILTER) as kernel:
+            keys = rules.port_keys(lease)
+            nft.change_elements(kernel, rules.TABLE, keys, remove=remove)
+    except OSError as error:
+        # An element of a crashed container is in the way, or somebody changed the table.
+        if error.errno in {errno.ENOENT, errno.EEXIST, errno.EBUSY}:
+            return False
+        raise
+    return True
 
 
 def enable_forwarding(say: Callable[[str], None], *, ipv6: bool) -> None:

@@ -96,7 +96,7 @@ class Leases:
             for name in os.listdir(directory):
                 if name.startswith(_TEMPORARY):
                     pid = name.removeprefix(_TEMPORARY).partition("-")[0]
-                    if procfs.stat(int(pid)) is None:
+                    if not _runs(int(pid)):
                         os.unlink(f"{directory}/{name}")
 
     def _networks(self) -> list[str]:
@@ -145,8 +145,15 @@ class Leases:
 
 def is_held(lease: Lease) -> bool:
     """Tell whether the process that holds *lease* is still there."""
-    found = procfs.stat(lease.owner)
-    return found is not None and found.start_time == lease.owner_started
+    return _runs(lease.owner, lease.owner_started)
+
+
+def _runs(pid: int, started: int | None = None) -> bool:
+    """Tell whether a process is there, and not only its exit status."""
+    found = procfs.stat(pid)
+    if found is None or found.state in "ZX":
+        return False
+    return started in {None, found.start_time}
 
 
 def _number(address: str) -> int:

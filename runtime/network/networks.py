@@ -9,6 +9,9 @@ A container's monitor makes one `Networks`, keeps it as long as the container ru
 * `child_ended` with each child it reaps, `take_remarks` when it can show them;
 * `disconnect` at the end.
 
+What few containers need (CNI, ports, the relay) is imported when it is needed: a start pays for
+each module.
+
 Commands use the rest.  Whatever a crash leaves is found by `heal` through the leases.
 """
 
@@ -16,17 +19,16 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import conntrack, locks, netlink, netns
+from runtime.linux import locks, netlink, netns
 from runtime.model import networks as model
 from runtime.model import ports as ports_model
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Lease, Network
 from runtime.model.state import Endpoint
-from runtime.network import cni, files, links, ports
+from runtime.network import files, links
 from runtime.network.catalog import Catalog
 from runtime.network.firewall import enable_forwarding
 from runtime.network.leases import is_held
-from runtime.network.relay import Relay
 from supervise.linux import procfs
 
 TYPE_CHECKING = False
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
     from runtime.model.spec import Mount, Port, Spec
     from runtime.network.catalog import Paths
+    from runtime.network.ports import Reserved
+    from runtime.network.relay import Relay
 
 
 class Networks(Catalog):
@@ -42,7 +46,7 @@ class Networks(Catalog):
 
     def __init__(self, layout: Paths) -> None:
         super().__init__(layout)
-        self._reserved: dict[str, list[ports.Reserved]] = {}  # by container id
+        self._reserved: dict[str, list[Reserved]] = {}  # by container id
         self._relays: dict[str, Relay] = {}  # by container id
 
     # --- one container -------------------------------------------------------------------
@@ -87,7 +91,11 @@ class Networks(Catalog):
 
         May be called before `attach`, and again: the files stay the same files.
         """
-        return files.write(spec, endpoint, container_dir, self._layout.container)
+        mounts = files.write(spec, endpoint, container_dir, self._layout.container)
+        lease = self.leases.find(endpoint.network, spec.id, endpoint.interface)
+        if lease is not None and lease.names:
+            self._tell(lease.network)
+        return mounts
 
     def attach(self, spec: Spec, endpoint: Endpoint, pid: int) -> Endpoint:
         """Make what *endpoint*, from `reserve`, says in the network namespace of *pid*.
@@ -141,9 +149,9 @@ class Networks(Catalog):
         stat = procfs.stat(owner)
         holder = (owner, stat.start_time if stat else 0)
         lease = self._take_address(network, changed, interface, holder)
-        endpoint = self._endpoint(lease)
+        endpoint = self.attach(spec, self._endpoint(lease), pid)
         files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
-        return self.attach(spec, endpoint, pid)
+        return endpoint
 
     def leave(self, container_id: str, endpoint: Endpoint, pid: int) -> None:
         """Disconnect a running container from one of its networks."""
@@ -220,6 +228,8 @@ class Networks(Catalog):
                 if network.driver != "bridge"
                 else "connect the container to another network to be reached from outside",
             )
+        from runtime.network import ports
+
         try:
             reserved = ports.reserve(wanted, self.leases.all())
         except BaseException:
@@ -231,6 +241,8 @@ class Networks(Catalog):
         return bound
 
     def _reserve_cni(self, spec: Spec, wanted: list[Port]) -> Lease:
+        from runtime.network import cni
+
         name = spec.network.removeprefix(model.CNI)
         planned = cni.plan(name, wanted, spec.address, spec.mac)
         bindings = tuple(
@@ -265,6 +277,8 @@ class Networks(Catalog):
         return endpoint
 
     def _attach_cni(self, lease: Lease, pid: int) -> Lease:
+        from runtime.network import cni
+
         stat = procfs.stat(pid)
         lease = lease.replace(pid=pid, pid_started=stat.start_time if stat else 0)
         self.leases.keep(lease)
@@ -311,12 +325,24 @@ class Networks(Catalog):
             else:
                 services.append((each.socket, (lease.address, each.binding[2])))
         if services:
+            from runtime.network.relay import Relay
+
             self._relays[lease.id] = Relay(services)
         _forget_flows(lease)
 
-    def _tell(self, network: str) -> None:
+    def _tell(self, network: str, leaving: Lease | None = None) -> None:
+        """Have the containers of *network* know of each other; with *leaving*, without that one.
+
+        It gives up its address in the same breath: nobody is to hear of it again.
+        """
         with locks.lock(self._lock):
-            files.tell_neighbours(network, self.leases.of(network))
+            on_it = self.leases.of(network)
+            if leaving is None:
+                files.tell_neighbours(network, on_it)
+            else:
+                others = [each for each in on_it if each.address != leaving.address]
+                files.tell_neighbours(network, others)
+                self.leases.release(leaving)
 
     def _undo(self, lease: Lease) -> None:
         """Take back all that *lease* stands for, the lease itself last."""
@@ -326,16 +352,19 @@ class Networks(Catalog):
         if relay is not None:
             relay.stop()
         if lease.plugins:
+            from runtime.network import cni
+
             cni.delete(lease, _namespace_of(lease))
         if lease.host_interface:
             with netlink.Socket() as kernel:
                 links.delete(kernel, lease.host_interface)
         _forget_flows(lease)
+        if lease.names:
+            self._tell(lease.network, leaving=lease)
         self.leases.release(lease)
         if lease.bindings:
-            ports.release(self._reserved.pop(lease.id, []))
-        if lease.names:
-            self._tell(lease.network)
+            for each in self._reserved.pop(lease.id, []):
+                each.socket.close()
 
     def _lease_of(self, container_id: str, endpoint: Endpoint) -> Lease:
         lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
@@ -392,14 +421,17 @@ def _translates(binding: tuple[str, int, int, str], lease: Lease) -> bool:
 def _forget_flows(lease: Lease) -> None:
     udp = {host for _, host, _, protocol in lease.bindings if protocol == "udp"}
     if udp:
+        from runtime.linux import conntrack
+
         conntrack.forget_udp(udp)
 
 
 def _refuse_join(spec: Spec, network: Network, present: Sequence[Endpoint]) -> None:
     problem = ""
-    if not model.is_own(spec.network) or network.driver not in model.DRIVERS:
-        shared = network.name if network.driver not in model.DRIVERS else spec.network
-        problem = f"'{shared}' cannot be combined with other networks"
+    alone = network.driver not in model.DRIVERS
+    if alone or spec.network == "none" or not model.is_own(spec.network):
+        mode = network.name if alone else spec.network
+        problem = f"'{mode}' cannot be combined with other networks"
     elif any(endpoint.network == network.name for endpoint in present):
         problem = "it is on that network already"
     if problem:

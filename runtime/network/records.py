@@ -10,7 +10,7 @@ import json
 import os
 import time
 
-from runtime.model import ipam, networks, suggest
+from runtime.model import ipam, networks
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Network
 from runtime.model.plain import from_plain, to_plain
@@ -69,6 +69,8 @@ class Records:
         if found:
             names = ", ".join(f"'{network.name}'" for network in found)
             raise RuntimeFailure(f"cannot choose network '{reference}': it may be {names}", "", 1)
+        from runtime.model import suggest
+
         nearest = suggest.closest(reference, [network.name for network in everything])
         hint = f"did you mean '{nearest}'?" if nearest else "`runtime network ls` lists them"
         raise RuntimeFailure(f"cannot find network '{reference}': no such network", hint, 1)

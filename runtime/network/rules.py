@@ -6,6 +6,8 @@ it carried out.  docs/networking.md explains each rule.
 
 from __future__ import annotations
 
+import socket
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 TABLE = "runtime"
 VERSION = "rules 1"  # the table's comment; a table with another one is replaced
 DOCKER_MARK = "runtime networks"  # the comment of our rules in docker's own chain
+
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 _BASE = f"""\
 add table inet {TABLE}
@@ -101,18 +105,43 @@ def network_elements(network: Network) -> str:
     return "".join(lines)
 
 
-def port_elements(lease: Lease, *, remove: bool = False) -> str:
-    """Return what publishes, or with *remove* takes back, the ports that nft translates."""
-    verb = "delete" if remove else "add"
+def port_elements(lease: Lease) -> str:
+    """Return what publishes the ports that nft translates."""
     lines = []
     for address, host, container, protocol in lease.translated:
-        six = ":" in address
-        target = f"{lease.address6 if six else lease.address} . {container}"
-        everywhere = address in {"0.0.0.0", "::"}  # noqa: S104 - a key, nothing is bound here
-        key = f"{protocol} . {host}" if everywhere else f"{protocol} . {address} . {host}"
-        name = f"ports{6 if six else 4}{'' if everywhere else '_at'}"
-        lines.append(f"{verb} element inet {TABLE} {name} {{ {key} : {target} }}\n")
+        target = lease.address6 if ":" in address else lease.address
+        parts = [protocol, str(host)] if _is_any(address) else [protocol, address, str(host)]
+        lines.append(_add(_map_of(address), f"{' . '.join(parts)} : {target} . {container}"))
     return "".join(lines)
+
+
+def port_keys(lease: Lease) -> list[tuple[str, bytes, bytes]]:
+    """Return the same as (map, key, value) in the kernel's own form: see `nft.change_elements`."""
+    found = []
+    for address, host, container, protocol in lease.translated:
+        target = lease.address6 if ":" in address else lease.address
+        key = _PROTOCOLS[protocol].to_bytes(1).ljust(4, b"\0")
+        if not _is_any(address):
+            key += _packed(address)
+        value = _packed(target) + _port(container)
+        found.append((_map_of(address), key + _port(host), value))
+    return found
+
+
+def _is_any(address: str) -> bool:
+    return address in {"0.0.0.0", "::"}  # noqa: S104 - a key, nothing is bound here
+
+
+def _map_of(address: str) -> str:
+    return f"ports{6 if ':' in address else 4}{'' if _is_any(address) else '_at'}"
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _port(number: int) -> bytes:
+    return number.to_bytes(2).ljust(4, b"\0")
 
 
 def _add(name: str, element: str) -> str:

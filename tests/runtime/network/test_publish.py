@@ -234,6 +234,16 @@ def test_a_flushed_table_is_whole_again_with_the_next_container(machine: Machine
     assert machine.outside.ask(UPLINK, 8081) == f"web3 {OUTSIDE}"
 
 
+def test_a_port_that_a_dead_container_left_in_the_map_is_taken_over(machine: Machine) -> None:
+    monitor = machine.monitor()
+    machine.run(monitor)
+    machine.here.sh("nft add element inet runtime ports4 '{ tcp . 8080 : 172.17.9.9 . 80 }'")
+    machine.run(monitor, ports=(Port(80, 8080),))
+
+    assert "172.17.9.9" not in machine.table()
+    assert machine.outside.ask(UPLINK, 8080) == f"web3 {OUTSIDE}"
+
+
 def test_heal_clears_what_a_killed_monitor_left(machine: Machine) -> None:
     doomed, healer = machine.monitor(), machine.monitor()
     dead = machine.run(doomed, ports=(Port(80, 8080),))
