@@ -24,6 +24,7 @@ _TOOLS = {  # what a test may need → the program that must be on the PATH
     "docker": "dockerd",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
+    "skopeo": "skopeo",
     "nft": "nft",
     "strace": "strace",
     "tini": "tini",
