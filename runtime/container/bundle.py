@@ -1,12 +1,101 @@
-"""PID 1 for any image."""
+"""The injected PID 1: where its bundle is, and how a container is started with it.
+
+A bundle is a directory with nothing but ``.supervise``: an interpreter, its loader and libraries,
+the modules PID 1 needs, the commands ``supervise`` and ``supervisectl``.  It is a lower layer of
+the overlay, so an image never has to contain anything, and `diff` and `commit` never see it.
+Bundles are named by what they were made of, made once (`runtime.container.bundle_build`) and
+never changed: running containers have them mapped.
+"""
 
 from __future__ import annotations
+
+import os
+import sys
+
+from supervise import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.container.setup import Setup
+    from runtime.model.spec import Spec
     from runtime.store.layout import Layout
+
+DIRECTORY = ".supervise"
+PYTHON = f"/{DIRECTORY}/lib/python"  # beside its libraries, and not on anybody's PATH
+COMMANDS = f"/{DIRECTORY}/bin"
+# What --services gives is mounted on one of these.
+SERVICES_FILE = f"/{DIRECTORY}/services.yaml"
+SERVICES_DIRECTORY = f"/{DIRECTORY}/services.d"
+# Variables that the dynamic loader of PID 1 would obey: moved aside, given back to its children.
+ASIDE = "SUPERVISE_ASIDE_"
+_FORMAT = 1  # of what `bundle_build` makes
+
+
+def ensure(layout: Layout) -> str:
+    """Return the directory of the bundle for this program, made when it is not there.
+
+    Raises:
+        RuntimeFailure: it cannot be made; says why.
+    """
+    path = f"{layout.root}/bundles/{_key()}"
+    if not os.path.isdir(path):
+        from runtime.container import bundle_build
+
+        bundle_build.build(layout, path)
+    return path
 
 
 def prepare(setup: Setup, layout: Layout) -> None:
     """Put our init in front of the command when the container is to have it."""
+    spec = setup.spec
+    if spec.init != "supervise":
+        return
+    setup.extra_lower = (ensure(layout),)
+    setup.argv = argv(spec)
+    setup.environment = environment(setup.environment)
+    setup.hold_signals = True
+
+
+def argv(spec: Spec) -> tuple[str, ...]:
+    """Return the command line of PID 1."""
+    config: tuple[str, ...] = ()
+    if spec.services:
+        place = SERVICES_DIRECTORY if os.path.isdir(spec.services) else SERVICES_FILE
+        config = ("-c", place)
+    command = ("--", *spec.argv) if spec.argv else ()
+    return (PYTHON, "-ISXutf8", f"{COMMANDS}/supervise", *config, *command)
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return what PID 1 gets: nothing its own loader would obey, our commands last in PATH."""
+    found = {}
+    for name, value in variables.items():
+        found[f"{ASIDE}{name}" if name.startswith(("LD_", "GLIBC_TUNABLES")) else name] = value
+    if "PATH" in found:
+        found["PATH"] = f"{found['PATH']}:{COMMANDS}"
+    return found
+
+
+def _key() -> str:
+    """Return a name for what a bundle would be made of."""
+    from _blake2 import blake2b  # type: ignore[import-not-found]  # without hashlib's 5 ms
+
+    import supervise
+
+    digest = blake2b(digest_size=8)
+    interpreter = os.stat("/proc/self/exe")
+    digest.update(f"{_FORMAT} {interpreter.st_size} {interpreter.st_mtime_ns}".encode())
+    package = os.path.dirname(os.path.abspath(supervise.__file__ or ""))
+    for folder in sorted(_folders(package)):
+        with os.scandir(folder) as entries:
+            files = sorted((e.name, e.stat()) for e in entries if e.name.endswith(".py"))
+        for name, found in files:
+            digest.update(f"{folder}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    major, minor = sys.version_info[:2]
+    return f"{__version__}-{major}.{minor}-{os.uname().machine}-{digest.hexdigest()}"
+
+
+def _folders(package: str) -> list[str]:
+    with os.scandir(package) as entries:
+        inner = [e.path for e in entries if e.is_dir() and not e.name.startswith("__")]
+    return [package, *inner]

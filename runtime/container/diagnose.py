@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 
+from runtime.container import bundle
 from supervise.model.exitstatus import NOT_EXECUTABLE, NOT_FOUND
 
 TYPE_CHECKING = False
@@ -65,8 +66,9 @@ def find(name: str, environment: Mapping[str, str]) -> str:
         return candidate
     if refused:
         raise refused
+    shown = path.removesuffix(f":{bundle.COMMANDS}") or "empty"
     raise CannotExecuteError(
-        NOT_FOUND, f"cannot start '{name}': it is in no directory of $PATH ({path or 'empty'})"
+        NOT_FOUND, f"cannot start '{name}': it is in no directory of $PATH ({shown})"
     )
 
 
