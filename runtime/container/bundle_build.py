@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 _LIBRARIES = f"/{DIRECTORY}/lib"
 _LOADER = f"{_LIBRARIES}/ld.so"
 # The loader reads these of every image it finds itself in; ours looks where nothing is.
-_BLINDED = ((b"/etc/ld.so.preload", b"/.supervise/nothin"), (b"/etc/ld.so.cache", b"/.supervise/none"))
+_BLINDED = (
+    (b"/etc/ld.so.preload", b"/.supervise/nothin"),
+    (b"/etc/ld.so.cache", b"/.supervise/none"),
+)
 _COMMAND = """\
 #!{python} -ISXutf8
 import posix, sys
@@ -157,13 +160,17 @@ def _install_modules(modules: dict[str, dict[str, Any]], standard: str) -> list[
         if name in _LEFT_OUT:
             continue
         if path.endswith(tuple(EXTENSION_SUFFIXES)):
-            place = os.path.join(standard, *parts[:-1]) if len(parts) > 1 else f"{standard}/lib-dynload"
+            place = (
+                os.path.join(standard, *parts[:-1]) if len(parts) > 1 else f"{standard}/lib-dynload"
+            )
             extensions.append((path, os.path.join(place, os.path.basename(path))))
             continue
         if not path.endswith(".py"):
             continue
-        target = os.path.join(standard, *parts, "__init__") if found["package"] else os.path.join(
-            standard, *parts
+        target = (
+            os.path.join(standard, *parts, "__init__")
+            if found["package"]
+            else os.path.join(standard, *parts)
         )
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _compile(path, f"{target}.pyc", name)
@@ -199,7 +206,9 @@ def _install_binaries(interpreter: str, extensions: list[tuple[str, str]], root:
         for wanted, nothing in _BLINDED:
             data = data.replace(wanted + b"\0", nothing + b"\0")
         _write(f"{root}/lib/ld.so", data, executable=True)
-    _write(f"{root}/lib/python", elf.patch(program, rpath=_LIBRARIES, loader=_LOADER), executable=True)
+    _write(
+        f"{root}/lib/python", elf.patch(program, rpath=_LIBRARIES, loader=_LOADER), executable=True
+    )
     libraries.pop(os.path.basename(loader), None)
     for name, path in libraries.items():
         _copy_patched(path, f"{root}/lib/{name}")
@@ -246,7 +255,12 @@ def _install_commands(root: str) -> None:
 def _try_out(temporary: str) -> None:
     """Run it where there is nothing else: a root directory of its own."""
     done = subprocess.run(
-        [shutil.which("chroot") or "/usr/sbin/chroot", temporary, f"{COMMANDS}/supervise", "--version"],
+        [
+            shutil.which("chroot") or "/usr/sbin/chroot",
+            temporary,
+            f"{COMMANDS}/supervise",
+            "--version",
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env={},
