@@ -26,7 +26,10 @@ _DELETE_ELEMENTS = _SUBSYSTEM | 14
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _TABLE_NAME = 1
 _TABLE_USERDATA = 6
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_POLICY = 1, 3, 5
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
+_HOOK_NUMBER = 1
+_FORWARD = struct.pack(">I", 2)  # NF_INET_FORWARD
+_DROP = struct.pack(">I", 0)  # NF_DROP
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1
 _ELEMENT_KEY, _ELEMENT_DATA, _DATA_VALUE = 1, 2, 1
 _RULE_TABLE, _RULE_CHAIN, _RULE_USERDATA = 1, 2, 7
@@ -34,7 +37,6 @@ _HEADER = struct.Struct("=BBH")  # nfgenmsg: family, version, resource
 
 INET = 1  # NFPROTO_INET
 IPV4 = 2  # NFPROTO_IPV4
-NF_DROP = 0
 
 
 class NftError(Exception):
@@ -120,21 +122,32 @@ def table_comment(kernel: netlink.Socket, table: str, family: int = INET) -> str
     return data[2:].rstrip(b"\0").decode(errors="replace")
 
 
-def chain_policy(kernel: netlink.Socket, table: str, chain: str, family: int) -> int | None:
-    """Return what a chain does with the packets it has no verdict for; None without the chain.
-
-    NF_DROP is 0.  A chain that is no base chain has -1.
-    """
+def has_chain(kernel: netlink.Socket, table: str, chain: str, family: int) -> bool:
+    """Tell whether there is such a chain."""
     body = _HEADER.pack(family, 0, 0)
     body += netlink.text(_CHAIN_TABLE, table) + netlink.text(_CHAIN_NAME, chain)
     try:
-        found = kernel.get(netlink.Message(_GET_CHAIN, 0, body, f"look up chain '{chain}'"))
+        kernel.get(netlink.Message(_GET_CHAIN, 0, body, f"look up chain '{chain}'"))
     except OSError as error:
         if error.errno == errno.ENOENT:
-            return None
+            return False
         raise
-    policy = netlink.attributes(found[_HEADER.size :]).get(_CHAIN_POLICY)
-    return struct.unpack(">I", policy)[0] if policy else -1
+    return True
+
+
+def forward_drops(kernel: netlink.Socket) -> list[tuple[str, str]]:
+    """Return the chains, (table, chain) each, that drop forwarded packets nobody accepted."""
+    found = []
+    for family in (INET, IPV4):
+        header = _HEADER.pack(family, 0, 0)
+        for body in kernel.dump(netlink.Message(_GET_CHAIN, 0, header, "list chains")):
+            values = netlink.attributes(body[_HEADER.size :])
+            hook = netlink.attributes(values.get(_CHAIN_HOOK, b"")).get(_HOOK_NUMBER, b"")
+            policy = values.get(_CHAIN_POLICY, b"")
+            if hook == _FORWARD and policy == _DROP:
+                table, chain = values[_CHAIN_TABLE], values[_CHAIN_NAME]
+                found.append((table.rstrip(b"\0").decode(), chain.rstrip(b"\0").decode()))
+    return found
 
 
 def has_rule_comment(

@@ -133,19 +133,32 @@ class Catalog:
             RuntimeFailure: there is none.
         """
         found = self.records.load(name)
-        if found is not None:
-            return found
         if name != model.DEFAULT:
-            return self.records.find(name)
+            return found or self.records.find(name)
+        if found is not None and not self._must_move(found):
+            return found
         self._make_locks()
         with locks.lock(self._lock):
             found = self.records.load(name)
-            if found is None:
+            if found is None or self._must_move(found):
                 with netlink.Socket() as kernel:
                     routes = links.routes(kernel)
-                found = records.default_bridge(routes, self.records.all())
+                others = [each for each in self.records.all() if each.name != name]
+                found = records.default_bridge(routes, others)
                 self.records.save(found)
         return found
+
+    def _must_move(self, network: Network) -> bool:
+        """Tell whether the default bridge needs another subnet before it is made again.
+
+        After a reboot docker's bridge, say, may have come up first with the one we had.
+        """
+        own = ipam.subnet(network.subnet)
+        with netlink.Socket() as kernel:
+            if links.is_ready(kernel, network):
+                return False
+            overlap = any(ipam.overlap(own, route) for route in links.routes(kernel))
+        return overlap and not self.leases.of(network.name)
 
     def inspect(self, reference: str) -> dict[str, Any]:
         """Return the network as ``docker network inspect`` does.

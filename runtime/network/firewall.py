@@ -48,10 +48,15 @@ class Firewall:
         return self._nft is not None
 
     def ensure(self) -> bool:
-        """Make the table unless it is there; tell whether it is."""
+        """Make the table unless it is there; tell whether it is.
+
+        Docker may have been started since it was made, and turned to dropping.
+        """
         if not self.is_usable():
             return False
         if self._is_current():
+            with netlink.Socket(netlink.NETFILTER) as kernel:
+                self._pass_docker(kernel)
             return True
         with locks.lock(self._lock):
             return self._is_current() or self.rebuild()
@@ -68,7 +73,10 @@ class Firewall:
             self._give_up(f"nft refuses our rules: {error.reason}")
             self._nft = None
             return False
-        self._pass_docker()
+        with netlink.Socket(netlink.NETFILTER) as kernel:
+            docker = self._pass_docker(kernel)
+            self._tell_of_others(kernel, docker=docker)
+        self._pass_legacy()
         return True
 
     def forget_network(self) -> None:
@@ -134,25 +142,30 @@ class Firewall:
         os.close(fd)
         self._say(sentence)
 
-    def _pass_docker(self) -> None:
-        """Let our packets through where docker's policy drops all that is not its own."""
+    def _pass_docker(self, kernel: netlink.Socket) -> bool:
+        """Let our packets through where docker's policy drops all that is not its own.
+
+        Tells whether docker is there.
+        """
         assert self._nft is not None
-        with netlink.Socket(netlink.NETFILTER) as kernel:
-            policy = nft.chain_policy(kernel, "filter", "FORWARD", nft.IPV4)
-            docker = nft.chain_policy(kernel, "filter", "DOCKER-USER", nft.IPV4)
-            done = docker is not None and nft.has_rule_comment(
-                kernel, "filter", "DOCKER-USER", rules.DOCKER_MARK, nft.IPV4
-            )
-        if docker is not None and not done:
+        if not nft.has_chain(kernel, "filter", "DOCKER-USER", nft.IPV4):
+            return False
+        mark = rules.DOCKER_MARK
+        if not nft.has_rule_comment(kernel, "filter", "DOCKER-USER", mark, nft.IPV4):
             nft.run(self._nft, rules.DOCKER)
-        elif docker is None and policy == nft.NF_DROP:
-            self._once(
-                "forward-drop",
-                "the firewall of this machine drops what it forwards (chain FORWARD of table "
-                "filter): published ports answer from this machine alone until it accepts "
-                "interfaces runtime0 and rt-+",
-            )
-        self._pass_legacy()
+        return True
+
+    def _tell_of_others(self, kernel: netlink.Socket, *, docker: bool) -> None:
+        """Say which firewall drops what we forward: it is not ours to change."""
+        for table, chain in nft.forward_drops(kernel):
+            if not (docker and (table, chain) == ("filter", "FORWARD")):
+                self._once(
+                    f"drops-{table}-{chain}".replace("/", "_"),
+                    f"the firewall of this machine drops what it forwards (table {table}, chain "
+                    f"{chain}): published ports answer from this machine alone, and containers "
+                    "reach nothing beyond it, until that chain accepts the interfaces runtime0 "
+                    "and rt-*",
+                )
 
     def _pass_legacy(self) -> None:
         """Do the same in the tables of iptables-legacy, which nft does not see."""

@@ -6,6 +6,7 @@ The namespace of the calling process is "the machine"; a container's is given as
 from __future__ import annotations
 
 import errno
+import os
 
 from runtime.linux import netlink, netns, rtnetlink, sysctl
 from runtime.model import ipam
@@ -160,7 +161,7 @@ def configure(namespace_fd: int, network: Network, lease: Lease) -> None:
         if lease.address6:
             bits = int(network.subnet6.partition("/")[2])
             messages.append(rtnetlink.add_address(link.index, lease.address6, bits))
-        else:
+        elif os.path.exists("/proc/sys/net/ipv6"):  # else the kernel does without IPv6
             messages.append(rtnetlink.no_link_local(link.index))
         messages.append(rtnetlink.set_up(link.index))
         if lease.gateway and lease.interface == "eth0":

@@ -78,7 +78,7 @@ class Networks(Catalog):
         elif mode in {"host", "none"} or mode.startswith(model.SHARED):
             return Endpoint(mode)
         else:
-            network = self.network(mode)
+            network = self._network_to_run_on(mode)
             lease = self._take_address(network, spec, "eth0", _ourselves())
             if wanted:
                 lease = self._bind(network, lease, wanted)
@@ -182,14 +182,27 @@ class Networks(Catalog):
         """
         found = []
         for lease in self.leases.all():
-            if lease.id not in live_ids and not is_held(lease):
+            if lease.id in live_ids or is_held(lease):
+                continue
+            try:
                 self._undo(lease)
+            except RuntimeFailure as error:
+                # A CNI plugin that refuses: the lease stays, and the next command tries again.
+                self._remarks.append(error.message)
+            else:
                 found.append(f"network '{lease.network}': {lease.address} of '{lease.name}'")
         self.leases.clear_unfinished()
         self.records.clear_unfinished()
         return found
 
     # --- the steps of these --------------------------------------------------------------
+
+    def _network_to_run_on(self, name: str) -> Network:
+        try:
+            return self.network(name)
+        except RuntimeFailure as error:
+            # An unknown network is code 1 for the verbs of networks, 125 for `run`.
+            raise RuntimeFailure(error.message, error.hint) from error
 
     def _take_address(
         self, network: Network, spec: Spec, interface: str, owner: tuple[int, int]

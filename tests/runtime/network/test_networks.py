@@ -77,6 +77,17 @@ def test_a_taken_subnet_is_left_alone(machine: Machine) -> None:
     assert machine.run(machine.monitor()).address == "172.18.0.2"
 
 
+def test_the_default_bridge_moves_when_docker_was_first_after_a_reboot(machine: Machine) -> None:
+    monitor = machine.monitor()
+    assert monitor.call("inspect", name="bridge")["IPAM"]["Config"][0]["Subnet"] == "172.17.0.0/16"
+    machine.here.sh(
+        "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0;"
+        "ip link set docker0 up"
+    )
+
+    assert machine.run(monitor).address == "172.18.0.2"
+
+
 def test_the_bridge_takes_the_smaller_mtu_of_the_way_out(machine: Machine) -> None:
     machine.here.sh("ip link set up0 mtu 1420")
     web = machine.run(machine.monitor())
@@ -304,6 +315,7 @@ def test_an_unknown_network_suggests_one(machine: Machine) -> None:
         machine.run(monitor, network="frontned")
 
     assert refused.value.hint == "did you mean 'frontend'?"
+    assert refused.value.code == 125
 
 
 # --- other modes ----------------------------------------------------------------------------
