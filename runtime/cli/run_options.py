@@ -139,7 +139,7 @@ def decode(words: Arguments, *, detached: bool) -> Options:
         ipc_mode=_mode(words, "ipc"),
         uts_mode=_mode(words, "uts"),
         rlimits=dict(_each(words, "ulimit", limits.ulimit)),
-        limits=_limits(words),
+        limits=limits_of(words),
         sysctls=dict(_each(words, "sysctl", arguments.pair)),
         oom_score_adj=_one(words, "oom-score-adj", lambda t: limits.whole(t, -1000), 0),
         restart=_one(words, "restart", arguments.restart, Options().restart),
@@ -224,7 +224,8 @@ def _mode(words: Arguments, key: str) -> str:
     return "" if text == "private" else text
 
 
-def _limits(words: Arguments) -> Limits:
+def limits_of(words: Arguments) -> Limits:
+    """Return the limits among the options of `run` and `update`."""
     found = Limits(
         memory=_one(words, "memory", limits.memory, None),
         memory_swap=_one(words, "memory-swap", limits.memory_swap, None),

@@ -1,0 +1,49 @@
+"""Containers by what a person calls them, after the remains of killed monitors are cleared up."""
+
+from __future__ import annotations
+
+from runtime.container import heal
+from runtime.model.errors import RuntimeFailure
+from runtime.store.containers import Containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.model.spec import Spec
+    from runtime.model.state import State
+    from runtime.store.layout import Layout
+
+ALIVE = frozenset({"running", "paused", "restarting"})
+
+
+def every(layout: Layout) -> list[tuple[Spec, State]]:
+    """Return all containers, the newest first."""
+    heal.heal(layout)
+    containers = Containers(layout)
+    found = []
+    for container_id in containers.list():
+        try:
+            found.append(containers.load(container_id))
+        except RuntimeFailure:
+            continue  # removed meanwhile
+    return sorted(found, key=lambda pair: (-pair[0].created, pair[0].id))
+
+
+def one(layout: Layout, reference: str) -> tuple[Spec, State]:
+    """Return the container that *reference*, a name or the start of an id, means.
+
+    Raises:
+        RuntimeFailure: there is none, or several; code 1.
+    """
+    heal.heal(layout)
+    containers = Containers(layout)
+    return containers.load(containers.find(reference.removeprefix("/")))
+
+
+def running(layout: Layout, reference: str) -> tuple[Spec, State]:
+    """Return a container that has processes; raises as `one`, and when it has none."""
+    spec, state = one(layout, reference)
+    if state.status not in ("running", "paused") or not state.pid:
+        raise RuntimeFailure(
+            f"container '{spec.name}' is not running", f"runtime start {spec.name}", code=1
+        )
+    return spec, state

@@ -1,0 +1,214 @@
+"""`logs`: what a container has said, and with ``-f`` what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from collections import deque
+
+from runtime.cli import found
+from runtime.container import jsonlog
+from runtime.linux import inotify
+from runtime.model import timestamp, units
+from runtime.model.errors import RuntimeFailure
+from runtime.model.options import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from runtime.model.options import Arguments
+    from runtime.store.layout import Layout
+
+LOGS = Verb(
+    "logs",
+    "CONTAINER",
+    "Show what a container has written to its stdout and stderr",
+    """
+  -f, --follow         Go on until the container ends
+      --since string   Only from this time on: 2026-01-02T03:04:05Z, or 10m ago
+  -n, --tail string    Only so many lines from the end (default all)
+  -t, --timestamps     Show when each line came
+      --until string   Only up to this time
+""",
+    least=1,
+    most=1,
+)
+_READ = 1 << 20
+
+
+class _Wanted:
+    """Which lines are shown, and how."""
+
+    def __init__(self, words: Arguments) -> None:
+        now = time.time()
+        self.since = _moment(words, "since", now)
+        self.until = _moment(words, "until", now)
+        self.timestamps = words.flag("timestamps")
+        text = words.text("tail", "all")
+        # As docker: what is no number, or is negative, means all.
+        self.tail = int(text) if text.isascii() and text.isdecimal() else None
+
+    def lets(self, when: str) -> bool:
+        """Tell whether a line of the time *when* is shown."""
+        if self.since is None and self.until is None:
+            return True
+        seconds = timestamp.parse(when)
+        after = self.since is None or seconds >= self.since
+        return after and (self.until is None or seconds <= self.until)
+
+    def show(self, record: dict[str, Any]) -> None:
+        """Write one line to where the container wrote it."""
+        text = record["log"].encode("utf-8", "replace")
+        if self.timestamps:
+            text = f"{_padded(record['time'])} ".encode() + text
+        target = sys.stderr if record["stream"] == "stderr" else sys.stdout
+        target.buffer.write(text)
+
+
+def _moment(words: Arguments, option: str, now: float) -> float | None:
+    if not words.given(option):
+        return None
+    try:
+        return units.moment(words.text(option), now)
+    except ValueError as error:
+        raise RuntimeFailure(f"--{option}: {error}", code=1) from None
+
+
+def _padded(when: str) -> str:
+    """Return the time with nine digits after the point, so that lines align."""
+    whole, _, fraction = when.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction:0<9}Z"
+
+
+def logs(layout: Layout, words: Arguments) -> int:
+    """Show a container's output."""
+    wanted = _Wanted(words)
+    spec, state = found.one(layout, words.operands[0])
+    directory = layout.container(spec.id)
+    follows = words.flag("follow") and state.status in found.ALIVE
+    watch_fd = inotify.watch(directory) if follows else -1
+    monitor_fd = _pidfd(state.monitor_pid) if follows else -1
+    tail = _Follower(f"{directory}/{jsonlog.NAME}")
+    _show_past(tail, wanted)
+    if follows:
+        _follow(tail, wanted, watch_fd, monitor_fd)
+    return 0
+
+
+def _pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1  # it has just ended
+
+
+def _show_past(tail: _Follower, wanted: _Wanted) -> None:
+    records = (each for each in tail.past() if wanted.lets(each["time"]))
+    if wanted.tail is not None:
+        records = iter(deque(records, maxlen=wanted.tail))
+    for record in records:
+        wanted.show(record)
+    _flush()
+
+
+def _follow(tail: _Follower, wanted: _Wanted, watch_fd: int, monitor_fd: int) -> None:
+    """Show what comes until the monitor ends, or the time for it is over."""
+    poll = select.poll()
+    poll.register(watch_fd, select.POLLIN)
+    if monitor_fd >= 0:
+        poll.register(monitor_fd, select.POLLIN)
+    over = monitor_fd < 0
+    while True:
+        for record in tail.more():
+            if wanted.lets(record["time"]):
+                wanted.show(record)
+        _flush()
+        if over or (wanted.until is not None and time.time() > wanted.until):
+            return
+        left = None if wanted.until is None else max(0.0, wanted.until - time.time()) * 1000 + 1
+        for fd, _ in poll.poll(left):
+            over = over or fd == monitor_fd
+            if fd == watch_fd:
+                inotify.drain(watch_fd)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+class _Follower:
+    """Reads one log from its beginning, rotated files first, and on from there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._rest = b""
+
+    def past(self) -> Iterator[dict[str, Any]]:
+        """Yield all that is there."""
+        # The newest is opened first: a rotation in between shows lines twice, never too few.
+        self._open()
+        for path in self._rotated():
+            try:
+                with open(path, "rb") as file:
+                    if self._fd < 0 or os.fstat(file.fileno()).st_ino != os.fstat(self._fd).st_ino:
+                        yield from map(json.loads, file)
+            except FileNotFoundError:
+                continue  # rotated away
+        yield from self.more()
+
+    def more(self) -> Iterator[dict[str, Any]]:
+        """Yield what has come since."""
+        while True:
+            yield from self._read()
+            if not self._was_rotated():
+                return
+            os.close(self._fd)
+            self._fd, self._rest = -1, b""
+            self._open()
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        while self._fd >= 0 and (data := os.read(self._fd, _READ)):
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            yield from map(json.loads, lines)
+
+    def _was_rotated(self) -> bool:
+        """Tell whether the name leads to another file by now; then ours is complete."""
+        try:
+            there = os.stat(self._path).st_ino
+        except FileNotFoundError:
+            return False
+        if self._fd < 0:
+            self._open()
+            return True
+        if os.fstat(self._fd).st_ino == there:
+            # Kept as one file, it is emptied in place.
+            if os.fstat(self._fd).st_size < os.lseek(self._fd, 0, os.SEEK_CUR):
+                os.lseek(self._fd, 0, os.SEEK_SET)
+                self._rest = b""
+                return True
+            return False
+        return True
+
+    def _open(self) -> None:
+        if self._fd < 0:
+            try:
+                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return  # nothing was ever said
+
+    def _rotated(self) -> list[str]:
+        """Return the older files, the oldest first."""
+        directory, _, name = self._path.rpartition("/")
+        numbers = [
+            int(entry[len(name) + 1 :])
+            for entry in os.listdir(directory)
+            if entry.startswith(f"{name}.") and entry[len(name) + 1 :].isdecimal()
+        ]
+        return [f"{self._path}.{number}" for number in sorted(numbers, reverse=True)]
