@@ -58,12 +58,14 @@ def prepare(setup: Setup, layout: Layout) -> None:
 
 def argv(spec: Spec) -> tuple[str, ...]:
     """Return the command line of PID 1."""
-    config: tuple[str, ...] = ()
-    if spec.services:
-        place = SERVICES_DIRECTORY if os.path.isdir(spec.services) else SERVICES_FILE
-        config = ("-c", place)
+    config = ("-c", services_place(spec)) if spec.services else ()
     command = ("--", *spec.argv) if spec.argv else ()
     return (PYTHON, "-ISXutf8", f"{COMMANDS}/supervise", *config, *command)
+
+
+def services_place(spec: Spec) -> str:
+    """Return where the container has what --services names: a file, or a directory of files."""
+    return SERVICES_DIRECTORY if os.path.isdir(spec.services) else SERVICES_FILE
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
@@ -78,13 +80,16 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
 
 def _key() -> str:
     """Return a name for what a bundle would be made of."""
-    from _blake2 import blake2b  # type: ignore[import-not-found]  # without hashlib's 5 ms
+    from _blake2 import blake2b  # without hashlib's 5 ms
 
     import supervise
 
     digest = blake2b(digest_size=8)
     interpreter = os.stat("/proc/self/exe")
     digest.update(f"{_FORMAT} {interpreter.st_size} {interpreter.st_mtime_ns}".encode())
+    for name in ("bundle_build.py", "bundle_collect.py"):
+        found = os.stat(os.path.join(os.path.dirname(__file__), name))
+        digest.update(f"{name} {found.st_size} {found.st_mtime_ns}".encode())
     package = os.path.dirname(os.path.abspath(supervise.__file__ or ""))
     for folder in sorted(_folders(package)):
         with os.scandir(folder) as entries:

@@ -12,7 +12,8 @@ import json
 import sys
 
 # Codecs are found by name when they are first used.
-_ALWAYS = ("encodings.utf_8", "encodings.ascii", "encodings.latin_1", "runpy", "site", "warnings")
+_CODECS = ("utf_8", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "ascii", "latin_1")
+_ALWAYS = (*(f"encodings.{name}" for name in _CODECS), "runpy", "site", "warnings")
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def program(spec: Spec, layout: Layout) -> bytes:
 
 
 def _key(profile: bytes, spec: Spec, machine: os.uname_result) -> str:
-    from _blake2 import blake2b  # type: ignore[import-not-found]  # without hashlib's 5 ms
+    from _blake2 import blake2b  # without hashlib's 5 ms
 
     kept = capabilities.mask(spec.capabilities)
     digest = blake2b(profile, digest_size=16)

@@ -10,23 +10,20 @@ done).  The end of the conversation without a failure means: the program runs.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
-import resource
 import stat
-import struct
-import termios
 from contextlib import suppress
 
-from runtime.container import copyup, diagnose, rootfs
+from runtime.container import becoming, bundle, copyup, diagnose, rootfs
 from runtime.container.steps import reached
-from runtime.linux import capabilities, namespaces, seccomp
+from runtime.linux import namespaces
 from runtime.linux.loopback import bring_up_loopback
 from runtime.model import defaults
 from runtime.model.errors import RuntimeFailure
+from runtime.model.spec import Mount
 from runtime.store import overlay
-from supervise.linux import identity, prctl, signals
+from supervise.linux import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +35,6 @@ if TYPE_CHECKING:
 
 READY, TERMINAL, GO = b"R", b"T", b"G"
 OURS = 125  # exit code of what went wrong before the user's program
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2)
-_UNLIMITED = -1
-_NR_CLOSE_RANGE = 436
-_CLOSE_RANGE_CLOEXEC = 4
 
 
 def become(setup: Setup) -> NoReturn:
@@ -122,6 +113,8 @@ class _Child:
         self._spec = setup.spec
         self._sources: list[rootfs.Source] = []
         self._ipc: list[rootfs.Source] = []
+        self._bundle: rootfs.Source | None = None
+        self._services: list[rootfs.Source] = []
         self._cgroup_fds: list[tuple[str, int]] = []
         self._old_fd = -1
         self._identity: Identity | None = None
@@ -129,19 +122,30 @@ class _Child:
 
     def namespaces(self) -> None:
         """Leave the launcher's world."""
+        setup = self._setup
+        fds = (setup.stdin_fd, setup.stdout_fd, setup.stderr_fd, *(fd for fd, _ in setup.join))
+        becoming.close_all_but((setup.channel.fileno(), *fds))
+        becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
-        if self._setup.cgroup2:
-            _write(f"{self._setup.cgroup2}/cgroup.procs", "0")
-        for fd, kind in self._setup.join:
+        if setup.cgroup2:
+            _write(f"{setup.cgroup2}/cgroup.procs", "0")
+        for fd, kind in setup.join:
             namespaces.setns(fd, kind)
             os.close(fd)
-        namespaces.unshare(self._setup.unshare)
-        self._setup.channel.send(READY)
+        namespaces.unshare(setup.unshare)
+        setup.channel.send(READY)
 
     def sources(self) -> None:
         setup = self._setup
         self._sources = [rootfs.Source(mount, path) for mount, path in setup.sources]
+        for directory in setup.extra_lower:
+            mount = Mount("bind", directory, f"/{bundle.DIRECTORY}", read_only=True)
+            self._bundle = rootfs.Source(mount, f"{directory}/{bundle.DIRECTORY}")
+        if self._spec.services:
+            mount = Mount("bind", self._spec.services, bundle.services_place(self._spec))
+            mount = mount.replace(read_only=True)
+            self._services = [rootfs.Source(mount, self._spec.services)]
         self._ipc = [rootfs.Source(mount, path) for mount, path in setup.shared_ipc]
         for name, path in setup.cgroup1:
             fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -192,6 +196,10 @@ class _Child:
             if mount.kind == "volume" and mount.copy_up:
                 copyup.fill(source.fd, mount.target)
             source.attach()
+        if self._bundle is not None:
+            self._bundle.attach()
+        for source in self._services:
+            source.attach()
         rootfs.leave(self._old_fd)
 
     def wait_for_go(self) -> None:
@@ -225,71 +233,29 @@ class _Child:
 
     def terminal(self) -> None:
         """Give the program its three descriptors, a terminal's or the monitor's pipes."""
-        self._identity = resolve_user(self._spec.user, self._spec.groups)
+        setup = self._setup
+        found = self._identity = becoming.resolve_user(self._spec.user, self._spec.groups)
         if self._spec.tty:
-            self._open_terminal()
+            path = becoming.open_terminal(setup.channel, TERMINAL, found.uid, setup.window)
+            rootfs.mount_console(path)
         else:
-            for target, fd in enumerate(
-                (self._setup.stdin_fd, self._setup.stdout_fd, self._setup.stderr_fd)
-            ):
-                os.dup2(fd, target, inheritable=True)
-                if stat.S_ISFIFO(os.fstat(target).st_mode):
-                    # So that a user who is not root can open /dev/stderr anew.
-                    os.fchown(target, self._identity.uid, -1)
-        if self._spec.read_only:
-            self._make_working_dir()
-            rootfs.make_root_read_only()
-
-    def _open_terminal(self) -> None:
-        master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-        number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))[0]
-        path = f"/dev/pts/{number}"
-        slave = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        # Before the program asks for it: 0x0 breaks what draws.
-        if any(self._setup.window):
-            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *self._setup.window, 0, 0))
-        assert self._identity is not None
-        os.fchown(slave, self._identity.uid, -1)
-        rootfs.mount_console(path)
-        rights = (1, 1, struct.pack("i", master))  # SOL_SOCKET, SCM_RIGHTS
-        self._setup.channel.sendmsg([TERMINAL], [rights])
-        os.close(master)
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-        for target in (0, 1, 2):
-            os.dup2(slave, target, inheritable=True)
-        os.close(slave)
+            becoming.take_pipes((setup.stdin_fd, setup.stdout_fd, setup.stderr_fd), found.uid)
 
     def limits(self) -> None:
-        for name, (soft, hard) in {"nofile": defaults.NOFILE, **self._spec.rlimits}.items():
-            which = getattr(resource, f"RLIMIT_{name.upper()}")
-            _, most = resource.getrlimit(which)
-            if most != resource.RLIM_INFINITY:
-                # Raising a hard limit takes CAP_SYS_RESOURCE, which we may lack ourselves.
-                most_now = most if hard == _UNLIMITED else min(hard, most)
-                limits = (most_now if soft == _UNLIMITED else min(soft, most_now), most_now)
-            else:
-                limits = (soft, hard)
-            resource.setrlimit(which, limits)
+        becoming.set_limits(self._spec.rlimits)
 
     def working_dir(self) -> None:
-        self._make_working_dir()
-
-    def _make_working_dir(self) -> None:
         with suppress(FileExistsError):
             rootfs.make_directories(self._spec.working_dir)
+        if self._spec.read_only:
+            rootfs.make_root_read_only()
 
     def user(self) -> None:
-        """Become the user, keeping for a moment what loading the filter takes."""
         setup, found = self._setup, self._identity
         assert found is not None
         setup.environment.setdefault("HOME", found.home or "/")
-        capabilities.limit_bounding(setup.capabilities)
-        prctl.set_keepcaps(True)
-        os.setgroups(found.groups)
-        os.setresgid(found.gid, found.gid, found.gid)
-        os.setresuid(found.uid, found.uid, found.uid)
-        os.chdir(self._spec.working_dir)
+        becoming.take_identity(found, setup.capabilities)
+        becoming.enter(self._spec.working_dir)
         self._find_program()
 
     def _find_program(self) -> None:
@@ -303,19 +269,14 @@ class _Child:
     def privileges(self) -> None:
         setup, spec = self._setup, self._spec
         assert self._identity is not None
-        _close_others()
-        mask = set(signals.catchable()) if setup.hold_signals else set()
-        signals.reset_all()
-        signals.restore_mask(mask)
-        prctl.prctl(_PR_SET_PDEATHSIG, 9)
-        held = capabilities.held()
-        capabilities.set_sets(permitted=held, effective=held)
-        if spec.no_new_privileges:
-            prctl.set_no_new_privs()
-        if setup.seccomp:
-            seccomp.load(setup.seccomp)
-        kept = setup.capabilities & held if self._identity.uid == 0 else 0
-        capabilities.set_sets(permitted=kept, effective=kept)
+        becoming.die_with_parent()
+        becoming.give_up_privileges(
+            self._identity,
+            setup.capabilities,
+            no_new_privileges=spec.no_new_privileges,
+            filter_program=setup.seccomp,
+            blocked=set(signals.catchable()) if setup.hold_signals else set(),
+        )
 
     def execute(self) -> None:
         reached("init-last")
@@ -323,39 +284,6 @@ class _Child:
             os.execve(self._program, self._setup.argv, self._setup.environment)
         except OSError as error:
             raise diagnose.explain(self._program, error.errno or errno.EINVAL) from None
-
-
-def resolve_user(user: str, groups: tuple[str, ...]) -> Identity:
-    """Return whom the container's own files make of the user and the groups asked for.
-
-    Raises:
-        RuntimeFailure: a name that is in none of them.
-    """
-    try:
-        found = identity.resolve(user or "0")
-        more = [identity.group_id(group) for group in groups]
-    except identity.UnknownIdentityError as error:
-        raise RuntimeFailure(
-            f"cannot find the user: {error}",
-            "a number works without an entry there: -u 1000:1000",
-        ) from None
-    if more:
-        found = found.replace(groups=tuple(dict.fromkeys((*found.groups, *more))))
-    return found
-
-
-def _close_others() -> None:
-    """Leave the program its three descriptors alone: CVE-2024-21626 was a forgotten one."""
-    import ctypes
-
-    arguments = (ctypes.c_uint(3), ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(_CLOSE_RANGE_CLOEXEC))
-    number = ctypes.c_long(_NR_CLOSE_RANGE)
-    if prctl.libc().syscall(number, *arguments) == 0:
-        return
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
-            with suppress(OSError):  # the listing's own is closed already
-                fcntl.fcntl(int(name), fcntl.F_SETFD, fcntl.FD_CLOEXEC)
 
 
 def _write(path: str, text: str) -> None:

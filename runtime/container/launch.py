@@ -47,7 +47,6 @@ class Launch:
         self._spec = spec
         self._networks = networks
         self._now = now
-        self._own_pid_namespace = -1
         self._setup: Setup | None = None
         self._channel: _socket.socket | None = None
         self.cgroup = cgroups.of(spec.id)
@@ -193,7 +192,7 @@ class Launch:
     def _fork(self, setup: Setup) -> None:
         """Fork the process into its pid namespace; ours stays what it is."""
         mode = self._spec.pid_mode
-        self._own_pid_namespace = namespaces.open_own("pid")
+        own = namespaces.open_own("pid")
         try:
             if mode.startswith("container:"):
                 pid = self._pid_of(mode.partition(":")[2])
@@ -208,8 +207,8 @@ class Launch:
                 self._channel.close()
                 init.become(setup)
         finally:
-            namespaces.setns(self._own_pid_namespace, namespaces.CLONE_NEWPID)
-            os.close(self._own_pid_namespace)
+            namespaces.setns(own, namespaces.CLONE_NEWPID)
+            os.close(own)
         setup.channel.close()
         for fd, _ in setup.join:
             os.close(fd)
