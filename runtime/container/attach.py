@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _socket
-import fcntl
 import json
 import os
 import select
-import struct
 import termios
 from contextlib import suppress
 
 from runtime.container import frames
+from runtime.linux import pty
 from runtime.model.errors import RuntimeFailure
 
 TYPE_CHECKING = False
@@ -170,7 +169,6 @@ class Client:
         self._pass_signals = pass_signals
         self._reader = frames.Reader()
         self._out = bytearray()  # to the monitor
-        self._saved: list[Any] | None = None  # the terminal as it was
         self._poll = select.poll()
         self.started = False
 
@@ -187,16 +185,14 @@ class Client:
         if self._stdin:
             self._poll.register(0, select.POLLIN)
         try:
-            if self._tty:
-                self._make_raw()
+            with RawTerminal(wanted=self._tty and self._stdin):
                 self._send_window()
-            while True:
-                for fd, events in self._poll.poll():
-                    self._ready(fd, events, wake_fd)
+                while True:
+                    for fd, events in self._poll.poll():
+                        self._ready(fd, events, wake_fd)
         except Ended as ended:
             return ended
         finally:
-            self._restore()
             self._sock.close()
 
     def _ready(self, fd: int, events: int, wake_fd: int) -> None:
@@ -304,17 +300,23 @@ class Client:
             return
         for fd in (0, 1, 2):
             try:
-                rows, columns = struct.unpack(
-                    "HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
-                )[:2]
+                rows, columns = pty.window(fd)
             except OSError:
                 continue
             self._send(frames.encode_window(rows, columns))
             return
         self._send(frames.encode_window(0, 0))
 
-    def _make_raw(self) -> None:
-        if not (self._stdin and os.isatty(0)):
+
+class RawTerminal:
+    """``with RawTerminal(wanted=…):`` our terminal passes every key on, and is as it was after."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._saved: list[Any] | None = None
+
+    def __enter__(self) -> None:
+        if not (self._wanted and os.isatty(0)):
             return
         self._saved = termios.tcgetattr(0)
         raw = termios.tcgetattr(0)
@@ -328,7 +330,7 @@ class Client:
         raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
         termios.tcsetattr(0, termios.TCSADRAIN, raw)
 
-    def _restore(self) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._saved is not None:
             with suppress(termios.error):  # hung up: nothing to restore
                 termios.tcsetattr(0, termios.TCSADRAIN, self._saved)

@@ -72,11 +72,15 @@ class Loop:
         """Work until `stop`."""
         self._running = True
         while self._running:
-            for fd, events in self._epoll.poll(self._timeout()):
-                callback = self._callbacks.get(fd)
-                if callback is not None:  # an earlier one of this turn may have let it go
-                    callback(events & (READ | WRITE) | (READ if events & _ENDED else 0))
-            self._fire()
+            self.once()
+
+    def once(self) -> None:
+        """Wait until something happens, and see to it."""
+        for fd, events in self._epoll.poll(self._timeout()):
+            callback = self._callbacks.get(fd)
+            if callback is not None:  # an earlier one of this turn may have let it go
+                callback(events & (READ | WRITE) | (READ if events & _ENDED else 0))
+        self._fire()
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 
 from runtime.container import frames, remains, stopping
+from runtime.container.heal import ALIVE
 from runtime.container.jsonlog import JsonLog
 from runtime.container.launch import Launch
 from runtime.container.loop import READ, Loop, Timer
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from runtime.store.layout import Layout
 
 SOCKET = "monitor.sock"
-ALIVE = "alive"
 _BACKLOG = 64
 _SIGINT, _SIGTERM, _SIGHUP, _SIGPIPE, _SIGCHLD = 2, 15, 1, 13, 17
 
@@ -54,8 +54,10 @@ def spawn(layout: Layout, spec: Spec) -> _socket.socket:
         RuntimeFailure: it has a monitor already.
     """
     run = layout.container_run(spec.id)
-    files.make_directories(run)
-    alive = locks.try_lock(f"{run}/{ALIVE}")
+    files.make_directories(layout.locks)
+    with Containers(layout).lock(spec.id):  # no other command takes the fresh directory for remains
+        files.make_directories(run)
+        alive = locks.try_lock(f"{run}/{ALIVE}")
     if alive is None:
         raise RuntimeFailure(f"container '{spec.name}' is running already", code=1)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)

@@ -18,8 +18,9 @@ def retire(layout: Layout, spec: Spec) -> str | None:
 
 def remove_retired(layout: Layout, spec: Spec, doomed: str) -> None:
     """Remove what `retire` left, and the volumes that were made for this container alone."""
-    Containers(layout).remove_retired(doomed)
+    # The record last: it says which volumes they are.
     remove_anonymous_volumes(layout, spec)
+    Containers(layout).remove_retired(doomed)
 
 
 def forget(layout: Layout, spec: Spec) -> None:
