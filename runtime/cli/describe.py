@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runtime.cli import changes
 from runtime.container import jsonlog
 from runtime.model import defaults, networks, ports, timestamp
 from supervise.model.signals import signal_name
@@ -218,11 +219,7 @@ def _mount(layout: Layout, mount: Mount) -> dict[str, Any]:
 
 
 def _config(spec: Spec, config: ImageConfig) -> dict[str, Any]:
-    entrypoint = config.entrypoint
-    # Which part of the whole was ENTRYPOINT is known only while it is still the image's.
-    if entrypoint and spec.argv[: len(entrypoint)] != entrypoint:
-        entrypoint = None
-    command = spec.argv[len(entrypoint or ()) :]
+    entrypoint, command = changes.split_command(spec, config)
     found: dict[str, Any] = {
         "Hostname": spec.hostname,
         "Domainname": spec.domainname,
@@ -234,7 +231,7 @@ def _config(spec: Spec, config: ImageConfig) -> dict[str, Any]:
         "Tty": spec.tty,
         "OpenStdin": spec.interactive,
         "StdinOnce": spec.interactive and not spec.detached,
-        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Env": list(changes.environment(spec)),
         "Cmd": list(command) or None,
         "Image": spec.image,
         "Volumes": {path: {} for path in config.volumes} or None,

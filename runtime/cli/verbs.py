@@ -8,7 +8,10 @@ from __future__ import annotations
 
 INDEX = {
     "attach": "attaching.attach",
+    "commit": "changes.commit",
     "create": "run.create_",
+    "diff": "changes.diff",
+    "export": "changes.export",
     "history": "images.history",
     "images": "images.ls",
     "import": "archives.import_",
@@ -42,7 +45,10 @@ INDEX = {
     "image save": "archives.save",
     "image tag": "images.tag",
     "container attach": "attaching.attach",
+    "container commit": "changes.commit",
     "container create": "run.create_",
+    "container diff": "changes.diff",
+    "container export": "changes.export",
     "container inspect": "inspect.container",
     "container kill": "life.kill",
     "container list": "ps.ls",

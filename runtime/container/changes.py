@@ -119,7 +119,11 @@ def _gone(directory: str, path: str, lowers: list[str], found: list[Change]) -> 
 
 def _differs(ours: os.stat_result, theirs: os.stat_result) -> bool:
     """Tell whether a directory that is in both has other owners or another mode."""
-    return (ours.st_mode, ours.st_uid, ours.st_gid) != (theirs.st_mode, theirs.st_uid, theirs.st_gid)
+    return (ours.st_mode, ours.st_uid, ours.st_gid) != (
+        theirs.st_mode,
+        theirs.st_uid,
+        theirs.st_gid,
+    )
 
 
 def _is_empty(place: str, status: os.stat_result) -> bool:
