@@ -42,7 +42,7 @@ class Reference(Record):
     @property
     def familiar_name(self) -> str:
         """Return the repository as a person writes it: ``debian``, ``quay.io/x/y``."""
-        if self.domain != DEFAULT_DOMAIN:
+        if self.domain != DEFAULT_DOMAIN or _is_domain(self.path.partition("/")[0]):
             return self.name
         rest = self.path.removeprefix(_OFFICIAL)
         return self.path if "/" in rest else rest
@@ -142,10 +142,14 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 def _split_domain(name: str) -> tuple[str, str]:
     """Return (domain, path) by docker's rule: a domain has a dot, a colon, or capitals."""
     first, slash, rest = name.partition("/")
-    is_domain = "." in first or ":" in first or first == "localhost" or first.lower() != first
-    if not slash or not is_domain:
+    if not slash or not _is_domain(first):
         return DEFAULT_DOMAIN, name
     return (DEFAULT_DOMAIN if first == "index.docker.io" else first), rest
+
+
+def _is_domain(first: str) -> bool:
+    """Tell whether what stands before the first slash is a registry's host."""
+    return "." in first or ":" in first or first == "localhost" or first.lower() != first
 
 
 def _check_domain(text: str, domain: str) -> None:

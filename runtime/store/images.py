@@ -162,12 +162,12 @@ class Images:
         Raises:
             RuntimeFailure: it has just been removed.
         """
-        if image.id == self.host().id:
-            yield
-            return
         try:
             lock = locks.lock_existing(self._record(image.id), shared=True)
         except FileNotFoundError:
+            if image.id == self.host().id:
+                yield
+                return
             raise reference.unknown_image(digests.short(image.id), self.tags()) from None
         assert lock is not None  # it waited
         with lock:
@@ -329,8 +329,10 @@ class Images:
         return self._by_id(found[0], tags) if found else None
 
     def _by_id(self, image_id: str, tags: dict[str, str]) -> Image | None:
+        if (found := self._read(image_id, tags)) is not None:
+            return found
         mine = self.host()
-        return mine if image_id == mine.id else self._read(image_id, tags)
+        return mine if image_id == mine.id else None
 
     def _read(self, image_id: str, tags: dict[str, str], suffix: str = "") -> Image | None:
         record = self._read_record(self._record(image_id) + suffix)
