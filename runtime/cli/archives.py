@@ -195,5 +195,3 @@ def _writer(fd: int) -> Callable[[bytes], None]:
             view = view[os.write(fd, view) :]
 
     return write
-
-

@@ -171,7 +171,8 @@ def _limits(spec: Spec) -> dict[str, Any]:
         "OomKillDisable": False,
         "PidsLimit": limits.pids,
         "Ulimits": [
-            {"Name": name, "Hard": hard, "Soft": soft} for name, (soft, hard) in spec.rlimits.items()
+            {"Name": name, "Hard": hard, "Soft": soft}
+            for name, (soft, hard) in spec.rlimits.items()
         ],
         "CpuCount": 0,
         "CpuPercent": 0,

@@ -90,7 +90,7 @@ def ls(layout: Layout, words: Arguments) -> int:
         return 0
     now = time.time()
     rows = [_row(image, name, now, no_trunc=no_trunc) for image, name in found]
-    table = columns.IMAGE_TABLE
+    table: tuple[str, ...] = columns.IMAGE_TABLE
     if words.flag("digests"):
         table = (*table[:2], "Digest", *table[2:])
     output.show(words, rows, columns.IMAGE, table)
@@ -231,9 +231,7 @@ def prune(layout: Layout, words: Arguments) -> int:
     return 0
 
 
-def remove_unused(
-    layout: Layout, words: Arguments, *, everything: bool
-) -> tuple[list[str], int]:
+def remove_unused(layout: Layout, words: Arguments, *, everything: bool) -> tuple[list[str], int]:
     """Remove what the filters of *words* let through; return (docker's lines, bytes freed)."""
     given = filters.parse(words.many("filter"), filters.PRUNE)
     limit = filters.until(given, time.time())

@@ -52,7 +52,11 @@ IMAGE = Verb(
     "image inspect", "IMAGE [IMAGE...]", "Show all that is known of images", _FORMAT, least=1
 )
 NETWORK = Verb(
-    "network inspect", "NETWORK [NETWORK...]", "Show all that is known of networks", _FORMAT, least=1
+    "network inspect",
+    "NETWORK [NETWORK...]",
+    "Show all that is known of networks",
+    _FORMAT,
+    least=1,
 )
 VOLUME = Verb(
     "volume inspect", "VOLUME [VOLUME...]", "Show all that is known of volumes", _FORMAT, least=1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runtime.cli import found, output
-from runtime.container import attach, monitor
+from runtime.container import attach, heal, monitor
 from runtime.linux import locks
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
@@ -139,7 +139,7 @@ def _is_alive(layout: Layout, spec: Spec) -> bool:
 def await_monitor(layout: Layout, container_id: str) -> None:
     """Wait until a monitor that is about to end has cleared up; none is fine."""
     try:
-        lock = locks.lock_existing(f"{layout.container_run(container_id)}/{monitor.ALIVE}")
+        lock = locks.lock_existing(f"{layout.container_run(container_id)}/{heal.ALIVE}")
     except (FileNotFoundError, NotADirectoryError):
         return
     assert lock is not None  # it waited

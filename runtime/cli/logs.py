@@ -108,7 +108,7 @@ def _pidfd(pid: int) -> int:
 
 
 def _show_past(tail: _Follower, wanted: _Wanted) -> None:
-    records = (each for each in tail.past() if wanted.lets(each["time"]))
+    records: Iterator[dict[str, Any]] = filter(lambda each: wanted.lets(each["time"]), tail.past())
     if wanted.tail is not None:
         records = iter(deque(records, maxlen=wanted.tail))
     for record in records:

@@ -103,7 +103,7 @@ def decode(words: Arguments, *, detached: bool) -> Options:
         name=words.text("name"),
         command=words.operands[1:],
         entrypoint=entrypoint,
-        environment=_environment(words),
+        environment=environment(words),
         working_dir=_working_dir(words.text("workdir")),
         user=words.text("user") if words.given("user") else None,
         groups=tuple(words.many("group-add")),
@@ -167,7 +167,8 @@ def _one(words: Arguments, key: str, decode_one: Callable[[str], T], default: T)
         raise RuntimeFailure(f"--{key}: {error}", "see runtime run --help") from None
 
 
-def _environment(words: Arguments) -> dict[str, str]:
+def environment(words: Arguments) -> dict[str, str]:
+    """Return the variables that --env-file and --env of `run` and `exec` set."""
     found: dict[str, str] = {}
     try:
         for path in words.many("env-file"):

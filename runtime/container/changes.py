@@ -90,7 +90,7 @@ def _entry(
 
 def _below(lowers: list[str], name: str) -> list[str]:
     """Return the paths of *name* in the lower directories that are seen, top first."""
-    found = []
+    found: list[str] = []
     for directory in lowers:
         place = f"{directory}/{name}"
         try:
@@ -112,9 +112,12 @@ def _gone(directory: str, path: str, lowers: list[str], found: list[Change]) -> 
     names: set[str] = set()
     for lower in lowers:
         names.update(os.listdir(lower))
-    for name in sorted(names):
-        if _below(lowers, name) and not os.path.lexists(f"{directory}/{name}"):
-            found.append(Change(DELETED, f"/{path}/{name}" if path else f"/{name}"))
+    base = f"/{path}/" if path else "/"
+    found += [
+        Change(DELETED, base + name)
+        for name in sorted(names)
+        if _below(lowers, name) and not os.path.lexists(f"{directory}/{name}")
+    ]
 
 
 def _differs(ours: os.stat_result, theirs: os.stat_result) -> bool:

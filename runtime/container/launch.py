@@ -19,9 +19,10 @@ from runtime.container import bundle, filters, init
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
 from runtime.linux import capabilities, cgroups, namespaces
-from runtime.model import defaults
+from runtime.model import defaults, plain
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Mount
+from runtime.model.state import Endpoint
 from runtime.network.networks import Networks
 from runtime.store.containers import Containers
 from runtime.store.images import Images
@@ -30,8 +31,9 @@ from supervise.linux import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runtime.model.spec import Spec
-    from runtime.model.state import Endpoint
     from runtime.store.layout import Layout
 
 _LONGEST_REPORT = 65536
@@ -51,6 +53,7 @@ class Launch:
         self._channel: _socket.socket | None = None
         self.cgroup = cgroups.of(spec.id)
         self.endpoint: Endpoint | None = None
+        self.joined: tuple[Endpoint, ...] = ()
         self.remarks: list[str] = []  # sentences for a person
         self.pid = 0
         self.pid_started = 0
@@ -283,11 +286,18 @@ class Launch:
         self.disconnect()
         reached("cleared")
 
+    def take_over(self, endpoints: list[dict[str, Any]]) -> tuple[Endpoint, ...]:
+        """Leave these networks too at the end: commands have joined them since the start."""
+        known = tuple(plain.from_plain(Endpoint, each) for each in endpoints)
+        self.joined = tuple(each for each in known if each != self.endpoint)
+        return known
+
     def disconnect(self) -> None:
-        """Leave the network; a second time is nothing."""
-        if self.endpoint is not None:
-            self._networks.disconnect(self._spec.id, self.endpoint)
-            self.endpoint = None
+        """Leave the networks; a second time is nothing."""
+        for endpoint in (*self.joined, self.endpoint):
+            if endpoint is not None:
+                self._networks.disconnect(self._spec.id, endpoint)
+        self.joined, self.endpoint = (), None
 
 
 def _check_source(mount: Mount) -> None:

@@ -426,6 +426,9 @@ class Monitor:
         elif verb == "reload":  # `update` and `rename` have changed it
             self._spec = self._containers.spec(self._spec.id)
             peer.send(frames.encode_json(frames.REPLY, {}))
+        elif verb == "endpoints" and self._launch is not None:  # `network connect`, `disconnect`
+            self._save(endpoints=self._launch.take_over(asked["endpoints"]))
+            peer.send(frames.encode_json(frames.REPLY, {}))
         else:
             raise RuntimeFailure(f"this monitor cannot '{verb}': it is of another version", code=1)
 

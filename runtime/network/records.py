@@ -73,7 +73,7 @@ class Records:
 
         nearest = suggest.closest(reference, [network.name for network in everything])
         hint = f"did you mean '{nearest}'?" if nearest else "`runtime network ls` lists them"
-        raise RuntimeFailure(f"cannot find network '{reference}': no such network", hint, 1)
+        raise RuntimeFailure(f"no such network: network '{reference}' not found", hint, 1)
 
     def save(self, network: Network) -> None:
         """Write *network*; it survives a power failure once this returns."""

@@ -1,0 +1,235 @@
+"""`network create`, `ls`, `rm`, `prune`, `connect`, `disconnect`."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from runtime.cli import found, life, output, volumes
+from runtime.model import columns, filters, plain, units
+from runtime.model import digest as digests
+from runtime.model import networks as model
+from runtime.model.errors import RuntimeFailure
+from runtime.model.options import Verb
+from runtime.network.networks import Networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.model.networks import Network
+    from runtime.model.options import Arguments
+    from runtime.model.spec import Spec
+    from runtime.model.state import Endpoint
+    from runtime.store.layout import Layout
+
+CREATE = Verb(
+    "network create",
+    "NETWORK",
+    "Make a network",
+    """
+  -d, --driver string    bridge (default), or macvlan
+      --gateway list     Address of the gateway, one a family
+      --internal         No way out of it, no way in
+      --ip-range list    Take addresses from this part of the subnet
+      --ipv6             Also an IPv6 subnet
+      --label list       A label: KEY[=VALUE]
+  -o, --opt map          parent=eth0, macvlan_mode=bridge, mtu=1400
+      --subnet list      Subnet such as 10.5.0.0/16, one a family
+""",
+    least=1,
+    most=1,
+)
+LS = Verb(
+    "network ls",
+    "",
+    "List networks",
+    """
+  -f, --filter filter   dangling=BOOL, driver=NAME, id=ID, label=KEY[=VALUE], name=PART,
+                        scope=local, type=builtin|custom
+"""
+    + output.FORMAT
+    + """
+      --no-trunc        Show whole ids
+  -q, --quiet           Show ids alone
+""",
+    most=0,
+)
+RM = Verb(
+    "network rm",
+    "NETWORK [NETWORK...]",
+    "Remove networks that no container is on",
+    """
+  -f, --force   No network of that name is fine
+""",
+    least=1,
+)
+PRUNE = Verb(
+    "network prune",
+    "",
+    "Remove all networks that no container is on",
+    """
+      --filter filter   label=KEY[=VALUE]
+  -f, --force           Do not ask
+""",
+    most=0,
+)
+CONNECT = Verb(
+    "network connect",
+    "NETWORK CONTAINER",
+    "Connect a running container to one more network",
+    """
+      --alias list    One more name for it on that network
+      --ip string     A fixed IPv4 address
+""",
+    least=2,
+    most=2,
+)
+DISCONNECT = Verb(
+    "network disconnect",
+    "NETWORK CONTAINER",
+    "Disconnect a running container from a network",
+    least=2,
+    most=2,
+)
+
+
+def create(layout: Layout, words: Arguments) -> int:
+    """Make a network and print its id."""
+    ranges = words.many("ip-range")
+    if len(ranges) > 1:
+        raise RuntimeFailure("--ip-range may be given once, for IPv4", code=1)
+    networks = Networks(layout)
+    made = networks.create(
+        words.operands[0],
+        driver=words.text("driver", "bridge"),
+        subnets=words.many("subnet"),
+        gateways=words.many("gateway"),
+        ip_range=ranges[0] if ranges else "",
+        internal=words.flag("internal"),
+        ipv6=words.flag("ipv6"),
+        labels=volumes.labels_of(words.many("label")),
+        options=volumes.labels_of(words.many("opt")),
+    )
+    _tell(networks)
+    output.say(made.id)
+    return 0
+
+
+def _tell(networks: Networks) -> None:
+    for remark in networks.take_remarks():
+        sys.stderr.write(f"runtime: {remark}\n")
+
+
+def ls(layout: Layout, words: Arguments) -> int:
+    """List networks."""
+    given = filters.parse(words.many("filter"), filters.NETWORK)
+    networks = Networks(layout)
+    chosen = [network for network in networks.list() if _is_wanted(networks, network, given)]
+    no_trunc = words.flag("no-trunc")
+    if words.flag("quiet"):
+        ids = (n.id if no_trunc else digests.short(n.id) for n in chosen)
+        sys.stdout.write("".join(f"{each}\n" for each in ids))
+        return 0
+    rows = [
+        {
+            "ID": network.id if no_trunc else digests.short(network.id),
+            "Name": network.name,
+            "Driver": network.driver,
+            "Scope": "local",
+            "IPv6": str(bool(network.subnet6)).lower(),
+            "Internal": str(network.internal).lower(),
+            "CreatedAt": units.wall(network.created or time.time()),
+            **columns.label_fields(network.labels),
+        }
+        for network in chosen
+    ]
+    output.show(words, rows, columns.NETWORK, columns.NETWORK_TABLE)
+    return 0
+
+
+def _is_wanted(networks: Networks, network: Network, given: filters.Filters) -> bool:
+    built_in = network.name in model.BUILT_IN
+    dangling = filters.truth(given, "dangling")
+    types = given.get("type", ())
+    for text in types:
+        if text not in ("builtin", "custom"):
+            raise RuntimeFailure(f"invalid filter 'type={text}': it is builtin or custom", code=1)
+    return (
+        filters.named(given, network.name)
+        and filters.has_labels(given.get("label", ()), network.labels)
+        and ("driver" not in given or network.driver in given["driver"])
+        and ("scope" not in given or "local" in given["scope"])
+        and ("id" not in given or any(network.id.startswith(text) for text in given["id"]))
+        and (not types or ("builtin" if built_in else "custom") in types)
+        and (
+            dangling is None or dangling == (not built_in and not networks.leases.of(network.name))
+        )
+    )
+
+
+def rm(layout: Layout, words: Arguments) -> int:
+    """Remove networks."""
+    networks = Networks(layout)
+
+    def remove(name: str) -> None:
+        try:
+            networks.remove(name)
+        except RuntimeFailure as failure:
+            if words.flag("force") and "no such network" in failure.message:
+                return
+            raise
+        output.say(name)
+
+    return output.each(words.operands, remove)
+
+
+def prune(layout: Layout, words: Arguments) -> int:
+    """Remove networks nobody is on."""
+    warning = "This will remove all custom networks not used by at least one container."
+    if not output.agrees(words, warning):
+        return 0
+    removed = remove_unused(layout, words)
+    if removed:
+        sys.stdout.write("Deleted Networks:\n" + "".join(f"{name}\n" for name in removed))
+    return 0
+
+
+def remove_unused(layout: Layout, words: Arguments) -> tuple[str, ...]:
+    """Remove unused networks that the filters let through; return their names."""
+    given = filters.parse(words.many("filter"), ("label",))
+    return Networks(layout).prune(volumes.labels_of(given.get("label", ())))
+
+
+def connect(layout: Layout, words: Arguments) -> int:
+    """Connect a running container to one more network."""
+    spec, state = found.running(layout, words.operands[1])
+    networks = Networks(layout)
+    endpoint = networks.join(
+        spec,
+        words.operands[0],
+        state.pid,
+        state.endpoints,
+        owner=state.monitor_pid,
+        aliases=words.many("alias"),
+        address=words.text("ip"),
+    )
+    _tell(networks)
+    _keep(layout, spec, (*state.endpoints, endpoint))
+    return 0
+
+
+def _keep(layout: Layout, spec: Spec, endpoints: tuple[Endpoint, ...]) -> None:
+    """Let the container's monitor know where the container is by now."""
+    life.ask(layout, spec, "endpoints", endpoints=[plain.to_plain(each) for each in endpoints])
+
+
+def disconnect(layout: Layout, words: Arguments) -> int:
+    """Disconnect a running container from a network."""
+    spec, state = found.running(layout, words.operands[1])
+    networks = Networks(layout)
+    name = networks.find(words.operands[0]).name
+    endpoint = next((each for each in state.endpoints if each.network == name), None)
+    if endpoint is None:
+        raise RuntimeFailure(f"container '{spec.name}' is not on network '{name}'", code=1)
+    networks.leave(spec.id, endpoint, state.pid)
+    _keep(layout, spec, tuple(each for each in state.endpoints if each != endpoint))
+    return 0
