@@ -35,14 +35,17 @@ def import_rootfs(
         RuntimeFailure: *source* is no tar archive, or *name* is no name; nothing is left behind.
     """
     names = [str(reference.parse_tagged(name))] if name else []
-    with Pin() as pin:
-        meta = images.layers.unpack(source, pin, what=what)
-        created = timestamp.render(now)
-        config = ImageConfig(
-            architecture=host.architecture(),
-            created=created,
-            comment=message,
-            history=(History(created=created, comment=message),),
-            diff_ids=(meta.diff_id,),
-        )
-        return images.add(model.to_json(change(config)), names, now=now)
+    try:
+        with Pin() as pin:
+            meta = images.layers.unpack(source, pin, what=what)
+            created = timestamp.render(now)
+            config = ImageConfig(
+                architecture=host.architecture(),
+                created=created,
+                comment=message,
+                history=(History(created=created, comment=message),),
+                diff_ids=(meta.diff_id,),
+            )
+            return images.add(model.to_json(change(config)), names, now=now)
+    finally:
+        images.tidy()  # the layer, if it became no image, and what killed imports left

@@ -192,6 +192,30 @@ def test_a_name_that_is_wrong_leaves_nothing(images: Images) -> None:
     assert files_in(images) == []
 
 
+def test_an_import_whose_change_is_wrong_leaves_nothing(images: Images) -> None:
+    import_image(images, "kept")
+    before = files_in(images)
+
+    with pytest.raises(RuntimeFailure, match="'RUN' is not one of them"):
+        import_rootfs(
+            images,
+            io.BytesIO(make_tar(file("f", b"other"))),
+            "a",
+            now=NOW,
+            change=lambda config: apply(config, ["RUN x"]),
+        )
+
+    assert files_in(images) == before
+
+
+def test_an_import_clears_what_a_killed_one_left(images: Images) -> None:
+    os.makedirs(f"{images.layout.layers}/.tmp-1-2/diff/x")
+
+    image = import_image(images, "a")
+
+    assert os.listdir(images.layout.layers) == [image.layers[0][7:]]
+
+
 def test_no_file_of_the_store_is_for_others(images: Images) -> None:
     import_image(images, "a")
 
