@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runtime.store.images import Image
     from runtime.store.layout import Layout
 
+_SHARED = "container:"
+
 
 def create(layout: Layout, image_name: str, image: Image, options: compose.Options) -> Spec:
     """Write the record of a new container and return what it is.
@@ -34,7 +36,22 @@ def create(layout: Layout, image_name: str, image: Image, options: compose.Optio
         now=time.time(),
     )
     with Images(layout).pinned(image):
-        return Containers(layout).create(_with_volume_names(spec))
+        containers = Containers(layout)
+        return containers.create(_with_ids(containers, _with_volume_names(spec)))
+
+
+def _with_ids(containers: Containers, spec: Spec) -> Spec:
+    """Name the containers whose namespaces are to be shared by id: names change.
+
+    Raises:
+        RuntimeFailure: there is no such container.
+    """
+    changes = {}
+    for field in ("network", "pid_mode", "ipc_mode"):
+        mode = getattr(spec, field)
+        if mode.startswith(_SHARED):
+            changes[field] = _SHARED + containers.find(mode.removeprefix(_SHARED))
+    return spec.replace(**changes) if changes else spec
 
 
 def _with_volume_names(spec: Spec) -> Spec:

@@ -80,7 +80,10 @@ def _is_dead(layout: Layout, container_id: str) -> bool:
     if busy is None:  # somebody is starting or removing it
         return False
     with busy:
-        return not is_alive(layout, container_id)
+        if os.path.isdir(layout.container_run(container_id)):
+            return not is_alive(layout, container_id)
+        os.unlink(busy.path)  # it has just ended; nobody else removes what we have made
+        return False
 
 
 def _clear(layout: Layout, containers: Containers, container_id: str) -> None:

@@ -23,7 +23,6 @@ from runtime.model import defaults, plain
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Mount
 from runtime.model.state import Endpoint
-from runtime.network.networks import Networks
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
@@ -33,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runtime.container.connection import Connection
     from runtime.model.spec import Spec
     from runtime.store.layout import Layout
 
@@ -44,10 +44,10 @@ _BINFMT = "/proc/sys/fs/binfmt_misc"
 class Launch:
     """One start of one container, from nothing to a running process and back."""
 
-    def __init__(self, layout: Layout, spec: Spec, networks: Networks, *, now: float) -> None:
+    def __init__(self, layout: Layout, spec: Spec, network: Connection, *, now: float) -> None:
         self._layout = layout
         self._spec = spec
-        self._networks = networks
+        self._network = network
         self._now = now
         self._setup: Setup | None = None
         self._channel: _socket.socket | None = None
@@ -100,9 +100,9 @@ class Launch:
         setup.foreign_programs = _knows_foreign_programs()
         bundle.prepare(setup, layout)
         reached("before-network")
-        self.endpoint = self._networks.reserve(spec)
+        self.endpoint = self._network.reserve()
         reached("network-reserved")
-        files = self._networks.write_host_files(spec, self.endpoint, setup.directory)
+        files = self._network.write_files(self.endpoint, setup.directory)
         self._choose_mounts(setup, files)
         reached("before-cgroup")
         self._make_cgroup(setup)
@@ -228,8 +228,8 @@ class Launch:
             self.cgroup.attach(self.pid)
         reached("cgroup-entered")
         assert self.endpoint is not None
-        self.endpoint = self._networks.attach(self._spec, self.endpoint, self.pid)
-        self.remarks += self._networks.take_remarks()
+        self.endpoint = self._network.attach(self.endpoint, self.pid)
+        self.remarks += self._network.take_remarks()
         reached("network-attached")
         with suppress(BrokenPipeError):  # it has failed already, and says why
             self._channel.send(init.GO)
@@ -296,7 +296,7 @@ class Launch:
         """Leave the networks; a second time is nothing."""
         for endpoint in (*self.joined, self.endpoint):
             if endpoint is not None:
-                self._networks.disconnect(self._spec.id, endpoint)
+                self._network.disconnect(endpoint)
         self.joined, self.endpoint = (), None
 
 

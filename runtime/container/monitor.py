@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 
 from runtime.container import frames, remains, stopping
+from runtime.container.connection import Connection
 from runtime.container.heal import ALIVE
 from runtime.container.jsonlog import JsonLog
 from runtime.container.launch import Launch
@@ -29,7 +30,6 @@ from runtime.model import defaults, restarting
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
-from runtime.network.networks import Networks
 from runtime.store import files
 from runtime.store.containers import Containers
 from supervise.model.exitstatus import from_wait_status, shell_code
@@ -105,7 +105,7 @@ class Monitor:
         self._spec = spec
         self._directory = layout.container(spec.id)
         self._containers = Containers(layout)
-        self._networks = Networks(layout)
+        self._network = Connection(layout, spec)
         self._loop = Loop()
         self._peers: list[Peer] = []
         self._waiting: list[Peer] = []  # who asked for the end and hears of it
@@ -148,7 +148,7 @@ class Monitor:
     def _start(self) -> None:
         spec = self._spec
         reached("monitor-start")
-        launch = Launch(self._layout, spec, self._networks, now=time.time())
+        launch = Launch(self._layout, spec, self._network, now=time.time())
         ends = None if spec.tty else self._streams.open_pipes(stdin=spec.interactive)
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         try:
@@ -313,7 +313,7 @@ class Monitor:
             if self._launch is not None and pid == self._launch.pid:
                 self._ended(status)
             else:
-                self._networks.child_ended(pid)
+                self._network.child_ended(pid)
 
     # -- streams and clients
 

@@ -1,0 +1,349 @@
+"""Copying trees in and out of containers, where names may be links and change under our hands.
+
+Everything is named by a descriptor and one component, never followed; what a link in a container
+says is never resolved on this machine.  Trees go to trees, to tar streams, and back.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+
+from runtime.linux import beneath
+from runtime.model import tar, tarwrite
+from runtime.model.errors import RuntimeFailure
+from runtime.model.tar import Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runtime.store.feed import Feed
+
+OBJECT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_IN_PLACE = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 18
+_KINDS = {
+    stat.S_IFREG: tar.FILE,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHARACTER,
+    stat.S_IFBLK: tar.BLOCK_DEVICE,
+    stat.S_IFIFO: tar.FIFO,
+}
+
+
+class Copier:
+    """Copies objects into directories."""
+
+    def __init__(self, *, keep_owner: bool) -> None:
+        """Prepare to copy; without *keep_owner* everything belongs to 0:0."""
+        self._keep_owner = keep_owner
+        self.left_out: list[str] = []  # sockets: nobody listens in a copy
+
+    def copy(self, source_fd: int, target_fd: int, name: bytes) -> None:
+        """Copy the object *source_fd* (O_PATH) into the directory *target_fd*, as *name*.
+
+        Raises:
+            OSError: a file cannot be read or written.
+            RuntimeFailure: a directory is in the way of a file, or the other way round.
+        """
+        status = os.fstat(source_fd)
+        if stat.S_ISDIR(status.st_mode):
+            made_fd = _make_directory(target_fd, name)
+            try:
+                self.copy_contents(source_fd, made_fd)
+                self._decorate(made_fd, status)
+            finally:
+                os.close(made_fd)
+        elif stat.S_ISREG(status.st_mode):
+            self._file(source_fd, target_fd, name, status)
+        elif stat.S_ISSOCK(status.st_mode):
+            self.left_out.append(os.fsdecode(name))
+        else:
+            _clear(target_fd, name)
+            if stat.S_ISLNK(status.st_mode):
+                os.symlink(os.readlink(b"", dir_fd=source_fd), name, dir_fd=target_fd)
+            else:
+                os.mknod(name, status.st_mode, status.st_rdev, dir_fd=target_fd)
+            self._decorate_at(target_fd, name, status)
+
+    def copy_contents(self, source_fd: int, target_fd: int) -> None:
+        """Copy all that is in one directory into another; raises as `copy`."""
+        for name, fd in objects(source_fd):
+            try:
+                self.copy(fd, target_fd, name)
+            finally:
+                os.close(fd)
+
+    def overwrite(self, source_fd: int, target_fd: int) -> None:
+        """Replace the contents of a file, wherever links lead to it; raises as `copy`."""
+        read_fd = os.open(f"/proc/self/fd/{source_fd}", os.O_RDONLY | os.O_CLOEXEC)
+        write_fd = os.open(f"/proc/self/fd/{target_fd}", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            _pour(read_fd, write_fd)
+        finally:
+            os.close(read_fd)
+            os.close(write_fd)
+
+    def _file(self, source_fd: int, target_fd: int, name: bytes, status: os.stat_result) -> None:
+        # Nonblocking: it could have become something that open(2) waits for.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        read_fd = os.open(f"/proc/self/fd/{source_fd}", flags)
+        try:
+            write_fd, fresh = _create(target_fd, name)
+            try:
+                _pour(read_fd, write_fd)
+                if fresh:
+                    _copy_xattrs(read_fd, write_fd)
+                    self._decorate(write_fd, status)
+            finally:
+                os.close(write_fd)
+        finally:
+            os.close(read_fd)
+
+    def _decorate(self, fd: int, status: os.stat_result) -> None:
+        os.fchown(fd, *self._owner(status))
+        os.fchmod(fd, stat.S_IMODE(status.st_mode))  # after chown, which takes set-uid away
+        os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def _decorate_at(self, target_fd: int, name: bytes, status: os.stat_result) -> None:
+        """Decorate what cannot be opened: a link, a device."""
+        os.chown(name, *self._owner(status), dir_fd=target_fd, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target_fd)
+        times = (status.st_atime_ns, status.st_mtime_ns)
+        os.utime(name, ns=times, dir_fd=target_fd, follow_symlinks=False)
+
+    def _owner(self, status: os.stat_result) -> tuple[int, int]:
+        return (status.st_uid, status.st_gid) if self._keep_owner else (0, 0)
+
+
+def objects(directory_fd: int) -> Iterator[tuple[bytes, int]]:
+    """Yield (name, object) of all that is in a directory (O_PATH), by name; the caller closes."""
+    fd = os.open(f"/proc/self/fd/{directory_fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in sorted(os.fsencode(name) for name in os.listdir(fd)):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                yield name, os.open(name, OBJECT, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def pack(source_fd: int, name: bytes, write: Callable[[bytes], None]) -> None:
+    """Write the object *source_fd* (O_PATH) as a tar stream in which it is called *name*.
+
+    Raises:
+        OSError: a file cannot be read, or *write* raises it.
+    """
+    _pack(source_fd, name, write)
+    write(tarwrite.END)
+
+
+def _pack(source_fd: int, name: bytes, write: Callable[[bytes], None]) -> None:
+    status = os.fstat(source_fd)
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is None:
+        return  # a socket
+    entry = Entry()
+    entry.name, entry.kind = name, kind
+    entry.mode = stat.S_IMODE(status.st_mode)
+    entry.uid, entry.gid = status.st_uid, status.st_gid
+    entry.mtime_ns = status.st_mtime_ns
+    if kind == tar.SYMLINK:
+        entry.link = os.readlink(b"", dir_fd=source_fd)
+    elif kind in (tar.CHARACTER, tar.BLOCK_DEVICE):
+        entry.major, entry.minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    if kind == tar.FILE:
+        entry.size = status.st_size
+        write(tarwrite.header(entry))
+        _pack_contents(source_fd, status.st_size, write)
+        return
+    write(tarwrite.header(entry))
+    if kind == tar.DIRECTORY:
+        for inner, fd in objects(source_fd):
+            try:
+                _pack(fd, name + b"/" + inner, write)
+            finally:
+                os.close(fd)
+
+
+def _pack_contents(source_fd: int, size: int, write: Callable[[bytes], None]) -> None:
+    """Write just as many bytes as the header says, whatever becomes of the file meanwhile."""
+    fd = os.open(f"/proc/self/fd/{source_fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        left = size
+        while left:
+            data = os.read(fd, min(_CHUNK, left)) or bytes(min(_CHUNK, left))
+            left -= len(data)
+            write(data)
+    finally:
+        os.close(fd)
+    write(tarwrite.padding(size))
+
+
+class Extractor:
+    """Unpacks a tar stream below a directory of a root; links in it are the root's own."""
+
+    def __init__(self, root_fd: int, directory: bytes, *, keep_owner: bool) -> None:
+        """Prepare to unpack below *directory*, a path in the root *root_fd*."""
+        self._root_fd = root_fd
+        self._directory = directory.strip(b"/")
+        self._keep_owner = keep_owner
+
+    def run(self, feed: Feed) -> None:
+        """Unpack all that *feed* gives.
+
+        Raises:
+            OSError, RuntimeFailure: an entry cannot be made.
+            ValueError: it is no tar archive.
+        """
+        reader = tar.Reader(feed.take)
+        while (entry := reader.next()) is not None:
+            reader.raw.clear()
+            self._entry(entry, feed)
+
+    def _entry(self, entry: Entry, feed: Feed) -> None:
+        parts = [part for part in entry.name.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            raise RuntimeFailure(
+                f"cannot unpack '{os.fsdecode(entry.name)}': it leaves the directory", code=1
+            )
+        if entry.sparse is not None:
+            raise RuntimeFailure(
+                f"cannot unpack '{os.fsdecode(entry.name)}': it is a sparse file", code=1
+            )
+        if not parts:
+            return  # the directory itself
+        parent_fd = self._parent(parts[:-1])
+        try:
+            self._make(entry, parent_fd, parts[-1], feed)
+        finally:
+            os.close(parent_fd)
+
+    def _parent(self, parts: list[bytes]) -> int:
+        """Open the directory an entry lies in, making what is missing of it."""
+        path = self._directory
+        for number in range(len(parts) + 1):
+            path = b"/".join(part for part in (self._directory, *parts[:number]) if part)
+            try:
+                fd = beneath.open_in_root(self._root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                parent, _, name = path.rpartition(b"/")
+                above = beneath.open_in_root(self._root_fd, parent, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    os.mkdir(name, 0o755, dir_fd=above)
+                finally:
+                    os.close(above)
+                fd = beneath.open_in_root(self._root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
+            if number < len(parts):
+                os.close(fd)
+        return fd
+
+    def _make(self, entry: Entry, parent_fd: int, name: bytes, feed: Feed) -> None:
+        if entry.kind == tar.DIRECTORY:
+            fd = _make_directory(parent_fd, name)
+            self._decorate(fd, entry)
+            os.close(fd)
+        elif entry.kind == tar.FILE:
+            fd, _ = _create(parent_fd, name)
+            try:
+                for piece in feed.pieces(entry.size):
+                    _write_all(fd, piece)
+                self._decorate(fd, entry)
+            finally:
+                os.close(fd)
+            feed.take(-entry.size % tar.BLOCK)
+        elif entry.kind == tar.HARD_LINK:
+            _clear(parent_fd, name)
+            self._link(entry, parent_fd, name)
+        elif entry.kind == tar.SYMLINK:
+            _clear(parent_fd, name)
+            os.symlink(entry.link, name, dir_fd=parent_fd)
+            os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
+        elif entry.kind in (tar.CHARACTER, tar.BLOCK_DEVICE, tar.FIFO):
+            _clear(parent_fd, name)
+            kind = next(mode for mode, letter in _KINDS.items() if letter == entry.kind)
+            number = os.makedev(entry.major, entry.minor)
+            os.mknod(name, kind | entry.mode, number, dir_fd=parent_fd)
+            os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
+
+    def _link(self, entry: Entry, parent_fd: int, name: bytes) -> None:
+        """Make a hard link to another file of the archive."""
+        target = b"/".join(part for part in (self._directory, entry.link.strip(b"/")) if part)
+        fd = beneath.open_in_root(self._root_fd, target, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=parent_fd, follow_symlinks=True)
+        finally:
+            os.close(fd)
+
+    def _decorate(self, fd: int, entry: Entry) -> None:
+        os.fchown(fd, *self._owner(entry))
+        os.fchmod(fd, entry.mode)
+        os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+
+    def _owner(self, entry: Entry) -> tuple[int, int]:
+        return (entry.uid, entry.gid) if self._keep_owner else (0, 0)
+
+
+def _make_directory(parent_fd: int, name: bytes) -> int:
+    """Return the directory *name*, made when it is not there."""
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=parent_fd)
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=parent_fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        raise RuntimeFailure(
+            f"cannot overwrite '{os.fsdecode(name)}', which is no directory, with one", code=1
+        ) from error
+
+
+def _clear(parent_fd: int, name: bytes) -> None:
+    """Remove what is in the way, but no directory."""
+    try:
+        os.unlink(name, dir_fd=parent_fd)
+    except FileNotFoundError:
+        return
+    except IsADirectoryError as error:
+        raise RuntimeFailure(
+            f"cannot overwrite directory '{os.fsdecode(name)}' with what is none", code=1
+        ) from error
+
+
+def _create(parent_fd: int, name: bytes) -> tuple[int, bool]:
+    """Return (file to write, whether it is new); where something is mounted it is the old one."""
+    try:
+        _clear(parent_fd, name)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return os.open(name, _IN_PLACE, dir_fd=parent_fd), False
+    return os.open(name, _NEW, 0o600, dir_fd=parent_fd), True
+
+
+def _copy_xattrs(read_fd: int, write_fd: int) -> None:
+    """Copy file capabilities and the user's attributes, as far as both sides have them."""
+    with suppress(OSError):  # a file system without attributes
+        for name in os.listxattr(read_fd):
+            if name == "security.capability" or name.startswith("user."):
+                os.setxattr(write_fd, name, os.getxattr(read_fd, name))
+
+
+def _pour(read_fd: int, write_fd: int) -> None:
+    while True:
+        data = os.read(read_fd, _CHUNK)
+        if not data:
+            return
+        _write_all(write_fd, data)
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
