@@ -61,7 +61,7 @@ SAVE = Verb(
 _FORMATS = ("docker-archive", "oci-archive", "oci-dir")
 
 
-class _Stream:
+class Stream:
     """A descriptor as what `import_rootfs` reads."""
 
     def __init__(self, fd: int) -> None:
@@ -82,7 +82,7 @@ def import_(layout: Layout, words: Arguments) -> int:
     fd = 0 if path == "-" else _open(path)
     image = import_rootfs(
         Images(layout),
-        _Stream(fd),
+        Stream(fd),
         names[0] if names else "",
         now=time.time(),
         message=words.text("message", f"Imported from {path}"),

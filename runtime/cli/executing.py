@@ -12,8 +12,6 @@ from runtime.model.options import Verb
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.model.options import Arguments
-    from runtime.model.spec import Spec
-    from runtime.model.state import State
     from runtime.store.layout import Layout
 
 EXEC = Verb(
@@ -46,10 +44,10 @@ CTL = Verb(
 
 def exec_(layout: Layout, words: Arguments) -> int:
     """Run a command in a container; returns its exit code."""
-    if words.flag("tty") and words.flag("interactive") and not words.flag("detach"):
-        if not os.isatty(0):
-            raise RuntimeFailure("the input is not a terminal", "leave out -t", code=1)
-    spec, state = _open(layout, words)
+    reads_terminal = words.flag("tty") and words.flag("interactive") and not words.flag("detach")
+    if reads_terminal and not os.isatty(0):
+        raise RuntimeFailure("the input is not a terminal", "leave out -t", code=1)
+    spec, state = found.one(layout, words.operands[0])
     request = execute.Request(
         argv=words.operands[1:],
         environment=run_options.environment(words),
@@ -64,13 +62,9 @@ def exec_(layout: Layout, words: Arguments) -> int:
     return execute.execute(layout, spec, state, request)
 
 
-def _open(layout: Layout, words: Arguments) -> tuple[Spec, State]:
-    return found.one(layout, words.operands[0])
-
-
 def ctl(layout: Layout, words: Arguments) -> int:
     """Run supervisectl in a container; returns its exit code."""
-    spec, state = _open(layout, words)
+    spec, state = found.one(layout, words.operands[0])
     if spec.init == "none":
         raise RuntimeFailure(
             f"container '{spec.name}' was made with --no-init: its PID 1 is no supervise", code=1

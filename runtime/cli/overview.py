@@ -30,9 +30,9 @@ def whole() -> str:
 def group(name: str) -> str:
     """Return the help of one group, each verb once."""
     members: dict[str, str] = {}
-    for verb, place in verbs.INDEX.items():
-        if verb.startswith(f"{name} "):
-            members.setdefault(place, verb.removeprefix(f"{name} "))
+    words = [verb.removeprefix(f"{name} ") for verb in verbs.INDEX if verb.startswith(f"{name} ")]
+    for word in sorted(words, key=lambda word: (len(word), word)):
+        members.setdefault(verbs.INDEX[f"{name} {word}"], word)
     lines = [(word, _summary(f"{name} {word}")) for word in sorted(members.values())]
     parts = [
         f"Usage:  runtime {name} COMMAND",
