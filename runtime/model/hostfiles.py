@@ -71,8 +71,13 @@ def with_peers(text: str, network: str, peers: Iterable[tuple[str, Sequence[str]
         return text
     if text and not text.endswith("\n"):
         text += "\n"
-    lines = "".join(f"{address}\t{' '.join(names)}\n" for address, names in peers)
+    lines = "".join(f"{address}\t{' '.join(_words(names))}\n" for address, names in peers)
     return f"{text}{begin}{lines}{end}"
+
+
+def _words(names: Iterable[str]) -> list[str]:
+    """Return the names that are one word: no name is to become a line in another's file."""
+    return [name for name in names if len(name.split()) == 1]
 
 
 def without_line(text: str, address: str) -> str:

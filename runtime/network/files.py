@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runtime.model.state import Endpoint
 
 _NAMES = ("hosts", "hostname", "resolv.conf")
+_LARGEST_HOSTS = 1 << 20  # characters; a thousand neighbours are 60,000
 _STUB_SOURCE = "/run/systemd/resolve/resolv.conf"  # systemd-resolved's list without its stub
 
 
@@ -158,11 +159,16 @@ def add_own_lines(lease: Lease, name: str, domain: str) -> None:
 
 
 def _edit(path: str, change: Callable[[str], str]) -> None:
-    """Apply *change* to the file; a container that was removed meanwhile has none."""
+    """Apply *change* to the file; a container that was removed meanwhile has none.
+
+    A file that a container has blown up is left to it: what all wait for must not take long.
+    """
     try:
         with open(path, errors="surrogateescape") as file:
-            text = file.read()
+            text = file.read(_LARGEST_HOSTS + 1)
     except FileNotFoundError:
+        return
+    if len(text) > _LARGEST_HOSTS:
         return
     changed = change(text)
     if changed != text:

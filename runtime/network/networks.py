@@ -76,6 +76,8 @@ class Networks(Catalog):
         if mode.startswith(model.CNI):
             lease = self._reserve_cni(spec, wanted)
         elif mode in {"host", "none"} or mode.startswith(model.SHARED):
+            if wanted:
+                self._no_ports(spec)
             return Endpoint(mode)
         else:
             network = self._network_to_run_on(mode)
@@ -196,6 +198,15 @@ class Networks(Catalog):
         return found
 
     # --- the steps of these --------------------------------------------------------------
+
+    def _no_ports(self, spec: Spec) -> None:
+        """Say what becomes of published ports where there is nothing to publish to."""
+        if spec.network.startswith(model.SHARED):
+            raise RuntimeFailure(
+                f"cannot publish ports of '{spec.name}': it shares the network of another container",
+                "publish them there",
+            )
+        self._remarks.append(f"published ports are discarded with --net {spec.network}")
 
     def _network_to_run_on(self, name: str) -> Network:
         try:

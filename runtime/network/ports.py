@@ -12,6 +12,7 @@ import socket
 
 from runtime.model import ports
 from runtime.model.errors import RuntimeFailure
+from runtime.network.leases import is_held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,11 +132,13 @@ def _explain(port: Port, error: OSError, leases: Sequence[Lease]) -> RuntimeFail
     at = f"{port.address}:{shown}" if port.address else shown
     if error.errno == errno.EADDRINUSE:
         if port.host_last:
-            reason = f"all of {port.host}-{port.host_last} are in use"
-        else:
-            reason = f"port {port.host} is in use by {_user(port, leases)}"
+            return RuntimeFailure(
+                f"cannot publish port {port.container}/{port.protocol}: "
+                f"all host ports {port.host} to {port.host_last} are in use",
+                "name a wider range",
+            )
         return RuntimeFailure(
-            f"cannot publish port {at}: {reason}",
+            f"cannot publish port {at}: port {port.host} is in use by {_user(port, leases)}",
             f"choose another host port: -p {port.host + 1}:{port.container}",
         )
     if error.errno == errno.EADDRNOTAVAIL:
@@ -153,14 +156,20 @@ def _explain(port: Port, error: OSError, leases: Sequence[Lease]) -> RuntimeFail
 def _user(port: Port, leases: Sequence[Lease]) -> str:
     """Return who has the port: a container, a program, or nobody we can name."""
     for lease in leases:
-        for _, host, _, protocol in lease.bindings:
-            if (host, protocol) == (port.host, port.protocol):
+        for address, host, _, protocol in lease.bindings:
+            same = (host, protocol) == (port.host, port.protocol)
+            if same and _meet(address, port.address) and is_held(lease):
                 return f"container '{lease.name}'"
     inodes = _inodes(port)
     for pid in _pids():
         if inodes and inodes & _sockets(pid):
             return f"program '{_name(pid)}' (pid {pid})"
     return "another program"
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether two addresses, "" for all, have one in common."""
+    return one == other or not {one, other}.isdisjoint({"", ports.ANY4, ports.ANY6})
 
 
 def _inodes(port: Port) -> set[str]:

@@ -58,6 +58,12 @@ def test_networks_have_a_part_each() -> None:
     assert hostfiles.with_peers(both, "app2", None) == text
 
 
+def test_no_name_becomes_a_line_of_its_own() -> None:
+    text = hostfiles.with_peers("", "app", [("172.18.0.3", ["db", "x\n6.6.6.6 bank", "", "a b"])])
+
+    assert text.splitlines()[1:-1] == ["172.18.0.3\tdb"]
+
+
 def test_a_line_without_an_end_is_ended() -> None:
     assert hostfiles.with_peers("1.2.3.4 x", "app", []).startswith("1.2.3.4 x\n# containers")
 

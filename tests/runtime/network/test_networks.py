@@ -356,6 +356,28 @@ def test_a_shared_network_shares_the_files(machine: Machine) -> None:
     ]
 
 
+def test_published_ports_are_not_dropped_in_silence(machine: Machine) -> None:
+    monitor = machine.monitor()
+    machine.run(monitor, network="none", ports=(Port(80, 8080),))
+    assert monitor.call("remarks") == ["published ports are discarded with --net none"]
+
+    web = machine.run(monitor)
+    with pytest.raises(Failed, match="it shares the network of another container"):
+        machine.run(monitor, network=f"container:{web.id}", ports=(Port(80, 8080),))
+
+
+def test_a_hosts_file_blown_up_by_its_container_is_left_to_it(machine: Machine) -> None:
+    monitor = machine.monitor()
+    monitor.call("create", name="app")
+    web = machine.run(monitor, network="app")
+    hosts = Path(machine.root, "containers", web.id, "hosts")
+    hosts.write_text("#" * (2 << 20))
+    db = machine.run(monitor, network="app", name="db")
+
+    assert hosts.stat().st_size == 2 << 20
+    assert resolve(machine.hosts(db), "web2") == [web.address]
+
+
 def test_a_macvlan_container_is_on_the_wire_itself(machine: Machine) -> None:
     monitor = machine.monitor()
     monitor.call(

@@ -147,6 +147,8 @@ def test_a_range_takes_the_first_free_port(machine: Machine) -> None:
     second = machine.run(monitor, ports=(port,))
 
     assert {binding[1] for binding in second.endpoint["ports"]} == {8001}
+    with pytest.raises(Failed, match="all host ports 8000 to 8001 are in use"):
+        machine.run(monitor, ports=(Port(80, 8000, host_last=8001),))
 
 
 def test_publish_all_takes_random_ports_for_what_is_exposed(machine: Machine) -> None:
@@ -185,6 +187,15 @@ def test_a_port_in_use_names_the_program(machine: Machine) -> None:
     assert refused.value.message == (
         f"cannot publish port 8080/tcp: port 8080 is in use by program '{comm}' (pid {os.getpid()})"
     )
+
+
+def test_one_port_on_two_addresses_is_two_ports(machine: Machine) -> None:
+    monitor = machine.monitor()
+    machine.run(monitor, ports=(Port(80, 8080, "tcp", "127.0.0.1"),))
+    machine.run(monitor, ports=(Port(80, 8080, "tcp", UPLINK),))
+
+    assert machine.here.ask("127.0.0.1", 8080).startswith("web2 ")
+    assert machine.outside.ask(UPLINK, 8080).startswith("web3 ")
 
 
 def test_an_address_of_another_machine_is_refused(machine: Machine) -> None:
