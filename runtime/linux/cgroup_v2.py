@@ -56,7 +56,7 @@ class Group:
         if devices is not None:
             from runtime.linux import bpf_devices
 
-            remarks += bpf_devices.attach(self.directory, devices)
+            remarks += bpf_devices.attach(self.directory, list(devices))
         return remarks
 
     def _delegate(self, directory: str) -> None:
