@@ -52,6 +52,10 @@ def main() -> int:
         # Whoever read our output has seen enough; Python would complain once more at its end.
         os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
         return 128 + _SIGPIPE
+    except OSError as error:  # a full disk, a directory that may not be written to
+        where = f"'{error.filename}': " if error.filename else ""
+        print_failure(RuntimeFailure(f"{where}{error.strerror or error}"))
+        return 125
     return code
 
 

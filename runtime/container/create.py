@@ -6,6 +6,7 @@ import os
 import time
 
 from runtime.model import compose
+from runtime.model.errors import RuntimeFailure
 from runtime.store.containers import Containers, new_id
 from runtime.store.images import Images
 from supervise.linux import capabilities
@@ -37,7 +38,14 @@ def create(layout: Layout, image_name: str, image: Image, options: compose.Optio
     )
     with Images(layout).pinned(image):
         containers = Containers(layout)
-        return containers.create(_with_ids(containers, _with_volume_names(spec)))
+        spec = _with_ids(containers, _with_volume_names(spec))
+        try:
+            return containers.create(spec)
+        except OSError as error:
+            where = f" '{error.filename}'" if error.filename else ""
+            raise RuntimeFailure(
+                f"cannot write the container's record{where}: {error.strerror}"
+            ) from error
 
 
 def _with_ids(containers: Containers, spec: Spec) -> Spec:

@@ -76,14 +76,15 @@ def _listed(directory: str) -> list[str]:
 
 def _is_dead(layout: Layout, container_id: str) -> bool:
     """Tell whether the run directory is one that a killed monitor left."""
-    busy = locks.try_lock(layout.lock(f"container-{container_id}"))
+    try:
+        busy = locks.lock_existing(layout.lock(f"container-{container_id}"), wait=False)
+    except FileNotFoundError:
+        # A start makes it before the run directory, a removal takes it away before.
+        return not is_alive(layout, container_id)
     if busy is None:  # somebody is starting or removing it
         return False
     with busy:
-        if os.path.isdir(layout.container_run(container_id)):
-            return not is_alive(layout, container_id)
-        os.unlink(busy.path)  # it has just ended; nobody else removes what we have made
-        return False
+        return not is_alive(layout, container_id)
 
 
 def _clear(layout: Layout, containers: Containers, container_id: str) -> None:

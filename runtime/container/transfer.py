@@ -186,6 +186,28 @@ def _pack_contents(source_fd: int, size: int, write: Callable[[bytes], None]) ->
     write(tarwrite.padding(size))
 
 
+def make_directories(root_fd: int, path: bytes) -> int:
+    """Return the directory *path* of a root; what is missing of it is made, links stay inside.
+
+    Raises:
+        OSError: something on the way is no directory.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    try:
+        return beneath.open_in_root(root_fd, path, flags)
+    except FileNotFoundError:
+        parent, _, name = path.rstrip(b"/").rpartition(b"/")
+        if not name:
+            raise
+    above = make_directories(root_fd, parent)
+    try:
+        with suppress(FileExistsError):  # somebody else made it
+            os.mkdir(name, 0o755, dir_fd=above)
+    finally:
+        os.close(above)
+    return beneath.open_in_root(root_fd, path, flags)
+
+
 class Extractor:
     """Unpacks a tar stream below a directory of a root; links in it are the root's own."""
 
@@ -219,30 +241,12 @@ class Extractor:
             )
         if not parts:
             return  # the directory itself
-        parent_fd = self._parent(parts[:-1])
+        place = b"/".join(part for part in (self._directory, *parts[:-1]) if part)
+        parent_fd = make_directories(self._root_fd, place)
         try:
             self._make(entry, parent_fd, parts[-1], feed)
         finally:
             os.close(parent_fd)
-
-    def _parent(self, parts: list[bytes]) -> int:
-        """Open the directory an entry lies in, making what is missing of it."""
-        path = self._directory
-        for number in range(len(parts) + 1):
-            path = b"/".join(part for part in (self._directory, *parts[:number]) if part)
-            try:
-                fd = beneath.open_in_root(self._root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:
-                parent, _, name = path.rpartition(b"/")
-                above = beneath.open_in_root(self._root_fd, parent, os.O_RDONLY | os.O_DIRECTORY)
-                try:
-                    os.mkdir(name, 0o755, dir_fd=above)
-                finally:
-                    os.close(above)
-                fd = beneath.open_in_root(self._root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
-            if number < len(parts):
-                os.close(fd)
-        return fd
 
     def _make(self, entry: Entry, parent_fd: int, name: bytes, feed: Feed) -> None:
         if entry.kind == tar.DIRECTORY:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from runtime.container import transfer
 from runtime.linux import beneath, mounts, namespaces
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files, overlay
@@ -104,15 +105,19 @@ def _lowers(layout: Layout, spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def _mount_inside(layout: Layout, root_fd: int, mount: Mount) -> None:
-    """Bind a volume or a host's directory at its place, if that is there."""
+    """Bind a volume or a host's directory at its place, which is made when it is missing."""
     source = Volumes(layout).path(mount.source) if mount.kind == "volume" else mount.source
-    try:
-        target_fd = beneath.open_in_root(root_fd, os.fsencode(mount.target), os.O_PATH)
-    except OSError:
-        return  # never started: there is no place for it yet
+    if not os.path.exists(source):
+        return  # never started: the start makes it, or says why not
+    target = os.fsencode(mount.target)
+    if os.path.isdir(source):
+        target_fd = transfer.make_directories(root_fd, target)
+    else:
+        try:
+            target_fd = beneath.open_in_root(root_fd, target, os.O_PATH)
+        except FileNotFoundError:
+            return  # a file's place is made by the start
     try:
         mounts.mount(source, f"/proc/self/fd/{target_fd}", "", mounts.MS_BIND | mounts.MS_REC)
-    except FileNotFoundError:
-        return  # a volume that was never used has no directory
     finally:
         os.close(target_fd)

@@ -2,7 +2,8 @@
 
 For the injected PID 1, whose loader and libraries lie in a directory of their own.  The program's
 strings move into a new loadable segment, which takes the place of a note in the program headers
-(elf(5)); nothing else in the file moves.  64-bit files only.
+(elf(5)); nothing else in the file moves.  What is loaded by nobody (symbols, debug information,
+the table of sections) is left out, as strip(1) does.  64-bit files only.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def patch(data: bytes, *, rpath: str, loader: str = "") -> bytes:
     loader_at = len(added)
     added += loader.encode() + b"\0" if loader else b""
 
+    data = data[: max(s.offset + s.filesz for s in segments)]
     page = max(_LARGEST_PAGE, *(s.align for s in segments if s.kind == _PT_LOAD))
     offset = -(-len(data) // page) * page
     end = max(s.vaddr + s.memsz for s in segments if s.kind == _PT_LOAD)
@@ -86,6 +88,8 @@ def patch(data: bytes, *, rpath: str, loader: str = "") -> bytes:
     segment = _Segment(_PT_LOAD, _READABLE, offset, vaddr, vaddr, size, size, page)
 
     out = bytearray(data)
+    struct.pack_into(f"{order}Q", out, 40, 0)  # e_shoff
+    struct.pack_into(f"{order}HHH", out, 58, 0, 0, 0)  # e_shentsize, e_shnum, e_shstrndx
     changed = _redirect(entries, vaddr, len(strings) + len(rpath.encode()) + 1, len(strings))
     for at, entry in enumerate(changed):
         struct.pack_into(f"{order}QQ", out, dynamic.offset + at * _DYN_SIZE, *entry)
