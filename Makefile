@@ -33,7 +33,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--config-settings editable_mode=compat --editable '.[test,lint]'
+		--config-settings editable_mode=compat --editable '.[test,lint,layers]'
 	touch $@
 
 lint: setup

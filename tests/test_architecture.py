@@ -32,6 +32,16 @@ MAY_IMPORT = {
     "daemon": ("supervise.config", "supervise.linux", "supervise.model", "supervise.wire"),
     "cli": ("supervise.model", "supervise.wire"),
 }
+# The second package: supervise's own values and system calls may serve it too.
+_SHARED = ("supervise.linux", "supervise.model", "supervise.__version__", "runtime.__version__")
+RUNTIME_MAY_IMPORT = {
+    "model": (),
+    "linux": ("runtime.model",),
+    "store": ("runtime.model", "runtime.linux"),
+    "network": ("runtime.model", "runtime.linux"),
+    "container": ("runtime.model", "runtime.linux", "runtime.store", "runtime.network"),
+    "cli": ("runtime",),
+}
 PURE = ("model", "wire")
 IMPURE_MODULES = frozenset({"os", "posix", "socket", "time", "subprocess", "selectors"})
 IMPURE_MODULES |= {"select", "ctypes", "random", "signal", "pathlib", "io", "threading"}
@@ -119,6 +129,34 @@ def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
 
     below = ", ".join(MAY_IMPORT[layer]) or "nothing of ours"
     assert not broken, f"{layer} may import {below}:\n" + "\n".join(broken)
+
+
+@pytest.mark.parametrize("layer", sorted(RUNTIME_MAY_IMPORT))
+def test_a_layer_of_runtime_imports_only_the_layers_below_it(layer: str) -> None:
+    allowed = (*RUNTIME_MAY_IMPORT[layer], *_SHARED, f"runtime.{layer}")
+
+    broken = [
+        str(found)
+        for path in sources(f"runtime/{layer}")
+        for found in imports(path)
+        if within(found.module, ("supervise", "runtime", "tests", "benchmarks"))
+        and not within(found.module, allowed)
+        and found.module != "supervise"  # the package as such: the bundle copies it
+    ]
+
+    below = ", ".join(RUNTIME_MAY_IMPORT[layer]) or "nothing of ours"
+    assert not broken, f"runtime/{layer} may import {below}:\n" + "\n".join(broken)
+
+
+def test_supervise_knows_nothing_of_runtime() -> None:
+    broken = [
+        str(found)
+        for path in sources("supervise")
+        for found in imports(path)
+        if within(found.module, ("runtime",))
+    ]
+
+    assert not broken, f"supervise runs without runtime: {broken}"
 
 
 @pytest.mark.parametrize("layer", PURE)

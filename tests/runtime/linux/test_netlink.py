@@ -5,6 +5,7 @@ In namespaces of the test's own; the machine's interfaces are not touched.
 
 from __future__ import annotations
 
+import importlib
 import errno
 import socket
 import struct
@@ -250,10 +251,7 @@ class TestAgainstPyroute2:
     """PyPI's pyroute2 decodes what we encode."""
 
     def decode(self, message: netlink.Message, cls: str) -> Any:
-        rtnl = pytest.importorskip("pyroute2.netlink.rtnl")
-        import importlib
-
-        module = importlib.import_module(f"{rtnl.__name__}.{cls}")
+        module = importlib.import_module(f"pyroute2.netlink.rtnl.{cls}")
         header = struct.pack("=IHHII", 16 + len(message.body), message.type, message.flags, 1, 0)
         decoded = getattr(module, cls)(header + message.body)
         decoded.decode()
