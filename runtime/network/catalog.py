@@ -217,6 +217,8 @@ class Catalog:
         if network.driver == "bridge":
             with netlink.Socket() as kernel:
                 links.delete(kernel, network.interface)
+        self.leases.clear_unfinished()
+        self.leases.close(network.name)
         self.records.delete(network)
         self._firewall.forget_network()
 

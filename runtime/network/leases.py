@@ -64,6 +64,13 @@ class Leases:
         if current is not None and current.id == lease.id:
             os.unlink(self._path(lease))
 
+    def close(self, network: str) -> None:
+        """Remove the directory of a network that nobody is on and that is being removed."""
+        try:
+            os.rmdir(f"{self._directory}/{network}")
+        except FileNotFoundError:
+            return  # nobody ever was
+
     def find(self, network: str, container: str, interface: str) -> Lease | None:
         """Return what *container* holds of *network* on *interface*."""
         for lease in self.of(network):

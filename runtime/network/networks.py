@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from runtime.network.ports import Reserved
     from runtime.network.relay import Relay
 
+_FIRST = "eth0"  # the interface a container starts with
+
 
 class Networks(Catalog):
     """The networks of one root directory, and what this process holds of them."""
@@ -61,7 +63,7 @@ class Networks(Catalog):
         try:
             self.write_host_files(spec, endpoint, container_dir)
         except BaseException:
-            self.disconnect(spec.id, endpoint)
+            self._abandon(spec.id, endpoint)
             raise
         return self.attach(spec, endpoint, pid)
 
@@ -81,7 +83,7 @@ class Networks(Catalog):
             return Endpoint(mode)
         else:
             network = self._network_to_run_on(mode)
-            lease = self._take_address(network, spec, "eth0", _ourselves())
+            lease = self._take_address(network, spec, _FIRST, _ourselves())
             if wanted:
                 lease = self._bind(network, lease, wanted)
         return self._endpoint(lease)
@@ -111,7 +113,7 @@ class Networks(Catalog):
         try:
             return self._attach_to(namespace_fd, spec, endpoint, pid)
         except BaseException:
-            self.disconnect(spec.id, endpoint)
+            self._abandon(spec.id, endpoint)
             raise
         finally:
             os.close(namespace_fd)
@@ -119,8 +121,17 @@ class Networks(Catalog):
     def disconnect(self, container_id: str, endpoint: Endpoint) -> None:
         """Undo `reserve` and `attach`; what is undone already is fine.
 
-        Takes 10 to 30 ms, most of it the kernel's for the interface: do it after the exit code.
+        With the first interface goes whatever else the container holds, such as a network that
+        a command was joining when it was killed.  Takes 10 to 30 ms, most of it the kernel's for
+        the interface: do it after the exit code.
         """
+        self._abandon(container_id, endpoint)
+        if endpoint.interface == _FIRST:
+            for lease in self.leases.all():
+                if lease.id == container_id:
+                    self._undo(lease)
+
+    def _abandon(self, container_id: str, endpoint: Endpoint) -> None:
         lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
         if lease is not None:
             self._undo(lease)

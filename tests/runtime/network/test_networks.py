@@ -236,6 +236,31 @@ def test_a_running_container_joins_and_leaves_a_network(machine: Machine) -> Non
     assert machine.hosts(web).splitlines()[-1] == f"{web.address}\t{web.id[:12]}"
 
 
+def test_a_join_that_nobody_noted_ends_with_the_container(machine: Machine) -> None:
+    monitor = machine.monitor()
+    monitor.call("create", name="app")
+    web = machine.run(monitor)
+    monitor.call("join", spec=web.plain, network="app", pid=web.pid, present=[web.endpoint])
+
+    monitor.call("disconnect", container=web.id, endpoint=web.endpoint)
+
+    assert machine.leases() == []
+
+
+def test_a_join_that_fails_leaves_the_first_network_alone(machine: Machine) -> None:
+    monitor = machine.monitor()
+    options = {"parent": "gone0"}
+    subnets = ["198.51.100.0/24"]
+    monitor.call("create", name="w", driver="macvlan", subnets=subnets, options=options)
+    web = machine.run(monitor)
+
+    with pytest.raises(Failed, match="there is no interface 'gone0'"):
+        monitor.call("join", spec=web.plain, network="w", pid=web.pid, present=[web.endpoint])
+
+    assert machine.leases() == [f"bridge/{web.address}"]
+    assert machine.here.ask(web.address, 80) == "web2 172.17.0.1"
+
+
 def test_inspect_has_dockers_shape(machine: Machine) -> None:
     monitor = machine.monitor()
     monitor.call("create", name="app", subnets=["10.8.0.0/24"], labels={"a": "b"})
@@ -271,6 +296,7 @@ def test_a_network_in_use_is_not_removed(machine: Machine) -> None:
 
     assert machine.links() == []
     assert "rt-" not in machine.table()
+    assert not Path(machine.root, "run/network/leases/app").exists()
     with pytest.raises(Failed, match="no such network"):
         monitor.call("remove", name="app")
 
