@@ -148,7 +148,9 @@ def _library(name: str) -> tuple[Any, tuple[type[Exception], ...]]:
             from isal import isal_zlib
         except ImportError:
             return lambda: zlib.decompressobj(_GZIP_FORMAT), (zlib.error,)
-        return lambda: isal_zlib.decompressobj(_GZIP_FORMAT), (isal_zlib.error, zlib.error)
+        # isal's stub calls its exception class an instance.
+        errors: tuple[Any, ...] = (isal_zlib.error, zlib.error)
+        return lambda: isal_zlib.decompressobj(_GZIP_FORMAT), errors
     if name == "bzip2":
         import bz2
 

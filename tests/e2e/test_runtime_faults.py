@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -170,10 +171,9 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
         made("run", "--rm", "--net", "none", "busybox", "true")
         made.settle()
         filler = small / "filler"
-        with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(bytes(65536))
-                file.flush()
+        with filler.open("wb", buffering=0) as file, suppress(OSError):  # ENOSPC ends it
+            while file.write(bytes(65536)):
+                continue
 
         refused = made.run("--no-init", "busybox", "true", check=False)
 

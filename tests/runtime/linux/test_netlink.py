@@ -5,8 +5,8 @@ In namespaces of the test's own; the machine's interfaces are not touched.
 
 from __future__ import annotations
 
-import importlib
 import errno
+import importlib
 import socket
 import struct
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ if importlib.util.find_spec("backports"):  # what is said without it is tested e
     from backports import zstd
 
     # As zstd(1) does: without its check sum the layer's digest alone would notice damage.
-    _SUMMED = {zstd.CompressionParameter.checksum_flag: 1}
+    _SUMMED = {int(zstd.CompressionParameter.checksum_flag): 1}
     PACKERS["zstd"] = lambda data: zstd.compress(data, options=_SUMMED)
 
 

@@ -26,7 +26,7 @@ def reached(name: str) -> None:
 
 steps.reached = reached  # before anybody imports the name
 
-from runtime.cli.main import main
+from runtime.cli.main import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())
