@@ -11,6 +11,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.store.containers import Containers
 from runtime.store.images import Images
+from runtime.store.volumes import Volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,14 @@ def create_(layout: Layout, words: Arguments) -> int:
     """Make a container's record and print its id."""
     asked = run_options.decode(words, detached=False)
     _keys(asked.detach_keys)
-    sys.stdout.write(f"{_create(layout, words, asked).id}\n")
+    spec = _create(layout, words, asked)
+    # A start would make them too; until then they are there for `cp` and `volume ls`.
+    volumes = Volumes(layout)
+    for mount in spec.mounts:
+        if mount.kind == "volume":
+            anonymous = "anonymous" in mount.options
+            volumes.ensure(mount.source, now=spec.created, anonymous=anonymous)
+    sys.stdout.write(f"{spec.id}\n")
     return 0
 
 
