@@ -13,16 +13,13 @@ _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def fill(volume_fd: int, source: str) -> None:
-    """Copy the directory *source* into the volume if that is empty and *source* is there."""
+def fill(volume_fd: int, place_fd: int) -> None:
+    """Copy the directory *place_fd* into the volume if that is empty; both may be O_PATH."""
     target_fd = os.open(f"/proc/self/fd/{volume_fd}", _DIRECTORY)
     try:
         if os.listdir(target_fd):
             return
-        try:
-            source_fd = os.open(source, _DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        source_fd = os.open(f"/proc/self/fd/{place_fd}", _DIRECTORY)
         links: dict[tuple[int, int], int] = {}
         try:
             _copy_tree(source_fd, target_fd, links)

@@ -15,9 +15,9 @@ import os
 import stat
 from contextlib import suppress
 
-from runtime.container import becoming, bundle, copyup, diagnose, rootfs
+from runtime.container import becoming, bundle, diagnose, rootfs
 from runtime.container.steps import reached
-from runtime.linux import namespaces
+from runtime.linux import namespaces, trees
 from runtime.linux.loopback import bring_up_loopback
 from runtime.model import defaults
 from runtime.model.errors import RuntimeFailure
@@ -88,8 +88,8 @@ def _story(setup: Setup) -> list[tuple[str, Callable[[], None]]]:
         ("overlay", child.overlay),
         ("pivot", child.pivot),
         ("kernel-files", child.kernel_files),
-        ("devices", child.devices),
         ("mounts", child.mounts),
+        ("devices", child.devices),
         # Before /proc/sys becomes read-only.
         ("parameters", child.parameters),
         ("masks", child.masks),
@@ -115,8 +115,7 @@ class _Child:
         self._ipc: list[rootfs.Source] = []
         self._bundle: rootfs.Source | None = None
         self._services: list[rootfs.Source] = []
-        self._cgroup_fds: list[tuple[str, int]] = []
-        self._old_fd = -1
+        self._cgroups: list[tuple[str, int]] = []
         self._identity: Identity | None = None
         self._program = ""
 
@@ -148,8 +147,7 @@ class _Child:
             self._services = [rootfs.Source(mount, self._spec.services)]
         self._ipc = [rootfs.Source(mount, path) for mount, path in setup.shared_ipc]
         for name, path in setup.cgroup1:
-            fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._cgroup_fds.append((name, fd))
+            self._cgroups.append((name, trees.clone(path)))
 
     def overlay(self) -> None:
         setup = self._setup
@@ -164,7 +162,7 @@ class _Child:
         )
 
     def pivot(self) -> None:
-        self._old_fd = rootfs.pivot(self._setup.merged)
+        rootfs.pivot(self._setup.merged)
 
     def kernel_files(self) -> None:
         spec = self._spec
@@ -173,10 +171,8 @@ class _Child:
         rootfs.mount_sys(read_only=not spec.privileged)
         if self._setup.cgroup2:
             rootfs.mount_cgroup2(read_only=not spec.privileged)
-        elif self._cgroup_fds:
-            rootfs.mount_cgroup1(self._cgroup_fds, read_only=not spec.privileged)
-        for _, fd in self._cgroup_fds:
-            os.close(fd)
+        elif self._cgroups:
+            rootfs.mount_cgroup1(self._cgroups, read_only=not spec.privileged)
 
     def devices(self) -> None:
         for path, mode, device in self._setup.devices:
@@ -192,15 +188,11 @@ class _Child:
             if mount.kind == "tmpfs":
                 rootfs.mount_tmpfs(mount)
                 continue
-            source = next(sources)
-            if mount.kind == "volume" and mount.copy_up:
-                copyup.fill(source.fd, mount.target)
-            source.attach()
+            next(sources).attach()
         if self._bundle is not None:
             self._bundle.attach()
         for source in self._services:
             source.attach()
-        rootfs.leave(self._old_fd)
 
     def wait_for_go(self) -> None:
         if self._setup.channel.recv(16) != GO:

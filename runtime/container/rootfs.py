@@ -13,7 +13,8 @@ import os
 import stat
 from contextlib import suppress
 
-from runtime.linux import mounts, namespaces, trees
+from runtime.container import copyup
+from runtime.linux import beneath, mounts, namespaces, trees
 from runtime.model import defaults
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ _TMPFS_FLAGS = {
     "nosuid": mounts.MS_NOSUID,
     "nodev": mounts.MS_NODEV,
 }
+_MOST_LINKS = 40  # MAXSYMLINKS of the kernel
 _THERMAL = "/sys/devices/system/cpu"
 
 
@@ -49,18 +51,23 @@ class Source:
         self.is_directory = stat.S_ISDIR(os.fstat(self.fd).st_mode)
 
     def attach(self) -> None:
-        """Mount it at its place, made when missing, and let go of it."""
+        """Mount it at its place, made when missing, and let go of it; a fresh volume is filled."""
         propagation = self.mount.propagation or "rprivate"
-        trees.set_attributes(
-            "",
-            directory_fd=self.fd,
-            add=trees.MOUNT_ATTR_RDONLY if self.mount.read_only else 0,
-            propagation=_PROPAGATION[propagation],
-            recursive=propagation.startswith("r"),
-        )
-        make_target(self.mount.target, directory=self.is_directory)
-        trees.attach(self.fd, self.mount.target)
-        os.close(self.fd)
+        target_fd = open_target(self.mount.target, directory=self.is_directory)
+        try:
+            if self.mount.kind == "volume" and self.mount.copy_up and self.is_directory:
+                copyup.fill(self.fd, target_fd)
+            trees.set_attributes(
+                "",
+                directory_fd=self.fd,
+                add=trees.MOUNT_ATTR_RDONLY if self.mount.read_only else 0,
+                propagation=_PROPAGATION[propagation],
+                recursive=propagation.startswith("r"),
+            )
+            trees.attach(self.fd, "", directory_fd=target_fd)
+        finally:
+            os.close(target_fd)
+            os.close(self.fd)
 
 
 def detach_from_host() -> None:
@@ -68,57 +75,73 @@ def detach_from_host() -> None:
     mounts.mount("", "/", "", mounts.MS_SLAVE | mounts.MS_REC)
 
 
-def pivot(root: str) -> int:
-    """Make the mount *root* our root; return a descriptor of the old one, stacked upon it."""
+def pivot(root: str) -> None:
+    """Make the mount *root* our root and take the old one away, with all that was below it.
+
+    At once: pivot_root(".", ".") stacks the old root upon the new one, and as long as it lies
+    there ``..`` in an image's link leads from ``/`` up to the host's files.
+    """
     old_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     os.chdir(root)
     namespaces.pivot_root(".", ".")
-    os.chdir("/")
-    return old_fd
-
-
-def leave(owned_old_fd: int) -> None:
-    """Take the old root away, with everything that was mounted below it."""
-    os.fchdir(owned_old_fd)
-    os.close(owned_old_fd)
+    os.fchdir(old_fd)
+    os.close(old_fd)
     # Slaves first: taking it away must not travel to the host.
     mounts.mount("", ".", "", mounts.MS_SLAVE | mounts.MS_REC)
     mounts.umount2(".", mounts.MNT_DETACH)
     os.chdir("/")
 
 
-def make_target(path: str, *, directory: bool) -> None:
-    """Have something to mount on at *path*: a directory, or a file.
+def open_target(path: str, *, directory: bool) -> int:
+    """Return a descriptor of what is to be mounted on at *path*, made when missing.
 
-    A dangling link there is followed to where it leads in the image.
+    Links lead to places in the image, also dangling ones; those of /proc that lead elsewhere
+    (/proc/self/fd/3 while the host's root is still open) are refused.
+
+    Raises:
+        OSError: ELOOP: such a link; ENOTDIR: something else than a directory is on the way.
     """
-    if directory:
-        make_directories(path)
-    elif os.path.exists(path):
-        return
-    elif os.path.islink(path):
-        target = os.path.join(os.path.dirname(path), os.readlink(path))
-        make_target(os.path.normpath(target), directory=False)
-    else:
-        make_directories(os.path.dirname(path))
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _open_or_make(root_fd, path, directory=directory, links=_MOST_LINKS)
+    finally:
+        os.close(root_fd)
 
 
-def make_directories(path: str, mode: int = 0o755) -> None:
-    """Make the directory *path* and those above it, within the image.
+def _open_or_make(root_fd: int, path: str, *, directory: bool, links: int) -> int:
+    """Open *path* below *root_fd*; make what is missing, following at most *links* links."""
+    try:
+        return beneath.open_in_root(root_fd, os.fsencode(path), os.O_PATH)
+    except FileNotFoundError:
+        if not links:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
+    above, _, name = path.rstrip("/").rpartition("/")
+    parent_fd = _open_or_make(root_fd, above or "/", directory=True, links=links - 1)
+    try:
+        target = _make(parent_fd, name, directory=directory)
+    finally:
+        os.close(parent_fd)
+    if target is not None:  # a dangling link
+        path = os.path.normpath(os.path.join(above or "/", target))
+    return _open_or_make(root_fd, path, directory=directory, links=links - 1)
 
-    A dangling link on the way is followed to where it leads in the image.
-    """
-    if os.path.isdir(path):
-        return
-    if os.path.islink(path):
-        target = os.path.join(os.path.dirname(path), os.readlink(path))
-        make_directories(os.path.normpath(target), mode)
-        return
-    make_directories(os.path.dirname(path), mode)
+
+def _make(parent_fd: int, name: str, *, directory: bool) -> str | None:
+    """Make a directory or an empty file; return where a link that is there already leads."""
+    with suppress(OSError):
+        return os.readlink(name, dir_fd=parent_fd)
     with suppress(FileExistsError):
-        os.mkdir(path, mode)
-        os.chmod(path, mode)  # whatever our umask is
+        if directory:
+            os.mkdir(name, 0o755, dir_fd=parent_fd)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(name, flags, 0o644, dir_fd=parent_fd))
+    return None
+
+
+def make_directories(path: str) -> None:
+    """Make the directory *path* and those above it, within the image."""
+    os.close(open_target(path, directory=True))
 
 
 def _own_directory(path: str) -> None:
@@ -173,14 +196,13 @@ def mount_cgroup2(*, read_only: bool) -> None:
 
 
 def mount_cgroup1(held: Iterable[tuple[str, int]], *, read_only: bool) -> None:
-    """Show our own directory of each hierarchy; *held* are (name, directory's descriptor)."""
+    """Show our own directory of each hierarchy; *held* are (name, its mount tree)."""
     mounts.mount("tmpfs", "/sys/fs/cgroup", "tmpfs", _HARDENED, "mode=755")
     attributes = trees.MOUNT_ATTR_NOSUID | trees.MOUNT_ATTR_NODEV | trees.MOUNT_ATTR_NOEXEC
     attributes |= trees.MOUNT_ATTR_RDONLY if read_only else 0
-    for name, directory_fd in held:
+    for name, tree_fd in held:
         target = f"/sys/fs/cgroup/{name}"
         os.mkdir(target)
-        tree_fd = trees.clone("", directory_fd=directory_fd)
         trees.set_attributes("", directory_fd=tree_fd, add=attributes)
         trees.attach(tree_fd, target)
         os.close(tree_fd)
@@ -199,12 +221,15 @@ def mount_tmpfs(mount: Mount) -> None:
             flags &= ~_TMPFS_FLAGS[f"no{option}"]
         else:
             data.append(option)
-    make_directories(mount.target)
     if not any(option.startswith("mode=") for option in data):
         data.append("mode=1777")
     if mount.read_only:
         flags |= mounts.MS_RDONLY
-    mounts.mount("tmpfs", mount.target, "tmpfs", flags, ",".join(data))
+    target_fd = open_target(mount.target, directory=True)
+    try:
+        mounts.mount("tmpfs", f"/proc/self/fd/{target_fd}", "tmpfs", flags, ",".join(data))
+    finally:
+        os.close(target_fd)
 
 
 def mount_console(terminal: str) -> None:

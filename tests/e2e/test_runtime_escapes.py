@@ -1,0 +1,201 @@
+"""Ways out of a container that have been found in others, each tried on ours."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.eventually import eventually
+from tests.support.runtime import Runtime, busybox
+from tests.support.tars import directory, file, symlink
+
+pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox")]
+
+_FDS = range(3, 40)
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    made = Runtime(tmp_path_factory.mktemp("escapes"))
+    traps = [symlink(f"trap{fd}", f"/proc/self/fd/{fd}") for fd in _FDS]
+    made.import_tar(
+        "traps",
+        busybox(
+            symlink("absolute", "/../../../../tmp"),
+            symlink("climbing", "../../../../../../tmp/inner"),
+            symlink("dangling", "/not/there/yet"),
+            symlink("parent", "/proc/1/root"),
+            file("self", b"#!/proc/self/exe\n", 0o755),
+            *traps,
+        ),
+    )
+    made.import_tar("proc-link", make_root_with("proc"))
+    made.import_tar("sys-link", make_root_with("sys"))
+    yield made
+    made.close()
+
+
+def make_root_with(name: str) -> bytes:
+    """Return a root in which /*name* is a link to a directory that the image fills itself."""
+    return busybox(
+        directory("elsewhere"), file("elsewhere/self", b"mine"), symlink(name, "elsewhere")
+    )
+
+
+@pytest.mark.parametrize("place", ["/absolute", "/climbing", "/dangling", "/absolute/deeper"])
+def test_a_volume_on_a_link_stays_inside(runtime: Runtime, place: str, tmp_path: Path) -> None:
+    (tmp_path / "mark").write_text("from the host")
+    before = set(os.listdir("/tmp"))
+
+    done = runtime.run("-v", f"{tmp_path}:{place}", "traps", "cat", f"{place}/mark")
+
+    assert done.stdout == "from the host"
+    assert {
+        name for name in set(os.listdir("/tmp")) - before if name in ("inner", "deeper")
+    } == set()
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.parametrize("fd", _FDS)
+def test_no_mount_reaches_what_the_launcher_has_open(
+    runtime: Runtime, fd: int, tmp_path: Path
+) -> None:
+    """The host's root is open while mounts are made: a link to its descriptor leads nowhere."""
+    marker = f"escaped-{os.getpid()}"
+
+    done = runtime.run(
+        "--no-init", "-v", f"{tmp_path}:/trap{fd}/{marker}", "traps", "true", check=False
+    )
+
+    assert done.returncode == 125
+    assert not Path(f"/{marker}").exists()
+
+
+@pytest.mark.parametrize("fd", _FDS)
+def test_a_working_directory_of_a_descriptor_is_not_the_hosts(runtime: Runtime, fd: int) -> None:
+    """CVE-2024-21626: WORKDIR /proc/self/fd/N was a directory of the host."""
+    done = runtime.run("--no-init", "-w", f"/proc/self/fd/{fd}", "traps", "ls", "..", check=False)
+
+    assert done.returncode == 125
+    assert done.stdout == ""
+
+
+def test_a_process_has_three_descriptors(runtime: Runtime) -> None:
+    done = runtime.run("--no-init", "traps", "sh", "-c", "ls /proc/self/fd")
+
+    assert done.stdout.split() == ["0", "1", "2", "3"]  # the last is ls's own
+
+
+def test_an_executed_process_has_three_descriptors(runtime: Runtime) -> None:
+    container = runtime.start("--net", "none", "traps", "sleep", "1000")
+
+    done = runtime("exec", container, "ls", "/proc/self/fd")
+    refused = [
+        runtime("exec", "-w", f"/proc/self/fd/{fd}", container, "ls", "..", check=False).stdout
+        for fd in range(3, 12)
+    ]
+
+    assert done.stdout.split() == ["0", "1", "2", "3"]
+    assert set(refused) == {""}
+    runtime("rm", "--force", container)
+
+
+@pytest.mark.parametrize("image", ["proc-link", "sys-link"])
+def test_an_image_cannot_have_the_kernels_files_elsewhere(runtime: Runtime, image: str) -> None:
+    """CVE-2019-16884: with /proc a link, the masks lay on the image's own files."""
+    done = runtime.run(image, "true", check=False)
+
+    assert done.returncode == 125
+    assert "has something else than a directory there" in done.stderr
+
+
+def test_our_interpreter_cannot_be_overwritten_from_inside(runtime: Runtime) -> None:
+    """CVE-2019-5736: a program that is #!/proc/self/exe runs the launcher's own executable."""
+    interpreter = Path(os.path.realpath(sys.executable))
+    before = (interpreter.stat().st_mtime_ns, interpreter.stat().st_size)
+    container = runtime.start("--net", "none", "traps", "sleep", "1000")
+    attack = 'for p in /proc/[0-9]*; do echo broken > "$p/exe"; done 2>&1; true'
+
+    runtime("exec", container, "/self", "-c", "pass", check=False)
+    victim = runtime.popen(
+        "exec", container, "/self", "-c", "import time; time.sleep(5)", stderr=subprocess.DEVNULL
+    )
+    done = runtime("exec", container, "sh", "-c", attack)
+    victim.kill()
+    victim.wait()
+    bundle = next(Path(runtime.root / "bundles").glob("*/.supervise/lib/python"))
+
+    assert "Text file busy" in done.stdout or "Read-only file system" in done.stdout
+    assert (interpreter.stat().st_mtime_ns, interpreter.stat().st_size) == before
+    assert bundle.read_bytes()[:4] == b"\x7fELF"
+    runtime("rm", "--force", container)
+
+
+def test_the_injected_init_cannot_be_changed(runtime: Runtime) -> None:
+    attack = "echo x > /.supervise/lib/python; rm -r /.supervise; mv /.supervise /gone; umount /.supervise"
+
+    runtime("run", "--net", "none", "--name", "attacker", "traps", "sh", "-c", attack, check=False)
+    again = runtime("start", "--attach", "attacker", check=False)
+
+    assert "Read-only file system" in again.stderr
+    assert runtime.run("traps", "echo", "fine").stdout == "fine\n"
+    runtime("rm", "attacker")
+
+
+def test_device_nodes_in_an_image_are_of_no_use(runtime: Runtime) -> None:
+    """The kernel's memory and the host's disk, made by mknod inside: the devices cgroup says no."""
+    program = "mknod /disk b 254 0 && mknod /kmsg c 1 11; cat /kmsg; head -c 1 /disk"
+
+    done = runtime.run("traps", "sh", "-c", program, check=False)
+
+    assert done.stderr.count("Operation not permitted") == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo 1 > /proc/sys/kernel/panic",
+        "echo b > /proc/sysrq-trigger",
+        "echo x > /sys/kernel/uevent_helper",
+        "head -c 1 /proc/kcore | grep -q .",
+        "mount -t proc proc /tmp",
+        "mount -o remount,rw /sys",
+        "umount /proc/sys",
+        "mkdir /tmp/c && mount -t cgroup -o memory c /tmp/c",
+        "echo 1 > /sys/fs/cgroup/memory/notify_on_release",
+        "chroot /proc/1/root/../.. ls /root/.pyenv",
+        "nsenter -t 1 -m true",
+    ],
+)
+def test_the_kernels_switches_are_out_of_reach(runtime: Runtime, command: str) -> None:
+    done = runtime.run("traps", "sh", "-c", command, check=False)
+
+    assert done.returncode != 0
+
+
+def test_a_log_of_a_container_is_no_way_to_write_elsewhere(runtime: Runtime) -> None:
+    """Nothing of what lies beside the container on the host is reachable from inside."""
+    container = runtime.start("--net", "none", "traps", "sleep", "1000")
+
+    shown = runtime("exec", container, "cat", "/proc/self/mountinfo").stdout
+
+    sources = [line.split()[3] for line in shown.splitlines()]
+    beside = [source for source in sources if container in source and "cgroup" not in source]
+    names = {os.path.basename(source) for source in beside} - {container}
+    assert names <= {"hosts", "hostname", "resolv.conf"}
+    runtime("rm", "--force", container)
+
+
+def test_files_on_the_host_are_for_root_alone(runtime: Runtime) -> None:
+    container = runtime.start("--net", "none", "traps", "sleep", "1000")
+    eventually(lambda: runtime.state(container).status == "running")
+
+    for path in (runtime.root / "containers", runtime.root / "run/containers" / container):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    runtime("rm", "--force", container)
