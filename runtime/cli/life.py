@@ -241,7 +241,11 @@ def _exit_code(layout: Layout, name: str) -> int:
 def rename(layout: Layout, words: Arguments) -> int:
     """Give a container another name."""
     spec, state = found.one(layout, words.operands[0])
-    Containers(layout).rename(spec.id, words.operands[1])
+    try:
+        Containers(layout).rename(spec.id, words.operands[1])
+    except RuntimeFailure as failure:
+        failure.code = 1
+        raise
     if state.status in found.ALIVE:
         ask(layout, spec, "reload")
     return 0

@@ -185,7 +185,7 @@ class Containers:
             if not self._take(name, container_id):
                 other = digests.short(self._named(name))
                 raise RuntimeFailure(
-                    f"the name '{name}' is in use by container {other}",
+                    f'Conflict. The container name "/{name}" is already in use by container {other}',
                     f"runtime rm {name}, or runtime rename {name} OTHER",
                 )
             return name

@@ -156,8 +156,10 @@ def test_a_name_in_use_says_by_whom(runtime: Runtime) -> None:
     code, said = runtime.refusal("run", "--name", "web", IMAGE, "true")
 
     assert code == 125
-    assert "web" in said
-    assert container_id[:12] in said
+    assert said == (
+        'runtime: Conflict. The container name "/web" is already in use by container '
+        f"{container_id[:12]}\nruntime rm web, or runtime rename web OTHER\n"
+    )
 
 
 def test_created_containers_start_attached(runtime: Runtime) -> None:

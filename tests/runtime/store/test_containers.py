@@ -50,7 +50,7 @@ def test_a_container_without_a_name_gets_one(containers: Containers) -> None:
 def test_a_name_in_use_is_refused_with_the_user(containers: Containers) -> None:
     spec = make(containers, "web")
 
-    with pytest.raises(RuntimeFailure, match="'web' is in use by container") as refused:
+    with pytest.raises(RuntimeFailure, match='"/web" is already in use by container') as refused:
         make(containers, "web")
 
     assert spec.id[:12] in refused.value.message
