@@ -11,6 +11,8 @@ from runtime.model.options import Verb
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.model.options import Arguments
+    from runtime.model.spec import Spec
+    from runtime.model.state import State
     from runtime.store.layout import Layout
 
 ATTACH = Verb(
@@ -30,11 +32,16 @@ ATTACH = Verb(
 def attach(layout: Layout, words: Arguments) -> int:
     """Stay with a container until it ends or is left; returns its exit code."""
     spec, state = found.running(layout, words.operands[0])
+    return stay(layout, words, spec, state, stdin=not words.flag("no-stdin"))
+
+
+def stay(layout: Layout, words: Arguments, spec: Spec, state: State, *, stdin: bool) -> int:
+    """Attach to a running container, with our stdin if it keeps one open and *stdin* says so."""
     if state.status == "paused":
         raise RuntimeFailure(
             f"container '{spec.name}' is paused", f"runtime unpause {spec.name}", code=1
         )
-    stdin = spec.interactive and not words.flag("no-stdin")
+    stdin = spec.interactive and stdin
     sock = client.connect(layout, spec.id, spec.name)
     sock.sendall(frames.encode_json(frames.ATTACH, {"stdin": stdin, "output": True}))
     ended = client.Client(

@@ -83,9 +83,9 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
     keys = detach_keys(words, spec)
     stdin = words.flag("interactive") and spec.interactive
     if state.status in found.ALIVE:
-        raise RuntimeFailure(
-            f"container '{spec.name}' is running already", f"runtime attach {spec.name}", code=1
-        )
+        from runtime.cli import attaching
+
+        return attaching.stay(layout, words, spec, state, stdin=stdin)
     await_monitor(layout, spec.id)
     sock = monitor.spawn(layout, spec.replace(detached=False))
     ended = attach.Client(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
