@@ -4,6 +4,8 @@ Reads standard library and /proc only.  With an argument, a JSON object of syste
 also what each call answers to senseless arguments.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import json
@@ -12,6 +14,7 @@ import resource
 import signal
 import stat
 import sys
+from typing import Any
 
 STATUS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Groups")
 MASKED = (
@@ -23,14 +26,14 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 SENSELESS = ctypes.c_ulong(0xFFFFFFFFFFFFFFFF)
 
 
-def status():
+def status() -> dict[str, Any]:
     with open("/proc/self/status") as file:
         fields = dict(line.rstrip("\n").split(":", 1) for line in file)
     return {name: fields.get(name, "").split() for name in (*STATUS, "Uid", "Gid")}
 
 
-def devices():
-    found = {}
+def devices() -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for folder in ("/dev", "/dev/pts"):
         for name in sorted(os.listdir(folder)):
             path = f"{folder}/{name}"
@@ -41,8 +44,8 @@ def devices():
     return found
 
 
-def mounts():
-    found = {}
+def mounts() -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with open("/proc/self/mountinfo") as file:
         for line in file:
             before, _, after = line.partition(" - ")
@@ -52,7 +55,7 @@ def mounts():
     return found
 
 
-def is_hidden(path):
+def is_hidden(path: str) -> str:
     """Tell how *path* looks: absent, empty, or with something in it."""
     try:
         info = os.stat(path)
@@ -65,17 +68,17 @@ def is_hidden(path):
     except FileNotFoundError:
         return "absent"
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode[error.errno or 0]
 
 
-def is_read_only(path):
+def is_read_only(path: str) -> bool | str:
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except FileNotFoundError:
         return "absent"
 
 
-def answer(number):
+def answer(number: int) -> str:
     """Return what the system call *number* answers a child of ours."""
     read_fd, write_fd = os.pipe()
     pid = os.fork()
@@ -93,7 +96,7 @@ def answer(number):
     return said or f"status {ended}"
 
 
-def main():
+def main() -> None:
     limits = {n: resource.getrlimit(getattr(resource, n)) for n in dir(resource) if "RLIMIT" in n}
     found = {
         "status": status(),
