@@ -14,7 +14,7 @@ import stat
 import struct
 from contextlib import suppress
 
-from runtime.linux import capabilities, pty, seccomp
+from runtime.linux import capabilities, namespaces, pty, seccomp
 from runtime.model import defaults
 from runtime.model.errors import RuntimeFailure
 from supervise.linux import identity, prctl, signals
@@ -87,6 +87,15 @@ def set_limits(rlimits: Mapping[str, tuple[int, int]]) -> None:
             hard = most if hard == _UNLIMITED else min(hard, most)  # noqa: PLW2901
             soft = hard if soft == _UNLIMITED else min(soft, hard)  # noqa: PLW2901
         resource.setrlimit(which, (soft, hard))
+
+
+def enter_user_namespace(fd: int, kind: int = namespaces.CLONE_NEWUSER) -> None:
+    """Enter the user namespace *fd* (a pidfd, or its own descriptor), with all power in there.
+
+    After everything that takes power outside: the other namespaces stay the host's own, so that
+    no capability inside reaches them.
+    """
+    namespaces.setns(fd, kind)
 
 
 def take_identity(found: Identity, kept: int) -> None:

@@ -21,6 +21,7 @@ from runtime.container.loop import READ, WRITE, Loop
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
 from runtime.linux import capabilities, cgroups, namespaces, pty
+from runtime.model import defaults
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
 from supervise.linux import procfs
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
     from runtime.store.layout import Layout
 
 _TERMINAL = b"T"
+# Those of pids is entered by fork, that of users after everything that takes power over these.
+_KINDS = (
+    namespaces.CLONE_NEWNS
+    | namespaces.CLONE_NEWUTS
+    | namespaces.CLONE_NEWIPC
+    | namespaces.CLONE_NEWNET
+    | namespaces.CLONE_NEWCGROUP
+)
 _CHUNK = 65536
 _MUCH = 1 << 20  # bytes of output that wait for a slow reader of ours before we stop reading
 _PASSED_ON = (1, 2, 3, 10, 12, 15)
@@ -179,17 +188,20 @@ class Process:
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
-        namespaces.setns(self._target, _kinds_to_enter(spec))
-        os.close(self._target)
+        namespaces.setns(self._target, _KINDS)
         if channel.recv(16) != b"G":  # in the cgroup
             os._exit(125)
         user = spec.user if request.user is None else request.user
         found = becoming.resolve_user(user, spec.groups)
+        owner = found.uid + (defaults.MAPPED_FIRST if spec.user_namespace else 0)
         if request.tty:
-            becoming.open_terminal(channel, _TERMINAL, found.uid, self._window)
+            becoming.open_terminal(channel, _TERMINAL, owner, self._window)
         else:
-            becoming.take_pipes(ends, found.uid)
+            becoming.take_pipes(ends, owner)
         becoming.set_limits(spec.rlimits)
+        if spec.user_namespace:
+            becoming.enter_user_namespace(self._target)
+        os.close(self._target)
         becoming.take_identity(found, self._kept)
         becoming.enter(request.working_dir or spec.working_dir)
         environment = self._environment(found.home)
@@ -354,13 +366,6 @@ def _not_running(spec: Spec) -> RuntimeFailure:
     return RuntimeFailure(
         f"container '{spec.name}' is not running", f"runtime start {spec.name}", code=1
     )
-
-
-def _kinds_to_enter(spec: Spec) -> int:
-    """Return the namespaces of the container, the one of pids left out: that one is by fork."""
-    kinds = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
-    kinds |= namespaces.CLONE_NEWNET | namespaces.CLONE_NEWCGROUP
-    return kinds | (namespaces.CLONE_NEWUSER if spec.user_namespace else 0)
 
 
 def _noted(_number: int, _frame: object) -> None:

@@ -111,11 +111,13 @@ class _Child:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._spec = setup.spec
+        self._owner = rootfs.Owner(setup.id_shift, setup.user_namespace_fd)
         self._sources: list[rootfs.Source] = []
         self._ipc: list[rootfs.Source] = []
         self._bundle: rootfs.Source | None = None
         self._services: list[rootfs.Source] = []
         self._cgroups: list[tuple[str, int]] = []
+        self._root = setup.merged
         self._identity: Identity | None = None
         self._program = ""
 
@@ -123,7 +125,7 @@ class _Child:
         """Leave the launcher's world."""
         setup = self._setup
         fds = (setup.stdin_fd, setup.stdout_fd, setup.stderr_fd, *(fd for fd, _ in setup.join))
-        becoming.close_all_but((setup.channel.fileno(), *fds))
+        becoming.close_all_but((setup.channel.fileno(), setup.user_namespace_fd, *fds))
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
@@ -137,32 +139,33 @@ class _Child:
 
     def sources(self) -> None:
         setup = self._setup
-        self._sources = [rootfs.Source(mount, path) for mount, path in setup.sources]
+        self._sources = [rootfs.Source(mount, path, self._owner) for mount, path in setup.sources]
         for directory in setup.extra_lower:
             mount = Mount("bind", directory, f"/{bundle.DIRECTORY}", read_only=True)
-            self._bundle = rootfs.Source(mount, f"{directory}/{bundle.DIRECTORY}")
+            self._bundle = rootfs.Source(mount, f"{directory}/{bundle.DIRECTORY}", self._owner)
         if self._spec.services:
             mount = Mount("bind", self._spec.services, bundle.services_place(self._spec))
             mount = mount.replace(read_only=True)
-            self._services = [rootfs.Source(mount, self._spec.services)]
-        self._ipc = [rootfs.Source(mount, path) for mount, path in setup.shared_ipc]
+            self._services = [rootfs.Source(mount, self._spec.services, self._owner)]
+        self._ipc = [rootfs.Source(mount, path, self._owner) for mount, path in setup.shared_ipc]
         for name, path in setup.cgroup1:
             self._cgroups.append((name, trees.clone(path)))
 
     def overlay(self) -> None:
         setup = self._setup
         rootfs.detach_from_host()
+        lowers, self._root = rootfs.map_layers(setup.lowers, setup.merged, self._owner)
         overlay.mount(
-            setup.lowers,
+            lowers,
             f"{setup.directory}/upper",
             f"{setup.directory}/work",
-            setup.merged,
+            self._root,
             extra_lower=setup.extra_lower,
             hidden=setup.hidden,
         )
 
     def pivot(self) -> None:
-        rootfs.pivot(self._setup.merged)
+        rootfs.pivot(self._root)
 
     def kernel_files(self) -> None:
         spec = self._spec
@@ -176,7 +179,7 @@ class _Child:
 
     def devices(self) -> None:
         for path, mode, device in self._setup.devices:
-            rootfs.make_directories(os.path.dirname(path))
+            rootfs.make_directories(os.path.dirname(path), self._owner)
             with suppress(FileExistsError):
                 os.mknod(path, mode, device)
                 os.chmod(path, stat.S_IMODE(mode))
@@ -186,7 +189,7 @@ class _Child:
         sources = iter(self._sources)
         for mount in self._setup.mounts:
             if mount.kind == "tmpfs":
-                rootfs.mount_tmpfs(mount)
+                rootfs.mount_tmpfs(mount, self._owner)
                 continue
             next(sources).attach()
         if self._bundle is not None:
@@ -227,18 +230,19 @@ class _Child:
         """Give the program its three descriptors, a terminal's or the monitor's pipes."""
         setup = self._setup
         found = self._identity = becoming.resolve_user(self._spec.user, self._spec.groups)
+        owner = setup.id_shift + found.uid
         if self._spec.tty:
-            path = becoming.open_terminal(setup.channel, TERMINAL, found.uid, setup.window)
+            path = becoming.open_terminal(setup.channel, TERMINAL, owner, setup.window)
             rootfs.mount_console(path)
         else:
-            becoming.take_pipes((setup.stdin_fd, setup.stdout_fd, setup.stderr_fd), found.uid)
+            becoming.take_pipes((setup.stdin_fd, setup.stdout_fd, setup.stderr_fd), owner)
 
     def limits(self) -> None:
         becoming.set_limits(self._spec.rlimits)
 
     def working_dir(self) -> None:
         with suppress(FileExistsError):
-            rootfs.make_directories(self._spec.working_dir)
+            rootfs.make_directories(self._spec.working_dir, self._owner)
         if self._spec.read_only:
             rootfs.make_root_read_only()
 
@@ -246,6 +250,8 @@ class _Child:
         setup, found = self._setup, self._identity
         assert found is not None
         setup.environment.setdefault("HOME", found.home or "/")
+        if setup.user_namespace_fd >= 0:
+            becoming.enter_user_namespace(setup.user_namespace_fd)
         becoming.take_identity(found, setup.capabilities)
         becoming.enter(self._spec.working_dir)
         self._find_program()

@@ -95,6 +95,7 @@ class Launch:
         with suppress(FileExistsError):
             os.mkdir(setup.merged, 0o700)
         self._choose_namespaces(setup)
+        self._map_user(setup)
         setup.capabilities = capabilities.mask(spec.capabilities) & capabilities.held()
         setup.seccomp = filters.program(spec, layout)
         setup.foreign_programs = _knows_foreign_programs()
@@ -143,6 +144,24 @@ class Launch:
         if self.cgroup.version == 2:
             setup.unshare |= namespaces.CLONE_NEWCGROUP
             setup.cgroup2 = self.cgroup.directories()[0]
+
+    def _map_user(self, setup: Setup) -> None:
+        """Make the user namespace of --userns, in which root is nobody outside."""
+        if not self._spec.user_namespace:
+            return
+        if "/" in setup.lowers:
+            raise RuntimeFailure(
+                f"cannot start '{self._spec.name}' with --userns: its image is this machine's root",
+                "the files of `host` cannot be given other owners; import an image",
+            )
+        first, count = defaults.MAPPED_FIRST, defaults.MAPPED_COUNT
+        setup.user_namespace_fd = namespaces.make_user_namespace(first, count)
+        setup.id_shift = first
+        # The files that are written live here, under the ids of the host.
+        for name in ("upper", "work"):
+            found = os.stat(path := f"{setup.directory}/{name}")
+            if found.st_uid < first:
+                os.chown(path, found.st_uid + first, found.st_gid + first)
 
     def _pid_of(self, reference: str) -> int:
         """Return the process of the container whose namespace is to be shared."""
@@ -216,6 +235,8 @@ class Launch:
         for fd, _ in setup.join:
             os.close(fd)
         setup.join.clear()
+        if setup.user_namespace_fd >= 0:
+            os.close(setup.user_namespace_fd)
         found = procfs.stat(self.pid)
         self.pid_started = found.start_time if found else 0
         reached("forked")

@@ -41,11 +41,55 @@ _MOST_LINKS = 40  # MAXSYMLINKS of the kernel
 _THERMAL = "/sys/devices/system/cpu"
 
 
+class Owner:
+    """Who owns what is made for the container: root, or with --userns root's stand-in here."""
+
+    def __init__(self, shift: int = 0, user_namespace_fd: int = -1) -> None:
+        self.shift = shift  # what the container's id 0 is on the host
+        self._fd = user_namespace_fd
+
+    def map_ids(self, tree_fd: int) -> None:
+        """Let the files of a tree that is attached nowhere have the container's owners."""
+        if self._fd >= 0:
+            trees.set_attributes(
+                "",
+                directory_fd=tree_fd,
+                add=trees.MOUNT_ATTR_IDMAP,
+                user_namespace_fd=self._fd,
+            )
+
+    def take(self, parent_fd: int, name: str) -> None:
+        """Make *name*, which we have just made, the container's."""
+        if self.shift:
+            os.chown(name, self.shift, self.shift, dir_fd=parent_fd, follow_symlinks=False)
+
+
+def map_layers(layers: Sequence[str], place: str, owner: Owner) -> tuple[tuple[str, ...], str]:
+    """Return *layers* with the container's owners, and where their overlay is to be mounted.
+
+    They are mounted below the directory *place*, for overlayfs takes nothing that is not.
+    """
+    if not owner.shift:
+        return tuple(layers), place
+    mounts.mount("tmpfs", place, "tmpfs", 0, "mode=700")
+    mapped = []
+    for number, layer in enumerate(layers):
+        os.mkdir(path := f"{place}/{number}")
+        tree_fd = trees.clone(layer)
+        owner.map_ids(tree_fd)
+        trees.attach(tree_fd, path)
+        os.close(tree_fd)
+        mapped.append(path)
+    os.mkdir(target := f"{place}/root")
+    return tuple(mapped), target
+
+
 class Source:
     """A host's file or directory, held as a mount tree that is attached nowhere."""
 
-    def __init__(self, mount: Mount, path: str) -> None:
+    def __init__(self, mount: Mount, path: str, owner: Owner) -> None:
         self.mount = mount
+        self._owner = owner
         recursive = not mount.propagation or mount.propagation.startswith("r")
         self.fd = trees.clone(path, recursive=recursive)
         self.is_directory = stat.S_ISDIR(os.fstat(self.fd).st_mode)
@@ -53,10 +97,12 @@ class Source:
     def attach(self) -> None:
         """Mount it at its place, made when missing, and let go of it; a fresh volume is filled."""
         propagation = self.mount.propagation or "rprivate"
-        target_fd = open_target(self.mount.target, directory=self.is_directory)
+        target_fd = open_target(self.mount.target, self._owner, directory=self.is_directory)
         try:
             if self.mount.kind == "volume" and self.mount.copy_up and self.is_directory:
-                copyup.fill(self.fd, target_fd)
+                copyup.fill(self.fd, target_fd, self._owner.shift)
+            if self.mount.kind == "volume":  # what is in there belongs to containers
+                self._owner.map_ids(self.fd)
             trees.set_attributes(
                 "",
                 directory_fd=self.fd,
@@ -92,7 +138,7 @@ def pivot(root: str) -> None:
     os.chdir("/")
 
 
-def open_target(path: str, *, directory: bool) -> int:
+def open_target(path: str, owner: Owner, *, directory: bool) -> int:
     """Return a descriptor of what is to be mounted on at *path*, made when missing.
 
     Links lead to places in the image, also dangling ones; those of /proc that lead elsewhere
@@ -103,12 +149,12 @@ def open_target(path: str, *, directory: bool) -> int:
     """
     root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _open_or_make(root_fd, path, directory=directory, links=_MOST_LINKS)
+        return _open_or_make(root_fd, path, owner, directory=directory, links=_MOST_LINKS)
     finally:
         os.close(root_fd)
 
 
-def _open_or_make(root_fd: int, path: str, *, directory: bool, links: int) -> int:
+def _open_or_make(root_fd: int, path: str, owner: Owner, *, directory: bool, links: int) -> int:
     """Open *path* below *root_fd*; make what is missing, following at most *links* links."""
     try:
         return beneath.open_in_root(root_fd, os.fsencode(path), os.O_PATH)
@@ -116,17 +162,17 @@ def _open_or_make(root_fd: int, path: str, *, directory: bool, links: int) -> in
         if not links:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
     above, _, name = path.rstrip("/").rpartition("/")
-    parent_fd = _open_or_make(root_fd, above or "/", directory=True, links=links - 1)
+    parent_fd = _open_or_make(root_fd, above or "/", owner, directory=True, links=links - 1)
     try:
-        target = _make(parent_fd, name, directory=directory)
+        target = _make(parent_fd, name, owner, directory=directory)
     finally:
         os.close(parent_fd)
     if target is not None:  # a dangling link
         path = os.path.normpath(os.path.join(above or "/", target))
-    return _open_or_make(root_fd, path, directory=directory, links=links - 1)
+    return _open_or_make(root_fd, path, owner, directory=directory, links=links - 1)
 
 
-def _make(parent_fd: int, name: str, *, directory: bool) -> str | None:
+def _make(parent_fd: int, name: str, owner: Owner, *, directory: bool) -> str | None:
     """Make a directory or an empty file; return where a link that is there already leads."""
     with suppress(OSError):
         return os.readlink(name, dir_fd=parent_fd)
@@ -136,12 +182,13 @@ def _make(parent_fd: int, name: str, *, directory: bool) -> str | None:
         else:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(name, flags, 0o644, dir_fd=parent_fd))
+        owner.take(parent_fd, name)
     return None
 
 
-def make_directories(path: str) -> None:
+def make_directories(path: str, owner: Owner) -> None:
     """Make the directory *path* and those above it, within the image."""
-    os.close(open_target(path, directory=True))
+    os.close(open_target(path, owner, directory=True))
 
 
 def _own_directory(path: str) -> None:
@@ -210,7 +257,7 @@ def mount_cgroup1(held: Iterable[tuple[str, int]], *, read_only: bool) -> None:
         trees.set_attributes("/sys/fs/cgroup", add=trees.MOUNT_ATTR_RDONLY)
 
 
-def mount_tmpfs(mount: Mount) -> None:
+def mount_tmpfs(mount: Mount, owner: Owner) -> None:
     """Mount an empty tmpfs; docker's flags unless the options say otherwise."""
     flags = _HARDENED
     data = []
@@ -225,7 +272,9 @@ def mount_tmpfs(mount: Mount) -> None:
         data.append("mode=1777")
     if mount.read_only:
         flags |= mounts.MS_RDONLY
-    target_fd = open_target(mount.target, directory=True)
+    if owner.shift:
+        data += [f"uid={owner.shift}", f"gid={owner.shift}"]
+    target_fd = open_target(mount.target, owner, directory=True)
     try:
         mounts.mount("tmpfs", f"/proc/self/fd/{target_fd}", "tmpfs", flags, ",".join(data))
     finally:

@@ -40,4 +40,6 @@ class Setup:
         self.seccomp: bytes = b""  # a BPF program; empty for none
         self.capabilities = 0  # bit mask: bounding, and root's permitted and effective
         self.hold_signals = False  # PID 1 is ours and unblocks them itself
+        self.user_namespace_fd = -1  # entered last
+        self.id_shift = 0  # what the container's uid 0 is on the host
         self.foreign_programs = False  # binfmt_misc knows other machines

@@ -84,6 +84,39 @@ def setdomainname(name: str) -> None:
     prctl.check(prctl.libc().setdomainname(data, len(data)), "setdomainname")
 
 
+def make_user_namespace(first: int, count: int) -> int:
+    """Return a descriptor of a fresh user namespace whose ids from 0 on are *first* and so on here.
+
+    Raises:
+        OSError: ENOSPC or EPERM: the system allows no more of them, or none.
+    """
+    ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
+    done_read, done_write = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        number = 1
+        try:
+            unshare(CLONE_NEWUSER)
+            number = 0
+        except OSError as error:
+            number = error.errno or 1
+        finally:
+            os.write(ready_write, bytes([number]))
+            os.close(done_write)
+            os.read(done_read, 1)
+            os._exit(0)
+    try:
+        if number := os.read(ready_read, 1)[0]:
+            raise OSError(number, f"unshare: {os.strerror(number)}")
+        text = f"0 {first} {count}\n"
+        map_ids(pid, text, text)
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        for fd in (ready_read, ready_write, done_read, done_write):
+            os.close(fd)
+        os.waitpid(pid, 0)
+
+
 def map_ids(pid: int, uids: str, gids: str) -> None:
     """Give the fresh user namespace of *pid* its maps: lines ``INSIDE OUTSIDE COUNT``.
 

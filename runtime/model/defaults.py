@@ -49,5 +49,10 @@ NOFILE = (1024, 524288)
 
 STOP_SIGNAL = 15
 STOP_TIMEOUT = 10.0  # seconds before SIGKILL
+# --userns mapped: the container's ids 0 to 65535 are these on the host.  Above what adduser(8) and
+# systemd-nspawn give away; the same for every container, as with Docker's userns-remap.
+MAPPED_FIRST = 1_879_048_192
+MAPPED_COUNT = 65_536
+
 DETACH_KEYS = "ctrl-p,ctrl-q"
 SHM_SIZE = 64 * 1024 * 1024
