@@ -11,6 +11,10 @@ import struct
 
 from supervise.linux import prctl
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "i686": 357, "armv7l": 386}
 _PROG_LOAD, _PROG_ATTACH = 5, 8
 _CGROUP_DEVICE_PROGRAM, _CGROUP_DEVICE = 15, 6
@@ -23,7 +27,7 @@ _JUMP_UNEQUAL, _JUMP_UNEQUAL_REGISTER, _SET, _EXIT = 0x55, 0x5D, 0xB7, 0x95
 _CONTEXT, _SCRATCH, _ACCESS_ASKED, _KIND, _MAJOR, _MINOR = 1, 6, 2, 3, 4, 5  # registers
 
 
-def attach(directory: str, rules: tuple[str, ...] | list[str]) -> list[str]:
+def attach(directory: str, rules: Sequence[str]) -> list[str]:
     """Let the group *directory* use what *rules* allow and nothing else.
 
     Returns a sentence for a person where the kernel does not know such programs.  Needs
@@ -45,7 +49,7 @@ def attach(directory: str, rules: tuple[str, ...] | list[str]) -> list[str]:
     return []
 
 
-def program(rules: tuple[str, ...] | list[str]) -> bytes:
+def program(rules: Sequence[str]) -> bytes:
     """Return the instructions for *rules* such as ``c 1:3 rwm`` and ``b *:* m``."""
     out = [
         _instruction(_LOAD_WORD, _ACCESS_ASKED, _CONTEXT, 0),

@@ -158,18 +158,20 @@ def test_any_other_answer_is_a_failure_that_says_so(answer: bytes, reason: str) 
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "timeout", "reason"),
     [
-        (b"", "no answer within 0.05 s"),
-        (b"HTTP/1.1 200 OK\r\n", "no answer within 0.05 s"),
-        (b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\n", "500 Oops"),
+        (b"", 0.05, "no answer within 0.05 s"),
+        (b"HTTP/1.1 200 OK\r\n", 0.05, "no answer within 0.05 s"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\n", 1.0, "500 Oops"),
     ],
 )
-def test_server_that_stays_silent_is_given_up_at_the_timeout(answer: bytes, reason: str) -> None:
+def test_server_that_stays_silent_is_given_up_at_the_timeout(
+    answer: bytes, timeout: float, reason: str
+) -> None:
     with Answering(answer, stays=True) as server:
         url = f"http://{server.address}/"
 
-        assert failure_of(Probe(http=url), timeout=0.05) == f"{url}: {reason}"
+        assert failure_of(Probe(http=url), timeout=timeout) == f"{url}: {reason}"
 
 
 def test_refused_http_connection_is_told() -> None:
