@@ -127,7 +127,10 @@ def remove_at(parent_fd: int, name: bytes) -> None:
 def _remove_directory(parent_fd: int, name: bytes) -> None:
     # One descriptor and no recursion: a hostile layer nests directories thousands deep.  What is
     # missing another process removed, which was the goal.
-    fd = beneath.open_child_directory(parent_fd, name)
+    try:
+        fd = beneath.open_child_directory(parent_fd, name)
+    except FileNotFoundError:
+        return
     path = [(name, _clear(fd))]  # from the top down: (name, directories still in it)
     try:
         while path:
@@ -140,7 +143,10 @@ def _remove_directory(parent_fd: int, name: bytes) -> None:
                     continue
                 path.append((child, _clear(below)))
             else:
-                below = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+                try:
+                    below = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+                except FileNotFoundError:  # a directory that was removed has no parent
+                    return
                 with suppress(FileNotFoundError):
                     os.rmdir(path.pop()[0], dir_fd=below)
             os.close(fd)

@@ -49,7 +49,8 @@ def test_three_services_run_and_stop_in_reverse_order_in_time(docker: Docker, im
 
 def test_the_web_server_is_ready_when_the_status_says_so(docker: Docker, image: str) -> None:
     container = docker.run(image)
-    docker.ctl(container, "wait", "web", "--for", "ready")
+    # Until the boot is over there is no socket to ask.
+    eventually(lambda: docker.ctl(container, "wait", "web", "--for", "ready").returncode == 0)
 
     fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/').status)"
 
