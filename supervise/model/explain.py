@@ -86,6 +86,8 @@ def last_end(process: Process) -> str:
     if isinstance(status, Exited):
         meaning = {126: ": not executable", 127: ": not found"}.get(status.code, "")
         return f"{status}{meaning}"
+    if process.state is ProcessState.STOPPED:
+        return str(status)  # on request: there is nothing to guess
     return f"{status}{_likely_cause(status)}"
 
 

@@ -66,7 +66,9 @@ def sentence(announcement: Announcement) -> str:
         if number % 2 == 0 or all(fields.get(name) for name in _names(part)):
             out.append(part.format_map(_Lenient(fields)))
     text = "".join(out).rstrip("\n")
-    return text[:1].upper() + text[1:] if announcement.name in _FREE_TEXT else text
+    # A first word that is no word but the name of a file stays as it is.
+    is_prose = announcement.name in _FREE_TEXT and text.partition(" ")[0].isalpha()
+    return text[:1].upper() + text[1:] if is_prose else text
 
 
 def render_prefix(announcement: Announcement, prefix: str) -> bytes:

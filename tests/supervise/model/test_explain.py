@@ -116,7 +116,11 @@ def test_detail_is_the_reason_in_one_clause(
     ],
 )
 def test_last_end_is_decoded(status: Exited | Killed | None, words: str) -> None:
-    assert explain.last_end(make_process(last_exit=status)) == words
+    assert explain.last_end(make_process(S.EXITED, last_exit=status)) == words
+
+
+def test_nothing_is_guessed_about_the_end_of_what_was_stopped_on_request() -> None:
+    assert explain.last_end(make_process(S.STOPPED, last_exit=Killed(9))) == "SIGKILL"
 
 
 # -- `supervisectl explain`

@@ -37,6 +37,7 @@ def test_a_field_that_is_not_known_leaves_a_sentence(name: str) -> None:
         ("service.ready", {"service": "web", "after": 123456.7}, "web is ready after 123457 s"),
         ("service.stopped", {"service": "web", "status": None}, "Stopped web"),
         ("supervise.notice", {"message": "no /proc here"}, "No /proc here"),
+        ("supervise.notice", {"message": "web.yaml:1:2: odd"}, "web.yaml:1:2: odd"),
         (
             "supervise.reloaded",
             {"added": ["a", "b"], "removed": [], "changed": ["c"]},
