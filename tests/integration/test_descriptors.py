@@ -260,5 +260,5 @@ def test_it_opens_no_descriptor_that_it_does_not_close(bench: Bench) -> None:
 
     eventually(lambda: pid1.status()["brief"]["restarts"] > 60)
 
-    # A restart under way has a few descriptors of its own.
-    assert len(procfs.descriptors(pid1.pid)) <= before + 6
+    # A restart under way has a few descriptors of its own, and so has the client that asked.
+    eventually(lambda: len(procfs.descriptors(pid1.pid)) <= before + 6)
