@@ -115,6 +115,7 @@ class Monitor:
         self._state = State()
         self._window = (0, 0)
         self._waits_for_window = False
+        self._over = False  # nothing is left to be done
         self._stop: stopping.Stop | None = None
         self._stop_timer: Timer | None = None
         self._restart_timer: Timer | None = None
@@ -136,7 +137,8 @@ class Monitor:
         except RuntimeFailure as failure:
             self._failed(failure)
             return
-        self._loop.run()
+        if not self._over:  # it may have ended while its start was being finished
+            self._loop.run()
 
     def _wait_for_window(self) -> None:
         """Let the first client say how large its terminal is, before the program asks."""
@@ -263,6 +265,7 @@ class Monitor:
             peer.finish()
         self._log.close()
         reached("before-run-directory")
+        self._over = True
         files.remove_tree(self._layout.container_run(self._spec.id))
         self._loop.stop()
 
