@@ -235,7 +235,7 @@ class Init:
                 {
                     "version": __version__,
                     "pid": os.getpid(),
-                    "config": [source.path for source in plan.sources],
+                    "config": [s.path for s in plan.sources if s.kind == "yaml"],
                     "services": len(plan.services),
                 },
             )

@@ -249,7 +249,7 @@ class LinuxKernel:
             argv,
             environment,
             base=self._environment,
-            working_dir=spec.working_dir or self._working_dir,
+            working_dir=self._directory_of(spec),
             umask=spec.umask,
             identity=who,
             rlimits=_rlimits(spec.ulimits),
@@ -262,6 +262,12 @@ class LinuxKernel:
             no_new_privileges=spec.no_new_privileges,
             terminal_fd=0 if spec.stdin is Stdin.TTY and os.isatty(0) else None,
         )
+
+    def _directory_of(self, spec: ServiceSpec) -> str | None:
+        """Return where *spec* starts; PID 1 itself has left the directory it was started in."""
+        if spec.working_dir is None:
+            return self._working_dir
+        return os.path.join(self._working_dir or "/", spec.working_dir)
 
 
 def _identified(pids: list[int]) -> list[tuple[int, int, int]]:

@@ -25,13 +25,13 @@ class Identity(Record):
     shell: str = ""
 
     def environment(self) -> dict[str, str]:
-        """Return HOME, USER, LOGNAME and SHELL as login(1) sets them."""
-        found = {"HOME": self.home or "/"}
-        if self.name:
-            found["USER"] = found["LOGNAME"] = self.name
-        if self.shell:
-            found["SHELL"] = self.shell
-        return found
+        """Return HOME, USER, LOGNAME and SHELL as login(1) sets them.
+
+        Without a passwd row they are set as well, or those of supervise's own user would show.
+        """
+        name = self.name or str(self.uid)
+        shell = self.shell or "/bin/sh"  # what passwd(5) says of an empty field
+        return {"HOME": self.home or "/", "USER": name, "LOGNAME": name, "SHELL": shell}
 
 
 class UnknownIdentityError(Exception):

@@ -91,7 +91,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         Key(
             "working_dir",
             Text("a path"),
-            "The directory it starts in.",
+            "The directory it starts in; a relative one begins where supervise was started.",
             "/srv/app",
             "as supervise was started",
         ),

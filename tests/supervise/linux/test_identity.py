@@ -115,7 +115,10 @@ def test_bytes_that_are_not_utf8_pass(image: Path) -> None:
             Identity(1, 1, (1,), "web", "/srv/web", "/bin/sh"),
             {"HOME": "/srv/web", "USER": "web", "LOGNAME": "web", "SHELL": "/bin/sh"},
         ),
-        (Identity(12345, 0, (0,)), {"HOME": "/"}),
+        (
+            Identity(12345, 0, (0,)),
+            {"HOME": "/", "USER": "12345", "LOGNAME": "12345", "SHELL": "/bin/sh"},
+        ),
     ],
 )
 def test_variables_that_follow_the_user(who: Identity, variables: dict[str, str]) -> None:
