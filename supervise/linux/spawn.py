@@ -202,7 +202,7 @@ def _explain(stage: str, number: int, detail: str, request: SpawnRequest) -> str
     program = request.argv[0]
     match stage:
         case "exec":
-            return f"cannot execute '{program}': {_exec_reason(program, number, reason)}"
+            return f"cannot execute '{program}': {_exec_reason(request, number, reason)}"
         case "chdir":
             return f"cannot change to directory '{request.working_dir}': {reason}"
         case "pipe":
@@ -214,14 +214,16 @@ def _explain(stage: str, number: int, detail: str, request: SpawnRequest) -> str
             return f"cannot set {stage}: {reason}"
 
 
-def _exec_reason(program: str, number: int, reason: str) -> str:
+def _exec_reason(request: SpawnRequest, number: int, reason: str) -> str:
     """Say what ENOENT and EACCES of execve(2) hide."""
-    if number == errno.ENOENT and "/" in program and os.path.exists(program):
-        return "its interpreter (the #! line's, or the ELF loader) is missing"
-    if number == errno.ENOENT and "/" not in program:
-        return "not found in PATH"
-    if number == errno.EACCES and "/" in program and os.path.isdir(program):
-        return "it is a directory"
+    program = request.argv[0]
     if number == errno.ENOEXEC:
         return f"{reason} (another architecture, or a script without a #! line?)"
+    if "/" not in program:
+        return "not found in PATH" if number == errno.ENOENT else reason
+    path = os.path.join(request.working_dir or "", program)
+    if number == errno.ENOENT and os.path.exists(path):
+        return "its interpreter (the #! line's, or the ELF loader) is missing"
+    if number == errno.EACCES and os.path.isdir(path):
+        return "it is a directory"
     return reason

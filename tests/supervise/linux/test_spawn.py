@@ -300,6 +300,17 @@ def test_script_whose_interpreter_is_missing(way: str, tmp_path: Path) -> None:
 
 
 @both_ways
+def test_relative_script_is_explained_where_it_was_looked_for(way: str, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/nowhere/sh\n")
+    script.chmod(0o755)
+
+    error = refusal(make_request("./script", way=way, working_dir=str(tmp_path)))
+
+    assert "interpreter" in error.message
+
+
+@both_ways
 def test_file_that_is_not_executable(way: str, tmp_path: Path) -> None:
     (tmp_path / "data").touch(mode=0o644)
 
