@@ -10,7 +10,7 @@ import sys
 
 from supervise.cli import arguments, render
 from supervise.cli.client import ApiError, UnreachableError
-from supervise.cli.exitcodes import DONE, INTERRUPTED, PIPE_CLOSED, UNREACHABLE, USAGE
+from supervise.cli.exitcodes import DONE, FAILED, INTERRUPTED, PIPE_CLOSED, UNREACHABLE, USAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_missing_streams()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
@@ -29,10 +30,21 @@ def main(argv: list[str] | None = None) -> int:
         code = INTERRUPTED
     except BrokenPipeError:
         code = PIPE_CLOSED  # the reader has seen enough: head, less
-    if code in (INTERRUPTED, PIPE_CLOSED):
-        # The interpreter flushes once more when it ends; there is nobody to complain to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # ENOSPC, EIO: what speaks to supervise has its own errors
+        render.say(f"cannot write the output: {error.strerror or error}")
+        code = FAILED
+    else:
+        return code
+    # The interpreter flushes once more when it ends; there is nobody to complain to.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _open_missing_streams() -> None:
+    """Write to nowhere where there is no descriptor: a health check counts by its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def _run(argv: list[str]) -> int:

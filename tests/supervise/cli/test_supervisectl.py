@@ -39,6 +39,27 @@ def test_status_as_json_is_an_array(shared: ControlServer) -> None:
     assert services[0]["ready"] is True
 
 
+def test_a_full_disk_is_said_in_a_sentence(shared: ControlServer) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            ctl_command("--socket", shared.place, "status"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "supervisectl: cannot write the output: No space left on device\n"
+
+
+def test_closed_streams_leave_the_exit_code(shared: ControlServer) -> None:
+    for verb, expected in (["status", "web"], 0), (["status", "nobody"], 4), (["--bad"], 2):
+        words = ctl_command("--socket", shared.place, *verb)
+        done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words], check=False)
+        assert done.returncode == expected
+
+
 def test_colours_are_for_terminals_alone(shared: ControlServer) -> None:
     assert "\x1b" not in shared.ctl("status", environment={"TERM": "xterm-256color"}).stdout
 
