@@ -144,6 +144,7 @@ class Init:
             reopen=self._reopen,
             directory_changed=self._directory_changed,
             has_terminal=os.isatty(0),
+            terminal_is_lost=_terminal_is_lost,
         )
 
     def _open_sockets(self, plan: Plan) -> None:
@@ -244,6 +245,12 @@ class Init:
 
 def _waits_for_notifications(plan: Plan) -> bool:
     return any(s.ready is not None and s.ready.probe.notify for s in plan.services.values())
+
+
+def _terminal_is_lost() -> bool:
+    from supervise.linux import tty  # its termios is 0.3 MB that few containers need
+
+    return tty.has_hung_up(0)
 
 
 def _take_the_process_over() -> list[str]:

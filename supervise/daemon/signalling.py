@@ -45,6 +45,7 @@ class Signalling:
         reopen: Callable[[], None],
         directory_changed: Callable[[], None],
         has_terminal: bool,
+        terminal_is_lost: Callable[[], bool],
     ) -> None:
         self._supervisor = supervisor
         self._shutdown = shutdown
@@ -55,6 +56,7 @@ class Signalling:
         self._reopen = reopen
         self._directory_changed = directory_changed
         self._has_terminal = has_terminal
+        self._terminal_is_lost = terminal_is_lost
 
     def receive(self, number: int) -> None:
         """Act on signal *number*."""
@@ -89,11 +91,16 @@ class Signalling:
         return self._foreground is not None and self._foreground.forward(number)
 
     def _hang_up(self, number: int) -> None:
-        """Reload, unless it is the terminal that has gone: the kernel sends the same signal."""
-        if not self._has_terminal:
-            self._reload()
-        elif not self._forward(number):
+        """Reload, unless it is the terminal that has gone: the kernel sends the same signal.
+
+        A main command at a terminal gets it either way.
+        """
+        if self._has_terminal and self._forward(number):
+            return
+        if self._has_terminal and self._terminal_is_lost():
             self._shutdown.stop_signal(signal_name(number))
+        else:
+            self._reload()
 
     def _cannot_reexec(self) -> None:
         if self._shutdown.phase is Phase.RUNNING:

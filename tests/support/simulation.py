@@ -117,6 +117,7 @@ class Simulation:
         self.events.subscribe(self._hear)
         self.logs = Recorder()
         self.reopened = 0
+        self.terminal_is_lost = False
         self.looked = 0  # into the control socket's directory
         self.commands = AuxiliaryCommands(self.loop, self.kernel)
         self.prober = Prober(self.loop, self.commands.run)
@@ -282,6 +283,7 @@ class Simulation:
             reopen=self._reopen,
             directory_changed=self._look_into_the_directory,
             has_terminal=terminal,
+            terminal_is_lost=lambda: self.terminal_is_lost,
         )
 
     def _hear(self, announcement: Announcement, _wall_clock: float) -> None:

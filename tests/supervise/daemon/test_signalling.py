@@ -161,9 +161,19 @@ def test_hang_up_of_a_terminal_is_no_reload_but_the_commands_affair() -> None:
 
 def test_hang_up_of_a_terminal_without_a_command_ends_the_container() -> None:
     with booted({}, service("web"), terminal=True) as sim:
+        sim.terminal_is_lost = True
         sim.signal(SIGHUP)
 
         assert sim.exit_code() == 0
+
+
+def test_hang_up_that_somebody_sends_reloads_at_a_terminal_too() -> None:
+    with booted({}, service("web"), terminal=True) as sim:
+        sim.signal(SIGHUP)
+        sim.run(1.0)
+
+        assert len(sim.adopted) == 1
+        assert sim.state("web") is ProcessState.RUNNING
 
 
 def test_interactive_command_is_told_that_its_terminal_goes() -> None:

@@ -82,3 +82,17 @@ def test_terminal_is_told_from_other_descriptors() -> None:
     for fd in (master, slave, read_fd, write_fd):
         os.close(fd)
     assert not tty.is_terminal(slave)
+
+
+@isolated
+def test_terminal_has_hung_up_once_its_other_end_is_closed() -> None:
+    master, slave = terminal(ours=True)
+    signal.signal(signal.SIGHUP, lambda *_: told.append(tty.has_hung_up(slave)))
+    told: list[bool] = []
+
+    before = tty.has_hung_up(slave)
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.close(master)
+
+    # The kernel's own SIGHUP comes when the terminal has gone already.
+    assert (before, told) == (False, [False, True])
