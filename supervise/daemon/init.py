@@ -170,9 +170,9 @@ class Init:
             return
         self._kernel.notify_socket = self._notify.address
 
-    def _notified(self, pid: int, notification: Notification) -> None:
+    def _notified(self, pid: int, uid: int, notification: Notification) -> None:
         """Take a datagram from *pid*, the service's main process or a descendant of it."""
-        name = self._service_of(pid)
+        name = self._service_of(pid, uid)
         if name is None:
             return
         if notification.status is not None:
@@ -181,7 +181,7 @@ class Init:
         if notification.ready and spec.ready is not None and spec.ready.probe.notify:
             self._supervisor.report_ready(name)
 
-    def _service_of(self, pid: int) -> str | None:
+    def _service_of(self, pid: int, uid: int) -> str | None:
         current = pid
         while current > 1:
             name = self._supervisor.service_of_pid(current)
@@ -191,8 +191,17 @@ class Init:
             if found is None:
                 break
             current = found.parent
-        marked = procfs.service_of(pid)
-        return marked if marked in self._supervisor.services else None
+        return self._marked_service_of(pid, uid)
+
+    def _marked_service_of(self, pid: int, uid: int) -> str | None:
+        """Return whose daemon *pid* says it is, if it runs as that service or as root.
+
+        Everybody can write the marker into an environment of his own.
+        """
+        service = self._supervisor.services.get(procfs.service_of(pid) or "")
+        if service is None or service.pid is None:
+            return None
+        return service.name if uid in (0, procfs.owner(service.pid)) else None
 
     # -- a new plan
 

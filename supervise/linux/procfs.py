@@ -118,6 +118,14 @@ def service_of(pid: int) -> str | None:
     return None
 
 
+def owner(pid: int) -> int | None:
+    """Return the effective uid of *pid*, None if it is gone; the owner of its directory."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
 def command_of(pid: int) -> str:
     """Return the name of the program, at most 15 bytes of it; empty if it is gone."""
     return os.fsdecode(_read(f"/proc/{pid}/comm").strip())

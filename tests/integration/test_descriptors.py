@@ -242,6 +242,32 @@ def test_a_stranger_cannot_say_that_a_service_is_ready(bench: Bench) -> None:
     assert (row["ready"], "intruder" in row["detail"]) == (False, False), said
 
 
+SAYS_READY = """
+import signal, socket, sys
+target = sys.argv[1]
+target = chr(0) + target[1:] if target.startswith("@") else target
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", target)
+signal.sigtimedwait([], 1)
+"""
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(("user", "believed"), [("54321", False), ("0", True)])
+def test_the_marker_of_a_service_counts_from_its_own_user_alone(
+    bench: Bench, user: str, *, believed: bool
+) -> None:
+    command = "sh, -c, 'echo $$NOTIFY_SOCKET >socket.new; mv socket.new socket; exec sleep 3600'"
+    pid1 = bench.supervise(NOTIFIES.format(command=command))
+    target = eventually(lambda: bench.file("socket")).strip()
+
+    pid1.run(
+        *("env", "SUPERVISE_SERVICE=speaker", "setpriv", "--reuid", user, "--clear-groups"),
+        *("/usr/bin/python3", "-I", "-c", SAYS_READY, target),
+    )
+
+    assert pid1.status()["speaker"]["ready"] is believed
+
+
 def test_pid_1_pins_no_mount_and_children_keep_the_working_directory(bench: Bench) -> None:
     pid1 = bench.supervise(SHOWS)
 

@@ -22,7 +22,7 @@ _PAUSE_AFTER_FAULT = 1.0  # seconds
 class NotifySocket:
     """The one notify socket of a supervisor, from construction to `close`.
 
-    *on_message* is called with the sender's pid, in our pid namespace, and what it said.  A
+    *on_message* is called with the sender's pid, in our pid namespace, its uid and what it said.  A
     service that waits in sd_notify_barrier(3) is let go after *on_message* has seen everything
     it sent before, so its process can still be looked up then.
 
@@ -34,7 +34,7 @@ class NotifySocket:
         self,
         loop: Loop,
         directory: str | None,
-        on_message: Callable[[int, notify.Notification], None],
+        on_message: Callable[[int, int, notify.Notification], None],
     ) -> None:
         self.name = "notify socket"
         self._loop = loop
@@ -78,4 +78,4 @@ class NotifySocket:
             return
         notification = notify.parse(message.data)
         if notification != notify.Notification():
-            self._on_message(message.pid, notification)
+            self._on_message(message.pid, message.uid, notification)

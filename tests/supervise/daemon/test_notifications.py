@@ -40,7 +40,7 @@ def listening(loop: Loop, directory: Path | None, heard: Heard) -> Iterator[Noti
     notify = NotifySocket(
         loop,
         str(directory) if directory is not None else None,
-        lambda pid, notification: heard.append((pid, notification)),
+        lambda pid, _uid, notification: heard.append((pid, notification)),
     )
     try:
         yield notify
@@ -93,7 +93,7 @@ def test_sender_still_exists_when_its_message_before_a_barrier_is_handed_on(
         notify = NotifySocket(
             loop,
             str(runtime_dir),
-            lambda pid, _notification: alive.append(b"CLIENT\0" in proc_cmdline(pid)),
+            lambda pid, _uid, _notification: alive.append(b"CLIENT\0" in proc_cmdline(pid)),
         )
         child = subprocess.Popen(
             [sys.executable, "-I", "-c", CLIENT, "CLIENT"], env={"NOTIFY_SOCKET": notify.address}
@@ -137,7 +137,7 @@ def test_fault_while_handling_a_message_costs_that_message_alone() -> None:
     faults: list[str] = []
     heard: list[str | None] = []
 
-    def on_message(_pid: int, notification: Notification) -> None:
+    def on_message(_pid: int, _uid: int, notification: Notification) -> None:
         heard.append(notification.status)
         if notification.status == "bad":
             raise RuntimeError("injected")
