@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -325,7 +326,13 @@ def test_a_file_that_falls_off_while_it_is_compressed_leaves_nothing(
     assert family(path) == {".1.gz": b"3\n", "": b"4\n"}
 
 
-def test_a_compressor_that_dies_leaves_the_plain_file(stage: Stage, path: Path) -> None:
+def test_a_compressor_that_dies_leaves_the_plain_file(
+    stage: Stage, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"  # the real one may have done its work before it is killed
+    slow.write_text("#!/bin/sh\nexec sleep 3600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
     stage.configure(web=raw(path, max_size=2, compress=True))
     stage.say("web", b"1\n2\n")
 
