@@ -26,6 +26,8 @@ COMMANDS = f"/{DIRECTORY}/bin"
 # What --services gives is mounted on one of these.
 SERVICES_FILE = f"/{DIRECTORY}/services.yaml"
 SERVICES_DIRECTORY = f"/{DIRECTORY}/services.d"
+# Where PID 1 has its control socket: nothing of it is to be found in the image's own files.
+RUN_DIRECTORY = f"/{DIRECTORY}/run"
 # Variables that the dynamic loader of PID 1 would obey: moved aside, given back to its children.
 ASIDE = "SUPERVISE_ASIDE_"
 _FORMAT = 1  # of what `bundle_build` makes

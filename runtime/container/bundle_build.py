@@ -15,7 +15,7 @@ import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 
-from runtime.container.bundle import ASIDE, COMMANDS, DIRECTORY, PYTHON
+from runtime.container.bundle import ASIDE, COMMANDS, DIRECTORY, PYTHON, RUN_DIRECTORY
 from runtime.container.steps import reached
 from runtime.linux import locks
 from runtime.model import elf
@@ -38,7 +38,9 @@ _BLINDED = (
 _COMMAND = """\
 #!{python} -ISXutf8
 import posix, sys
-{before}from {module} import main
+{before}from supervise.wire import address
+address.SYSTEM_DIRECTORY = {run!r}
+from {module} import main
 sys.exit(main())
 """
 _LEFT_OUT = ("_hashlib",)  # brings OpenSSL's 5 MB; hashlib has its own algorithms as well
@@ -91,7 +93,12 @@ def _fill(temporary: str) -> None:
         root = f"{temporary}/{DIRECTORY}"
         major, minor = sys.version_info[:2]
         standard = f"{root}/lib/python{major}.{minor}"
-        for directory in (f"{root}/bin", f"{standard}/lib-dynload", f"{root}/services.d"):
+        for directory in (
+            f"{root}/bin",
+            f"{standard}/lib-dynload",
+            f"{root}/services.d",
+            f"{root}/run",
+        ):
             os.makedirs(directory)
         files.write(f"{root}/services.yaml", b"", mode=0o644)
         interpreter = os.path.realpath("/proc/self/exe")
@@ -248,7 +255,7 @@ def _install_commands(root: str) -> None:
         ("supervise", "supervise.__main__", before),
         ("supervisectl", "supervise.cli.supervisectl", ""),
     ):
-        text = _COMMAND.format(python=PYTHON, module=module, before=first)
+        text = _COMMAND.format(python=PYTHON, module=module, before=first, run=RUN_DIRECTORY)
         _write(f"{root}/bin/{name}", text.encode(), executable=True)
 
 

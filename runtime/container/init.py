@@ -124,8 +124,7 @@ class _Child:
     def namespaces(self) -> None:
         """Leave the launcher's world."""
         setup = self._setup
-        fds = (setup.stdin_fd, setup.stdout_fd, setup.stderr_fd, *(fd for fd, _ in setup.join))
-        becoming.close_all_but((setup.channel.fileno(), setup.user_namespace_fd, *fds))
+        becoming.close_all_but(setup.descriptors())
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
@@ -139,15 +138,15 @@ class _Child:
 
     def sources(self) -> None:
         setup = self._setup
-        self._sources = [rootfs.Source(mount, path, self._owner) for mount, path in setup.sources]
+        self._sources = [rootfs.hold(mount, path, self._owner) for mount, path in setup.sources]
         for directory in setup.extra_lower:
             mount = Mount("bind", directory, f"/{bundle.DIRECTORY}", read_only=True)
-            self._bundle = rootfs.Source(mount, f"{directory}/{bundle.DIRECTORY}", self._owner)
+            self._bundle = rootfs.hold(mount, f"{directory}/{bundle.DIRECTORY}", self._owner)
         if self._spec.services:
             mount = Mount("bind", self._spec.services, bundle.services_place(self._spec))
             mount = mount.replace(read_only=True)
-            self._services = [rootfs.Source(mount, self._spec.services, self._owner)]
-        self._ipc = [rootfs.Source(mount, path, self._owner) for mount, path in setup.shared_ipc]
+            self._services = [rootfs.hold(mount, self._spec.services, self._owner)]
+        self._ipc = rootfs.hold_ipc(setup.shared_ipc, setup.ipc_mount_fd, self._owner)
         for name, path in setup.cgroup1:
             self._cgroups.append((name, trees.clone(path)))
 
@@ -231,6 +230,8 @@ class _Child:
         setup = self._setup
         found = self._identity = becoming.resolve_user(self._spec.user, self._spec.groups)
         owner = setup.id_shift + found.uid
+        if self._spec.services and self._bundle is not None:
+            rootfs.mount_private(bundle.RUN_DIRECTORY, owner)
         if self._spec.tty:
             path = becoming.open_terminal(setup.channel, TERMINAL, owner, setup.window)
             rootfs.mount_console(path)

@@ -43,8 +43,20 @@ class JsonLog:
         if len(records) < len(lines) or len(rest) >= LONGEST_LINE:
             records, rest = _cut(text, stream, now)
         self._partial[stream] = rest
-        if records:
-            self._append(b"".join(records), len(records))
+        for batch in self._batches(records):
+            self._append(b"".join(batch), len(batch))
+
+    def _batches(self, records: list[bytes]) -> list[list[bytes]]:
+        """Divide *records* so that no file grows over its size by more than one record."""
+        room = max(0, self._settings.max_size - self._size) if self._settings.max_size else 0
+        found: list[list[bytes]] = [[]]
+        for record in records:
+            if found[-1] and self._settings.max_size and len(record) > room:
+                found.append([])
+                room = self._settings.max_size
+            found[-1].append(record)
+            room -= len(record)
+        return found if found[0] else []
 
     def flush(self, now: float) -> None:
         """Write the unfinished lines: nothing more will come."""

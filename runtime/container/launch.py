@@ -188,14 +188,13 @@ class Launch:
             elif mount.kind == "bind":
                 _check_source(mount)
                 setup.sources.append((mount, mount.source))
-        if spec.ipc_mode == "host" or spec.ipc_mode.startswith("container:"):
-            shared = "" if spec.ipc_mode == "host" else self._pid_of(spec.ipc_mode[10:])
-            root = f"/proc/{shared}/root" if shared else ""
-            setup.shared_ipc = [
-                (Mount("bind", f"{root}{place}", place), f"{root}{place}")
-                for place in _SHARED_IPC
-                if os.path.isdir(f"{root}{place}")
-            ]
+        if spec.ipc_mode == "host":
+            places = [place for place in _SHARED_IPC if os.path.isdir(place)]
+            setup.shared_ipc = tuple(Mount("bind", place, place) for place in places)
+        elif spec.ipc_mode.startswith("container:"):
+            pid = self._pid_of(spec.ipc_mode.partition(":")[2])
+            setup.ipc_mount_fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            setup.shared_ipc = tuple(Mount("bind", place, place) for place in _SHARED_IPC)
         setup.devices = _devices(spec)
 
     def _make_cgroup(self, setup: Setup) -> None:
@@ -231,12 +230,7 @@ class Launch:
         finally:
             namespaces.setns(own, namespaces.CLONE_NEWPID)
             os.close(own)
-        setup.channel.close()
-        for fd, _ in setup.join:
-            os.close(fd)
-        setup.join.clear()
-        if setup.user_namespace_fd >= 0:
-            os.close(setup.user_namespace_fd)
+        setup.close()
         found = procfs.stat(self.pid)
         self.pid_started = found.start_time if found else 0
         reached("forked")

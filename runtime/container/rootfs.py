@@ -87,11 +87,10 @@ def map_layers(layers: Sequence[str], place: str, owner: Owner) -> tuple[tuple[s
 class Source:
     """A host's file or directory, held as a mount tree that is attached nowhere."""
 
-    def __init__(self, mount: Mount, path: str, owner: Owner) -> None:
+    def __init__(self, mount: Mount, owned_tree_fd: int, owner: Owner) -> None:
         self.mount = mount
+        self.fd = owned_tree_fd
         self._owner = owner
-        recursive = not mount.propagation or mount.propagation.startswith("r")
-        self.fd = trees.clone(path, recursive=recursive)
         self.is_directory = stat.S_ISDIR(os.fstat(self.fd).st_mode)
 
     def attach(self) -> None:
@@ -114,6 +113,31 @@ class Source:
         finally:
             os.close(target_fd)
             os.close(self.fd)
+
+
+def hold(mount: Mount, path: str, owner: Owner) -> Source:
+    """Take hold of *path* on the host, with what is mounted below it if that is wanted."""
+    tree_fd = trees.clone(path, recursive=mount.propagation.startswith("r"))
+    return Source(mount, tree_fd, owner)
+
+
+def hold_ipc(shared: Sequence[Mount], namespace_fd: int, owner: Owner) -> list[Source]:
+    """Take hold of another's /dev/shm and /dev/mqueue, in the mount namespace *namespace_fd*.
+
+    -1 is ours.  A tree can be cloned in one's own namespace alone, so we go there and back.
+    """
+    if namespace_fd < 0:
+        return [hold(mount, mount.source, owner) for mount in shared]
+    own_fd = namespaces.open_own("mnt")
+    try:
+        namespaces.setns(namespace_fd, namespaces.CLONE_NEWNS)
+        try:
+            return [hold(mount, mount.source, owner) for mount in shared]
+        finally:
+            namespaces.setns(own_fd, namespaces.CLONE_NEWNS)
+    finally:
+        os.close(own_fd)
+        os.close(namespace_fd)
 
 
 def detach_from_host() -> None:
@@ -279,6 +303,12 @@ def mount_tmpfs(mount: Mount, owner: Owner) -> None:
         mounts.mount("tmpfs", f"/proc/self/fd/{target_fd}", "tmpfs", flags, ",".join(data))
     finally:
         os.close(target_fd)
+
+
+def mount_private(path: str, owner: int) -> None:
+    """Mount a small directory in memory at *path*, for the user *owner* alone to write to."""
+    data = f"mode=755,size=1m,uid={owner},gid={owner}"
+    mounts.mount("tmpfs", path, "tmpfs", _HARDENED, data)
 
 
 def mount_console(terminal: str) -> None:

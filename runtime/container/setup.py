@@ -5,6 +5,8 @@ A plain object: it crosses fork(2), never a file.
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
@@ -27,7 +29,8 @@ class Setup:
         self.merged = ""  # where the overlay is mounted, in the child's namespace alone
         self.mounts: list[Mount] = []  # what is asked for and our files for /etc, outer first
         self.sources: list[tuple[Mount, str]] = []  # its binds and volumes: what, host path
-        self.shared_ipc: list[tuple[Mount, str]] = []  # another's /dev/shm and /dev/mqueue
+        self.shared_ipc: tuple[Mount, ...] = ()  # another's /dev/shm and /dev/mqueue
+        self.ipc_mount_fd = -1  # the mount namespace they are in, when it is not the host's
         self.devices: list[tuple[str, int, int]] = []  # container path, mode, st_rdev
         self.cgroup1: list[tuple[str, str]] = []  # (hierarchy's name, our directory on the host)
         self.cgroup2 = ""  # our directory on the host; entered before its namespace is made
@@ -43,3 +46,18 @@ class Setup:
         self.user_namespace_fd = -1  # entered last
         self.id_shift = 0  # what the container's uid 0 is on the host
         self.foreign_programs = False  # binfmt_misc knows other machines
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return the descriptors that the child needs; -1 among them is none."""
+        stdio = (self.stdin_fd, self.stdout_fd, self.stderr_fd)
+        others = (self.channel.fileno(), self.user_namespace_fd, self.ipc_mount_fd)
+        return (*stdio, *others, *(fd for fd, _ in self.join))
+
+    def close(self) -> None:
+        """Give back, in the launcher, what was for the child alone."""
+        for fd in (self.user_namespace_fd, self.ipc_mount_fd, *(fd for fd, _ in self.join)):
+            if fd >= 0:
+                os.close(fd)
+        self.user_namespace_fd = self.ipc_mount_fd = -1
+        self.join.clear()
+        self.channel.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 ENVIRONMENT = "SUPERVISE_SOCKET"  # clients look there first
 SOCKET_NAME = "control.sock"
+SYSTEM_DIRECTORY = "/run/supervise"  # who injects supervise into an image may have another
 LONGEST = 107  # sun_path holds 108 bytes with its NUL
 
 
@@ -17,7 +18,7 @@ def candidates(uid: int, runtime_dir: str | None, namespace: str) -> list[str]:
     *runtime_dir* is ``$XDG_RUNTIME_DIR``.  *namespace* names the pid namespace, for abstract
     sockets belong to the network namespace, which containers may share; empty if unknown.
     """
-    places = [f"/run/supervise/{SOCKET_NAME}"]
+    places = [f"{SYSTEM_DIRECTORY}/{SOCKET_NAME}"]
     if runtime_dir and runtime_dir.startswith("/"):
         places.append(f"{runtime_dir.rstrip('/')}/supervise/{SOCKET_NAME}")
     places.append(f"/tmp/supervise-{uid}/{SOCKET_NAME}")  # noqa: S108 - ownership is checked
