@@ -35,7 +35,11 @@ _LIVING = ("running", "paused", "restarting", "removing")
 
 def heal(layout: Layout) -> None:
     """Clear up what no living monitor answers for; costs some system calls a running container."""
-    names = _listed(f"{layout.run}/containers")
+    directory = f"{layout.run}/containers"
+    names = _listed(directory)
+    for name in [name for name in names if name.startswith(files.TEMPORARY)]:
+        names.remove(name)
+        remains.clear_away(f"{directory}/{name}")
     dead = [name for name in names if _is_dead(layout, name)]
     first = not os.path.exists(f"{layout.run}/{_MARKER}")
     containers = Containers(layout)
@@ -103,7 +107,7 @@ def _clear(layout: Layout, containers: Containers, container_id: str) -> None:
                 remains.forget(layout, spec)
             elif state.status in _LIVING:
                 containers.save_state(container_id, _ended(state))
-        files.remove_tree(layout.container_run(container_id))
+        remains.remove_run_directory(layout, container_id)
     with suppress(FileNotFoundError):
         if not os.path.isdir(layout.container(container_id)):
             os.unlink(layout.lock(f"container-{container_id}"))

@@ -266,7 +266,7 @@ class Monitor:
         self._log.close()
         reached("before-run-directory")
         self._over = True
-        files.remove_tree(self._layout.container_run(self._spec.id))
+        remains.remove_run_directory(self._layout, self._spec.id)
         self._loop.stop()
 
     def _say_exit(self, code: int) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
+from runtime.store import files
 from runtime.store.containers import Containers
 from runtime.store.volumes import Volumes
 
@@ -28,6 +32,25 @@ def forget(layout: Layout, spec: Spec) -> None:
     doomed = retire(layout, spec)
     if doomed is not None:
         remove_retired(layout, spec, doomed)
+
+
+def remove_run_directory(layout: Layout, container_id: str) -> None:
+    """Let the run directory disappear at once, then remove what is in it.
+
+    Whoever starts the container meanwhile makes a fresh one; several may be removing this.
+    """
+    directory = layout.container_run(container_id)
+    doomed = f"{os.path.dirname(directory)}/{files.TEMPORARY}{container_id}-{os.getpid()}"
+    with suppress(FileNotFoundError):
+        os.rename(directory, doomed)
+        clear_away(doomed)
+
+
+def clear_away(directory: str) -> None:
+    """Remove a tree that other processes may be removing too."""
+    while os.path.lexists(directory):
+        with suppress(FileNotFoundError):  # another was faster with an entry
+            files.remove_tree(directory)
 
 
 def remove_anonymous_volumes(layout: Layout, spec: Spec) -> None:
