@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
+from runtime.model.errors import RuntimeFailure
 from supervise import __version__
 
 TYPE_CHECKING = False
@@ -41,10 +42,33 @@ def ensure(layout: Layout) -> str:
     """
     path = f"{layout.root}/bundles/{_key()}"
     if not os.path.isdir(path):
-        from runtime.container import bundle_build
-
-        bundle_build.build(layout, path)
+        _build_aside(layout, path)
     return path
+
+
+def _build_aside(layout: Layout, path: str) -> None:
+    """Build in a child, for that takes 15 MB of modules which a monitor must not carry on.
+
+    Raises:
+        RuntimeFailure: what the child met.
+    """
+    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            from runtime.container import bundle_build
+
+            bundle_build.build(layout, path)
+        except RuntimeFailure as failure:
+            os.write(write_fd, f"{failure.message}\0{failure.hint}".encode()[:4000])
+        finally:
+            os._exit(0)
+    os.close(write_fd)
+    with open(read_fd, "rb") as report:
+        message, _, hint = report.read().decode(errors="replace").partition("\0")
+    os.waitpid(pid, 0)
+    if message or not os.path.isdir(path):
+        raise RuntimeFailure(message or "the injected PID 1 could not be built", hint)
 
 
 def prepare(setup: Setup, layout: Layout) -> None:
