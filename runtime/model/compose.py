@@ -15,6 +15,7 @@ from supervise.model.signals import signal_number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from runtime.model.image import ImageConfig
 
@@ -95,7 +96,9 @@ def compose(
     """
     _refuse_contradictions(options)
     argv = _argv(config, options)
-    security = _security(options)
+    no_new_privileges, seccomp = _security(options)
+    hidden = () if options.privileged else None  # None is the default list
+    same: dict[str, Any] = {field: getattr(options, field) for field in _TAKEN_OVER}
     return Spec(
         id=container_id,
         name=name,
@@ -105,52 +108,31 @@ def compose(
         environment=_environment(config, options, container_id),
         working_dir=options.working_dir or config.working_dir or "/",
         user=config.user if options.user is None else options.user,
-        groups=options.groups,
         hostname=options.hostname or _hostname(options, container_id),
-        domainname=options.domainname,
-        tty=options.tty,
-        interactive=options.interactive,
-        detached=options.detached,
-        auto_remove=options.auto_remove,
         init=_init(argv, options),
-        services=options.services,
         mounts=_mounts(config, options),
-        read_only=options.read_only,
-        shm_size=options.shm_size,
-        masked_paths=() if options.privileged else None,
-        readonly_paths=() if options.privileged else None,
-        devices=options.devices,
-        network=options.network,
-        aliases=options.aliases,
-        address=options.address,
-        mac=options.mac,
-        ports=options.ports,
-        publish_all=options.publish_all,
+        masked_paths=hidden,
+        readonly_paths=hidden,
         exposed=_exposed(config, options),
-        add_hosts=options.add_hosts,
-        dns=options.dns,
-        dns_search=options.dns_search,
-        dns_options=options.dns_options,
         capabilities=_capabilities(options, known_capabilities),
-        privileged=options.privileged,
-        no_new_privileges=security[0],
-        seccomp=security[1],
-        user_namespace=options.user_namespace,
-        pid_mode=options.pid_mode,
-        ipc_mode=options.ipc_mode,
-        uts_mode=options.uts_mode,
-        rlimits=options.rlimits,
-        limits=options.limits,
+        no_new_privileges=no_new_privileges,
+        seccomp=seccomp,
         sysctls=_sysctls(options),
-        oom_score_adj=options.oom_score_adj,
-        restart=options.restart,
         stop_signal=_stop_signal(config, options),
-        stop_timeout=options.stop_timeout,
-        logging=options.logging,
-        detach_keys=options.detach_keys,
         labels={**config.labels, **options.labels},
         created=now,
+        **same,
     )
+
+
+# What the command line decides alone: the same field of both records.
+_TAKEN_OVER = (
+    *("groups", "domainname", "tty", "interactive", "detached", "auto_remove", "services"),
+    *("read_only", "shm_size", "devices", "network", "aliases", "address", "mac", "ports"),
+    *("publish_all", "add_hosts", "dns", "dns_search", "dns_options", "privileged"),
+    *("user_namespace", "pid_mode", "ipc_mode", "uts_mode", "rlimits", "limits"),
+    *("oom_score_adj", "restart", "stop_timeout", "logging", "detach_keys"),
+)
 
 
 def _refuse_contradictions(options: Options) -> None:
