@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +141,20 @@ class Runtime:
         found = (self.root / "run/network/leases").rglob("*")
         return [path for path in found if path.is_file() and not path.name.startswith(".")]
 
+    def processes(self) -> list[int]:
+        """Return the commands and monitors of this store that are alive."""
+        mark = f"RUNTIME_ROOT={self.root}\0".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):  # it has ended meanwhile
+                if entry.name.isdecimal() and mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
     def settle(self) -> None:
-        """Wait until no monitor is at work any more."""
+        """Wait until no monitor is there any more, at work or idle."""
         eventually(lambda: os.listdir(self.root / "run/containers") == [])
+        eventually(lambda: self.processes() == [])
 
     def close(self) -> None:
         """Remove every container and the network namespace."""
