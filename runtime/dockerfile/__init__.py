@@ -1,0 +1,1 @@
+"""The Dockerfile language, text to typed commands: no files are opened here."""
