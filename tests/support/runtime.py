@@ -45,12 +45,13 @@ def busybox(*more: Member) -> bytes:
 
 
 class Runtime:
-    """One store; commands on it.  `close` removes every container and the network namespace."""
+    """One store; commands on it.  `close` removes every container and, its own, the namespace."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, network: Namespace | None = None) -> None:
         self.root = directory / "root"
         self.layout = Layout(str(self.root))
-        self.network = Namespace()
+        self._borrows_network = network is not None
+        self.network = network or Namespace()
         self.network.sh("ip link set lo up")
 
     def command(self, *arguments: str, program: list[str] | None = None) -> list[str]:
@@ -161,4 +162,5 @@ class Runtime:
         for container_id in self.containers():
             self("rm", "--force", "--volumes", container_id, check=False)
         self.settle()
-        self.network.close()
+        if not self._borrows_network:
+            self.network.close()

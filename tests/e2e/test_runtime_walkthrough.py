@@ -1,0 +1,278 @@
+"""The network scenes a person tries first, from the command line to the answer on the wire.
+
+Each runs on a machine of its own: a network namespace with an outside, and a mount namespace in
+which /etc/hosts is a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.eventually import eventually
+from tests.support.netmachine import (
+    OUTSIDE,
+    PATIENCE,
+    PROGRAMS,
+    UPLINK,
+    UPLINK6,
+    Machine,
+    Namespace,
+    machines,
+)
+from tests.support.runtime import Runtime, busybox
+from tests.support.tars import directory, file
+
+pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox", "nft")]
+
+_PAGE = "the page\n"
+_START = "#!/bin/sh\ncd /srv\nexec httpd -f -vv -p 8080\n"
+_WITHOUT_NFT = 'mount --bind /dev/null "$(command -v nft)"; exec "$@"'
+_WEB = ("web", "/opt/start.sh")  # image, command
+
+
+class OnMachine(Runtime):
+    """`runtime` on a machine of its own, whose /etc/hosts may be written to."""
+
+    def __init__(self, machine: Machine, directory: Path) -> None:
+        super().__init__(directory, machine.here)
+        self.hosts = directory / "hosts"
+        self.hosts.write_text("127.0.0.1\tlocalhost\n")
+        self.plugins = directory / "net.d"
+        self.plugins.mkdir()
+        script = 'mount --bind "$0" /etc/hosts && echo up && exec sleep infinity'
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", script, str(self.hosts)],
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == b"up\n"
+
+    def command(self, *arguments: str, program: list[str] | None = None) -> list[str]:
+        entered, *rest = super().command(*arguments, program=program)
+        return [entered, f"--mount=/proc/{self._holder.pid}/ns/mnt", *rest]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, "CNI_CONF_DIR": str(self.plugins)}
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        """Write a CNI configuration whose leases stay in our directory."""
+        text = json.dumps(configuration)
+        ipam = f'"host-local", "dataDir": "{self.plugins}/ipam"'
+        self.plugins.joinpath(f"{configuration['name']}.conflist").write_text(
+            text.replace('"host-local"', ipam)
+        )
+
+    def close(self) -> None:
+        super().close()
+        self._holder.kill()
+        self._holder.communicate()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    yield from machines(tmp_path)
+
+
+@pytest.fixture
+def runtime(machine: Machine, tmp_path: Path) -> Iterator[OnMachine]:
+    made = OnMachine(machine, tmp_path)
+    server = (directory("opt"), directory("srv"), file("srv/index.html", _PAGE.encode()))
+    start = file("opt/start.sh", _START.encode(), 0o755)
+    made.import_tar("web", busybox(*server, start))
+    yield made
+    made.close()
+
+
+def fetch(space: Namespace, address: str, port: int = 8080) -> str:
+    """Return the page that a web server gives a client in *space*."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with space.socket(family, socket.SOCK_STREAM) as made:
+        made.settimeout(PATIENCE)
+        made.connect((address, port))
+        made.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: made.recv(65536), b""))
+    return answer.partition(b"\r\n\r\n")[2].decode()
+
+
+def is_refused(space: Namespace, address: str, port: int = 8080) -> bool:
+    try:
+        fetch(space, address, port)
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def await_page(space: Namespace, address: str, port: int = 8080) -> None:
+    """Wait until the server listens: before that its machine refuses, or a relay resets."""
+
+    def answers() -> bool:
+        try:
+            return fetch(space, address, port) == _PAGE
+        except (ConnectionRefusedError, ConnectionResetError):
+            return False
+
+    eventually(answers)
+
+
+def address_of(runtime: Runtime, container: str, network: str = "bridge") -> str:
+    found = json.loads(runtime("inspect", container).stdout)[0]["NetworkSettings"]["Networks"]
+    return str(found[network]["IPAddress"])
+
+
+def test_an_unpublished_port_is_refused(machine: Machine, runtime: OnMachine) -> None:
+    container = runtime.start(*_WEB)
+    await_page(machine.here, address_of(runtime, container))
+
+    assert is_refused(machine.here, "127.0.0.1")
+    assert is_refused(machine.here, UPLINK)
+    assert is_refused(machine.outside, UPLINK)
+
+
+def test_a_published_port_answers_from_everywhere(machine: Machine, runtime: OnMachine) -> None:
+    container = runtime.start("-p", "8080:8080", *_WEB)
+    await_page(machine.here, address_of(runtime, container))
+
+    assert fetch(machine.here, "127.0.0.1") == _PAGE
+    assert fetch(machine.here, UPLINK) == _PAGE
+    assert fetch(machine.outside, UPLINK) == _PAGE
+    assert fetch(machine.here, "::1") == _PAGE
+    assert fetch(machine.outside, UPLINK6) == _PAGE
+    logged = runtime("logs", container)
+    assert "172.17.0.1" in logged.stdout + logged.stderr
+    assert OUTSIDE in logged.stdout + logged.stderr
+
+
+def test_a_published_port_is_refused_again_when_its_container_has_ended(
+    machine: Machine, runtime: OnMachine
+) -> None:
+    container = runtime.start("-p", "8080:8080", *_WEB)
+    await_page(machine.here, "127.0.0.1")
+
+    runtime("stop", container)
+
+    assert is_refused(machine.here, "127.0.0.1")
+    assert is_refused(machine.outside, UPLINK)
+
+
+def test_udp_is_published_on_both_families(machine: Machine, runtime: OnMachine) -> None:
+    served = ("-v", f"{PROGRAMS}:/programs:ro", "host", "python3", "/programs/who_asks.py")
+    container = runtime.start("-p", "5353:53/udp", *served, "dns", "udp:53")
+    eventually(lambda: "up" in runtime("logs", container).stdout)
+
+    assert machine.here.ask("127.0.0.1", 5353, "udp") == "dns 172.17.0.1"
+    assert machine.here.ask("::1", 5353, "udp") == "dns 172.17.0.1"
+    assert machine.outside.ask(UPLINK, 5353, "udp") == f"dns {OUTSIDE}"
+    assert machine.outside.ask(UPLINK6, 5353, "udp") == "dns 172.17.0.1"
+
+
+def test_etc_hosts_is_the_containers_own_in_bridge_mode_and_the_machines_in_host_mode(
+    machine: Machine, runtime: OnMachine
+) -> None:
+    with runtime.hosts.open("a") as file_:
+        file_.write("192.0.2.77\tnotes.example\n")
+    container = runtime.start("web", "sleep", "1000")
+
+    bridged = runtime("exec", container, "cat", "/etc/hosts").stdout
+    host = runtime("run", "--rm", "--net", "host", "web", "cat", "/etc/hosts").stdout
+
+    assert f"172.17.0.2\t{container[:12]}\n" in bridged
+    assert "notes.example" not in bridged
+    assert host == runtime.hosts.read_text()
+    assert "notes.example" in host
+
+
+def test_containers_on_a_network_of_ones_own_reach_each_other_by_name(
+    machine: Machine, runtime: OnMachine
+) -> None:
+    runtime("network", "create", "shop")
+    runtime("run", "-d", "--net", "shop", "--name", "server", *_WEB)
+    runtime("run", "-d", "--net", "shop", "--name", "client", "web", "sleep", "1000")
+    await_page(machine.here, address_of(runtime, "server", "shop"))
+
+    fetched = ("wget", "-qO-", "http://server:8080/index.html")
+    got = runtime("exec", "client", *fetched).stdout
+    other = runtime("run", "--rm", "--dns", "127.0.0.1", "web", *fetched, check=False)
+
+    assert got == _PAGE
+    assert other.returncode == 1
+    assert "bad address" in other.stderr
+
+
+def test_a_macvlan_container_has_an_address_on_the_wire(
+    machine: Machine, runtime: OnMachine
+) -> None:
+    wire = ("--subnet", "192.0.2.0/24", "--ip-range", "192.0.2.128/25", "--gateway", OUTSIDE)
+    runtime("network", "create", "-d", "macvlan", "-o", "parent=up0", *wire, "wire")
+    container = runtime.start("--net", "wire", *_WEB)
+
+    await_page(machine.outside, "192.0.2.128")
+
+    assert address_of(runtime, container, "wire") == "192.0.2.128"
+    logged = runtime("logs", container)
+    assert OUTSIDE in logged.stdout + logged.stderr
+
+
+@pytest.mark.needs("cni", "iptables")
+def test_a_cni_bridge_with_portmap_publishes(machine: Machine, runtime: OnMachine) -> None:
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.22.0.0/16"}]]}
+    bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True}
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    route = {"routes": [{"dst": "0.0.0.0/0"}]}
+    plugins = [{**bridge, "ipam": {**ipam, **route}}, portmap]
+    runtime.configure({"cniVersion": "1.0.0", "name": "cluster", "plugins": plugins})
+    container = runtime.start("--net", "cni:cluster", "-p", "8080:8080", *_WEB)
+
+    await_page(machine.outside, UPLINK)
+
+    assert address_of(runtime, container, "cni:cluster") == "10.22.0.2"
+    hosts = runtime("exec", container, "cat", "/etc/hosts").stdout
+    assert f"10.22.0.2\t{container[:12]}\n" in hosts
+
+
+@pytest.mark.needs("cni")
+def test_a_cni_macvlan_is_on_the_wire(machine: Machine, runtime: OnMachine) -> None:
+    ipam = {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.50"}
+    plugins = [{"type": "macvlan", "master": "up0", "ipam": ipam}]
+    runtime.configure({"cniVersion": "1.0.0", "name": "wire", "plugins": plugins})
+    runtime.start("--net", "cni:wire", *_WEB)
+
+    await_page(machine.outside, "192.0.2.50")
+
+
+def test_without_nft_ports_are_published_all_the_same_and_it_is_said_once(
+    machine: Machine, runtime: OnMachine
+) -> None:
+    without = ["unshare", "--mount", "sh", "-c", _WITHOUT_NFT, "sh", sys.executable]
+    program = [*without, "-c", "import sys; from runtime.cli.main import main; sys.exit(main())"]
+
+    done = runtime("run", "-d", "-p", "8080:8080", *_WEB, program=program)
+    await_page(machine.here, "127.0.0.1")
+
+    assert done.stderr.count("nft is not installed") == 1
+    assert fetch(machine.here, UPLINK) == _PAGE
+    assert fetch(machine.outside, UPLINK) == _PAGE
+
+
+def test_the_outside_sees_the_machine_not_the_container(
+    machine: Machine, runtime: OnMachine, tmp_path: Path
+) -> None:
+    argv = [sys.executable, str(PROGRAMS / "who_asks.py"), "outside", "tcp:80"]
+    enter = ["nsenter", f"--net=/proc/{machine.outside.pid}/ns/net"]
+    with subprocess.Popen([*enter, *argv], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"up\n"
+        said = runtime("run", "--rm", "web", "nc", OUTSIDE, "80", text="").stdout
+        server.kill()
+
+    assert said == f"outside {UPLINK}\n"
+    assert os.listdir(tmp_path / "root/run/network/leases/bridge") == []
