@@ -190,11 +190,28 @@ def _create(lower: list[str], upper: str, work: str, *, read_only: bool, volatil
         mounts.fsconfig_create(fd)
         return mounts.fsmount(fd, mounts.MOUNT_ATTR_RDONLY if read_only else 0)
     except OSError as error:
+        if error.errno == errno.EINVAL and _takes_any_option():
+            raise _TooOldError from error
         if said := mounts.messages(fd):
             raise OSError(error.errno, said) from error
         raise
     finally:
         os.close(fd)
+
+
+def _takes_any_option() -> bool:
+    """Tell whether overlayfs has the new calls only by the kernel's stand-in for old file systems.
+
+    So it is before Linux 6.5: options are noted unread, and the end of it all is "EINVAL".
+    """
+    fd = mounts.fsopen("overlay")
+    try:
+        mounts.fsconfig_string(fd, "no-such-option", "")
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _add_lower(fd: int, layer: str) -> None:
