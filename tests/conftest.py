@@ -19,11 +19,14 @@ from tests.support.scripts import search_path, write_scripts
 IN_CI = bool(os.environ.get("CI"))
 
 _TOOLS = {  # what a test may need → the program that must be on the PATH
+    "apt": "apt-get",
     "busybox": "busybox",
     "cni": "/usr/lib/cni/bridge",
     "docker": "dockerd",
     "iptables": "iptables",
+    "mkfs.ext4": "mkfs.ext4",
     "mmdebstrap": "mmdebstrap",
+    "qemu-system-x86_64": "qemu-system-x86_64",
     "skopeo": "skopeo",
     "nft": "nft",
     "strace": "strace",
