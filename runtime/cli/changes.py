@@ -140,6 +140,7 @@ def _configuration(spec: Spec, config: model.ImageConfig) -> model.ImageConfig:
         working_dir="" if spec.working_dir == "/" and not config.working_dir else spec.working_dir,
         user=spec.user,
         labels=dict(spec.labels),
+        healthcheck=spec.healthcheck,
         exposed_ports=tuple(f"{port}/{protocol}" for port, protocol in spec.exposed),
     )
 
@@ -147,11 +148,12 @@ def _configuration(spec: Spec, config: model.ImageConfig) -> model.ImageConfig:
 def split_command(
     spec: Spec, config: model.ImageConfig
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Return (ENTRYPOINT, CMD) of a container: which is which is known while it is the image's."""
-    entrypoint = config.entrypoint
-    if entrypoint and spec.argv[: len(entrypoint)] != entrypoint:
-        entrypoint = None
-    return entrypoint or None, spec.argv[len(entrypoint or ()) :]
+    """Return (ENTRYPOINT, CMD) of a container."""
+    count = spec.entrypoint_words
+    if count is None:  # a record of before that was kept: the image's, while it fits
+        entrypoint = config.entrypoint or ()
+        count = len(entrypoint) if spec.argv[: len(entrypoint)] == entrypoint else 0
+    return spec.argv[:count] or None, spec.argv[count:]
 
 
 def environment(spec: Spec) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtime.cli import changes
 from runtime.container import jsonlog
 from runtime.model import defaults, networks, ports, timestamp
+from runtime.model.image import healthcheck_json
 from supervise.model.signals import signal_name
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from runtime.model.image import ImageConfig
     from runtime.model.spec import Mount, Spec
-    from runtime.model.state import State
+    from runtime.model.state import Probe, State
     from runtime.store.layout import Layout
 
 _NEVER = "0001-01-01T00:00:00Z"
@@ -79,9 +80,22 @@ def _state(state: State) -> dict[str, Any]:
         "StartedAt": _time(state.started),
         "FinishedAt": _time(state.finished),
     }
-    if state.health and state.health != "none":
-        found["Health"] = {"Status": state.health, "FailingStreak": 0, "Log": []}
+    if state.health:
+        found["Health"] = {
+            "Status": state.health,
+            "FailingStreak": state.health_streak,
+            "Log": [_probe(probe) for probe in state.health_log],
+        }
     return found
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    return {
+        "Start": timestamp.render(probe.started),
+        "End": timestamp.render(probe.finished),
+        "ExitCode": probe.exit_code,
+        "Output": probe.output,
+    }
 
 
 def _host_config(spec: Spec) -> dict[str, Any]:
@@ -242,6 +256,10 @@ def _config(spec: Spec, config: ImageConfig) -> dict[str, Any]:
         "Labels": dict(spec.labels),
         "StopSignal": signal_name(spec.stop_signal),
     }
+    if spec.healthcheck is not None:
+        found["Healthcheck"] = healthcheck_json(spec.healthcheck)
+    if spec.shell:
+        found["Shell"] = list(spec.shell)
     if spec.stop_timeout is not None:
         found["StopTimeout"] = round(spec.stop_timeout)
     return found

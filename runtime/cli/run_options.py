@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from runtime.model import arguments, defaults, limits
+from runtime.model import arguments, defaults, health, limits
 from runtime.model.compose import Options
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import Healthcheck
 from runtime.model.options import Arguments
 from runtime.model.spec import Limits, Logging
 from supervise.linux import capabilities
@@ -14,7 +15,7 @@ from supervise.linux import capabilities
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -39,6 +40,16 @@ TABLE = """
       --env-file list           Set the variables in a file
       --expose list             A port, as EXPOSE says it: PORT[/udp]
       --group-add list          One more group
+      --health-cmd string       Command that tells whether it is well: 0 is yes
+      --health-interval duration
+                                Time between two checks (default 30s)
+      --health-retries int      Failures in a row that make it unhealthy (default 3)
+      --health-start-interval duration
+                                Time between two checks of the start period (default 5s)
+      --health-start-period duration
+                                Failures do not count so long after its start (default 0s)
+      --health-timeout duration
+                                Time one check may take (default 30s)
   -h, --hostname string         What the container calls itself
       --init                    supervise is PID 1 (default true)
   -i, --interactive             Keep stdin open
@@ -58,6 +69,7 @@ TABLE = """
                                 or a network of yours
       --net-alias, --network-alias list
                                 One more name on a network of yours
+      --no-healthcheck          Not even the image's own
       --no-init                 The command itself is PID 1
       --oom-score-adj int       -1000 (spare it) to 1000
       --pid string              host, private, or container:NAME
@@ -92,63 +104,113 @@ def decode(words: Arguments, *, detached: bool) -> Options:
     Raises:
         RuntimeFailure: an option's value is none; names both.
     """
-    known = capabilities.NAMES
-    volumes = _each(words, "volume", arguments.volume)
-    volumes += _each(words, "mount", arguments.mount)
-    volumes += _each(words, "tmpfs", arguments.tmpfs)
+    parts = (_program(words), _files(words), _network(words), _isolation(words), _life(words))
+    values: dict[str, Any] = {}
+    for part in parts:
+        values.update(part)
+    return Options(detached=detached, **values)
+
+
+def _program(words: Arguments) -> dict[str, Any]:
     entrypoint = None
     if words.given("entrypoint"):
         entrypoint = (words.text("entrypoint"),) if words.text("entrypoint") else ()
-    return Options(
-        name=words.text("name"),
-        command=words.operands[1:],
-        entrypoint=entrypoint,
-        environment=environment(words),
-        working_dir=_working_dir(words.text("workdir")),
-        user=words.text("user") if words.given("user") else None,
-        groups=tuple(words.many("group-add")),
-        hostname=words.text("hostname"),
-        domainname=words.text("domainname"),
-        tty=words.flag("tty"),
-        interactive=words.flag("interactive"),
-        detached=detached,
-        auto_remove=words.flag("rm"),
-        init=not words.flag("no-init") and words.flag("init", default=True),
-        services=_services(words.text("services")),
-        mounts=tuple(volumes),
-        read_only=words.flag("read-only"),
-        shm_size=_one(words, "shm-size", limits.size, defaults.SHM_SIZE),
-        devices=tuple(_each(words, "device", arguments.device)),
-        network=words.text("network", "bridge"),
-        aliases=tuple(words.many("network-alias")),
-        address=words.text("ip"),
-        mac=words.text("mac-address"),
-        ports=tuple(port for ports in _each(words, "publish", arguments.ports) for port in ports),
-        publish_all=words.flag("publish-all"),
-        expose=tuple(p for ports in _each(words, "expose", arguments.exposed) for p in ports),
-        add_hosts=tuple(_each(words, "add-host", arguments.add_host)),
-        dns=tuple(words.many("dns")),
-        dns_search=tuple(words.many("dns-search")),
-        dns_options=tuple(words.many("dns-option")),
-        cap_add=tuple(_each(words, "cap-add", lambda t: arguments.capability(t, known))),
-        cap_drop=tuple(_each(words, "cap-drop", lambda t: arguments.capability(t, known))),
-        privileged=words.flag("privileged"),
-        security=tuple(words.many("security-opt")),
-        user_namespace=_user_namespace(words.text("userns")),
-        pid_mode=_mode(words, "pid"),
-        ipc_mode=_mode(words, "ipc"),
-        uts_mode=_mode(words, "uts"),
-        rlimits=dict(_each(words, "ulimit", limits.ulimit)),
-        limits=limits_of(words),
-        sysctls=dict(_each(words, "sysctl", arguments.pair)),
-        oom_score_adj=_one(words, "oom-score-adj", lambda t: limits.whole(t, -1000), 0),
-        restart=_one(words, "restart", arguments.restart, Options().restart),
-        stop_signal=words.text("stop-signal"),
-        stop_timeout=_one(words, "stop-timeout", lambda t: float(limits.whole(t, -1)), None),
-        logging=_logging(words),
-        detach_keys=words.text("detach-keys", defaults.DETACH_KEYS),
-        labels=_labels(words),
-    )
+    return {
+        "name": words.text("name"),
+        "command": words.operands[1:],
+        "entrypoint": entrypoint,
+        "environment": environment(words),
+        "working_dir": _working_dir(words.text("workdir")),
+        "user": words.text("user") if words.given("user") else None,
+        "groups": tuple(words.many("group-add")),
+        "tty": words.flag("tty"),
+        "interactive": words.flag("interactive"),
+        "init": not words.flag("no-init") and words.flag("init", default=True),
+        "services": _services(words.text("services")),
+        "labels": _labels(words),
+    }
+
+
+def _files(words: Arguments) -> dict[str, Any]:
+    volumes = _each(words, "volume", arguments.volume)
+    volumes += _each(words, "mount", arguments.mount)
+    volumes += _each(words, "tmpfs", arguments.tmpfs)
+    return {
+        "mounts": tuple(volumes),
+        "read_only": words.flag("read-only"),
+        "shm_size": _one(words, "shm-size", limits.size, defaults.SHM_SIZE),
+        "devices": tuple(_each(words, "device", arguments.device)),
+    }
+
+
+def _network(words: Arguments) -> dict[str, Any]:
+    published = _each(words, "publish", arguments.ports)
+    exposed = _each(words, "expose", arguments.exposed)
+    return {
+        "hostname": words.text("hostname"),
+        "domainname": words.text("domainname"),
+        "network": words.text("network", "bridge"),
+        "aliases": tuple(words.many("network-alias")),
+        "address": words.text("ip"),
+        "mac": words.text("mac-address"),
+        "ports": tuple(port for ports in published for port in ports),
+        "publish_all": words.flag("publish-all"),
+        "expose": tuple(port for ports in exposed for port in ports),
+        "add_hosts": tuple(_each(words, "add-host", arguments.add_host)),
+        "dns": tuple(words.many("dns")),
+        "dns_search": tuple(words.many("dns-search")),
+        "dns_options": tuple(words.many("dns-option")),
+    }
+
+
+def _isolation(words: Arguments) -> dict[str, Any]:
+    known = capabilities.NAMES
+    return {
+        "cap_add": tuple(_each(words, "cap-add", lambda t: arguments.capability(t, known))),
+        "cap_drop": tuple(_each(words, "cap-drop", lambda t: arguments.capability(t, known))),
+        "privileged": words.flag("privileged"),
+        "security": tuple(words.many("security-opt")),
+        "user_namespace": _user_namespace(words.text("userns")),
+        "pid_mode": _mode(words, "pid"),
+        "ipc_mode": _mode(words, "ipc"),
+        "uts_mode": _mode(words, "uts"),
+        "rlimits": dict(_each(words, "ulimit", limits.ulimit)),
+        "limits": limits_of(words),
+        "sysctls": dict(_each(words, "sysctl", arguments.pair)),
+        "oom_score_adj": _one(words, "oom-score-adj", lambda t: limits.whole(t, -1000), 0),
+    }
+
+
+def _life(words: Arguments) -> dict[str, Any]:
+    return {
+        "auto_remove": words.flag("rm"),
+        "restart": _one(words, "restart", arguments.restart, Options().restart),
+        "healthcheck": _healthcheck(words),
+        "stop_signal": words.text("stop-signal"),
+        "stop_timeout": _one(words, "stop-timeout", lambda t: float(limits.whole(t, -1)), None),
+        "logging": _logging(words),
+        "detach_keys": words.text("detach-keys", defaults.DETACH_KEYS),
+    }
+
+
+_HEALTH_DURATIONS = ("interval", "timeout", "start-period", "start-interval")
+
+
+def _healthcheck(words: Arguments) -> Healthcheck | None:
+    given = [key for key in words.values if key.startswith("health-")]
+    if words.flag("no-healthcheck"):
+        if given:
+            raise RuntimeFailure(f"--no-healthcheck and --{given[0]} exclude each other")
+        return health.NONE
+    if not given:
+        return None
+    asked = Healthcheck()
+    if words.text("health-cmd"):
+        asked = asked.replace(test=("CMD-SHELL", words.text("health-cmd")))
+    for key in _HEALTH_DURATIONS:
+        seconds = _one(words, f"health-{key}", arguments.pause, 0.0)
+        asked = asked.replace(**{key.replace("-", "_"): seconds})
+    return asked.replace(retries=_one(words, "health-retries", limits.whole, 0))
 
 
 def _each(words: Arguments, key: str, decode_one: Callable[[str], T]) -> list[T]:

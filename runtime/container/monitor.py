@@ -17,16 +17,16 @@ import time
 from contextlib import suppress
 
 from runtime.container import frames, remains, stopping
+from runtime.container.clients import Clients
 from runtime.container.connection import Connection
 from runtime.container.heal import ALIVE
 from runtime.container.jsonlog import JsonLog
 from runtime.container.launch import Launch
 from runtime.container.loop import READ, Loop, Timer
-from runtime.container.peer import MUCH, Peer
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
 from runtime.linux import locks
-from runtime.model import defaults, restarting
+from runtime.model import defaults, health, restarting
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
@@ -38,10 +38,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from runtime.container.health import Checks
+    from runtime.container.peer import Peer
+    from runtime.model.state import Probe
     from runtime.store.layout import Layout
 
-SOCKET = "monitor.sock"
-_BACKLOG = 64
 _SIGINT, _SIGTERM, _SIGHUP, _SIGPIPE, _SIGCHLD = 2, 15, 1, 13, 17
 
 
@@ -107,8 +108,6 @@ class Monitor:
         self._containers = Containers(layout)
         self._network = Connection(layout, spec)
         self._loop = Loop()
-        self._peers: list[Peer] = []
-        self._waiting: list[Peer] = []  # who asked for the end and hears of it
         self._log = JsonLog(self._directory, spec.logging)
         self._streams = self._new_streams()
         self._launch: Launch | None = None
@@ -121,8 +120,10 @@ class Monitor:
         self._restart_timer: Timer | None = None
         self._delay = 0.0  # seconds, the last one before a restart
         self._started = 0.0  # monotonic
-        self._listener = self._listen()
-        self._first = self._add_peer(client)
+        self._checks: Checks | None = None
+        run = layout.container_run(spec.id)
+        self._clients = Clients(self._loop, run, self._frame, self._client_changed)
+        self._first = self._clients.add(client)
         self._first.wants_output = True
         self._first.feeds_stdin = spec.interactive
 
@@ -165,6 +166,8 @@ class Monitor:
             self._streams.take_terminal(fd, stdin=spec.interactive)
         self._started = time.monotonic()
         endpoints = (launch.endpoint,) if launch.endpoint else ()
+        if health.is_on(spec.healthcheck):
+            self._state = health.begin(self._state)
         self._save(
             status="running",
             pid=launch.pid,
@@ -178,9 +181,10 @@ class Monitor:
             endpoints=endpoints,
         )
         for remark in launch.remarks:
-            self._tell_all(frames.encode(frames.NOTICE, remark.encode()))
+            self._clients.tell_all(frames.encode(frames.NOTICE, remark.encode()))
         self._streams.start()
-        self._tell_all(frames.encode_json(frames.STARTED, {"pid": launch.pid}))
+        self._clients.tell_all(frames.encode_json(frames.STARTED, {"pid": launch.pid}))
+        self._begin_checks()
         self._reap()  # it may have ended while its SIGCHLD was blocked
 
     def _failed(self, failure: RuntimeFailure) -> None:
@@ -194,7 +198,7 @@ class Monitor:
             self._save(
                 status="created", exit_code=failure.code, error=failure.message, finished=finished
             )
-        self._tell_all(frames.encode_json(frames.FAILED, said))
+        self._clients.tell_all(frames.encode_json(frames.FAILED, said))
         self._end()
 
     def _ended(self, status: int) -> None:
@@ -202,6 +206,7 @@ class Monitor:
         launch, spec = self._launch, self._spec
         assert launch is not None
         launch.pid = 0
+        self._end_checks()
         code = shell_code(from_wait_status(status))
         now = time.time()
         if spec.pid_mode:
@@ -214,7 +219,8 @@ class Monitor:
             self._stop_timer.cancel()
         if spec.ports or spec.publish_all:
             launch.disconnect()  # so that the next one may have the ports at once
-        self._state = self._state.replace(exit_code=code, oom_killed=oom, finished=now, pid=0)
+        ended = health.end(self._state)
+        self._state = ended.replace(exit_code=code, oom_killed=oom, finished=now, pid=0)
         delay = restarting.delay(
             spec.restart,
             exit_code=code,
@@ -252,8 +258,7 @@ class Monitor:
             self._save(status="exited", endpoints=(), monitor_pid=0)
         reached("recorded")
         self._say_exit(code)
-        for peer in list(self._peers):
-            peer.finish()
+        self._clients.finish()
         self._streams.close()
         launch.clear_up()
         if doomed is not None:
@@ -261,8 +266,7 @@ class Monitor:
         self._end()
 
     def _end(self) -> None:
-        for peer in list(self._peers):
-            peer.finish()
+        self._clients.finish()
         self._log.close()
         reached("before-run-directory")
         self._over = True
@@ -273,13 +277,9 @@ class Monitor:
         said = {"code": code, "error": self._state.error, "oom": self._state.oom_killed}
         if self._stop is not None:
             said["stop"] = self._stop.outcome(code)
-        for peer in self._waiting:
-            peer.send(frames.encode_json(frames.REPLY, said))
-        self._waiting.clear()
+        self._clients.tell_waiting(frames.encode_json(frames.REPLY, said))
         self._stop = None
-        for peer in self._peers:
-            if peer.wants_output:
-                peer.send(frames.encode_json(frames.EXIT, said))
+        self._clients.tell_viewers(frames.encode_json(frames.EXIT, said))
 
     def _save(self, **changes: Any) -> None:
         self._state = self._state.replace(**changes)
@@ -315,7 +315,7 @@ class Monitor:
                 return
             if self._launch is not None and pid == self._launch.pid:
                 self._ended(status)
-            else:
+            elif self._checks is None or not self._checks.child_ended(pid):
                 self._network.child_ended(pid)
 
     # -- streams and clients
@@ -326,60 +326,18 @@ class Monitor:
     def _output(self, stream: str, data: bytes) -> None:
         self._log.write(stream, data, time.time())
         kind = frames.STDOUT if stream == "stdout" else frames.STDERR
-        frame = frames.encode(kind, data)
-        for peer in self._peers:
-            if peer.wants_output:
-                peer.send(frame)
-        if any(peer.waiting > MUCH for peer in self._peers):
+        self._clients.tell_viewers(frames.encode(kind, data))
+        if self._clients.are_slow():
             self._streams.pause(pause=True)
 
     def _input_room(self, room: bool) -> None:  # noqa: FBT001 - a callback with one argument
-        for peer in self._peers:
-            if peer.feeds_stdin:
-                peer.hold_back(hold=not room)
+        self._clients.hold_back(hold=not room)
 
-    def _listen(self) -> _socket.socket:
-        """Listen below the run directory; by way of its descriptor, for paths may be long."""
-        run = self._layout.container_run(self._spec.id)
-        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        with suppress(FileNotFoundError):
-            os.unlink(f"{run}/{SOCKET}")
-        directory_fd = os.open(run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            listener.bind(f"/proc/self/fd/{directory_fd}/{SOCKET}")
-            os.chmod(f"{run}/{SOCKET}", 0o600)
-        finally:
-            os.close(directory_fd)
-        listener.listen(_BACKLOG)
-        listener.settimeout(0.0)
-        self._loop.watch(listener.fileno(), READ, self._accept)
-        return listener
-
-    def _accept(self, _events: int) -> None:
-        try:
-            fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - of _socket
-        except OSError:  # it left again, or we are out of descriptors: it will try again
-            return
-        self._add_peer(_socket.socket(fileno=fd))
-
-    def _add_peer(self, sock: _socket.socket) -> Peer:
-        peer = Peer(self._loop, sock, self._frame, self._peer_changed)
-        self._peers.append(peer)
-        return peer
-
-    def _peer_changed(self, peer: Peer) -> None:
-        if peer.closed:
-            self._peers.remove(peer)
-            if peer in self._waiting:
-                self._waiting.remove(peer)
-            if peer is self._first and self._waits_for_window:
-                self._loop.stop()
-        if not any(each.waiting > MUCH for each in self._peers):
+    def _client_changed(self, peer: Peer) -> None:
+        if peer.closed and peer is self._first and self._waits_for_window:
+            self._loop.stop()
+        if not self._clients.are_slow():
             self._streams.pause(pause=False)
-
-    def _tell_all(self, frame: bytes) -> None:
-        for peer in self._peers:
-            peer.send(frame)
 
     def _frame(self, peer: Peer, kind: int, body: bytes) -> None:
         """Do what a client says."""
@@ -402,8 +360,7 @@ class Monitor:
             said = {"message": failure.message, "hint": failure.hint, "code": failure.code}
             peer.send(frames.encode_json(frames.FAILED, said))
         except (ValueError, TypeError, AttributeError, KeyError):  # no client of ours says that
-            peer.close()
-            self._peer_changed(peer)
+            self._clients.drop(peer)
 
     def _resize(self, rows: int, columns: int) -> None:
         self._window = (rows, columns)
@@ -422,7 +379,7 @@ class Monitor:
             self._kill(int(asked["signal"]))
             peer.send(frames.encode_json(frames.REPLY, {}))
         elif verb == "wait":
-            self._waiting.append(peer)
+            self._clients.await_end(peer)
         elif verb in ("pause", "unpause"):
             self._freeze(freeze=verb == "pause")
             peer.send(frames.encode_json(frames.REPLY, {}))
@@ -438,7 +395,7 @@ class Monitor:
     def _stop_container(self, peer: Peer | None, asked: dict[str, Any]) -> None:
         """Ask the first process to end, and kill it when its time is over."""
         if peer is not None:
-            self._waiting.append(peer)
+            self._clients.await_end(peer)
         self._state = self._state.replace(stopped_by_user=True)
         if self._launch is None:
             if self._restart_timer is not None:
@@ -491,7 +448,33 @@ class Monitor:
             raise RuntimeFailure(
                 f"cannot {verb} '{self._spec.name}': {error.strerror}", code=1
             ) from None
+        if freeze:
+            self._end_checks()
         self._save(status="paused" if freeze else "running")
+        if not freeze:
+            self._begin_checks()
+
+    # -- health
+
+    def _begin_checks(self) -> None:
+        check = self._spec.healthcheck
+        if check is None or not health.is_on(check) or self._stop is not None:
+            return
+        if self._checks is None:
+            from runtime.container.health import Checks
+
+            self._checks = Checks(self._layout, self._spec, check, self._loop, self._checked)
+        self._checks.start(self._state)
+
+    def _end_checks(self) -> None:
+        if self._checks is not None:
+            self._checks.stop()
+
+    def _checked(self, probe: Probe) -> State:
+        assert self._spec.healthcheck is not None
+        self._state = health.after(self._spec.healthcheck, self._state, probe)
+        self._save()
+        return self._state
 
 
 def _noted(_number: int, _frame: object) -> None:

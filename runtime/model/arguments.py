@@ -6,7 +6,7 @@ is the caller's to say.
 
 from __future__ import annotations
 
-from runtime.model import limits
+from runtime.model import limits, units
 from runtime.model.spec import Mount, Port, RestartPolicy
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
+_SHORTEST_PAUSE = 0.001  # seconds between two health checks
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MORE = f"{_NAME}_.-"
 
@@ -174,6 +175,14 @@ def exposed(text: str) -> list[tuple[int, str]]:
     """Return (port, protocol) of ``80/tcp``, as images and --expose write it."""
     part, _, protocol = text.partition("/")
     return [(number, protocol or "tcp") for number in port_range(text, part)]
+
+
+def pause(text: str) -> float:
+    """Return the seconds of a duration such as 1m30s; 0 or a millisecond at least."""
+    seconds = units.duration(text)
+    if seconds < 0 or 0 < seconds < _SHORTEST_PAUSE:
+        raise ValueError(f"'{text}' is less than 1ms")
+    return seconds
 
 
 def restart(text: str) -> RestartPolicy:

@@ -10,6 +10,7 @@ import json
 import posixpath
 import shlex
 
+from runtime.model import arguments, limits
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import Healthcheck, ImageConfig
 from runtime.model.suggest import closest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _SHELL = ("/bin/sh", "-c")
+_HEALTH_DURATIONS = ("interval", "timeout", "start-period", "start-interval")
 
 
 def apply(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
@@ -135,15 +137,29 @@ def _onbuild(config: ImageConfig, text: str) -> ImageConfig:
 
 
 def _healthcheck(config: ImageConfig, text: str) -> ImageConfig:
-    if text.upper() == "NONE":
-        return config.replace(healthcheck=Healthcheck(test=("NONE",)))
+    check = Healthcheck()
+    while text.startswith("--"):
+        option, _, text = text.partition(" ")
+        text = text.strip()
+        check = check.replace(**_health_option(option))
     word, _, command = text.partition(" ")
-    if word.upper() != "CMD" or not command.strip():
-        raise ValueError("write HEALTHCHECK CMD COMMAND, or HEALTHCHECK NONE")
     command = command.strip()
-    if command.startswith("["):
-        return config.replace(healthcheck=Healthcheck(test=("CMD", *_words(command))))
-    return config.replace(healthcheck=Healthcheck(test=("CMD-SHELL", command)))
+    if word.upper() == "NONE" and not command:
+        return config.replace(healthcheck=Healthcheck(test=("NONE",)))
+    if word.upper() != "CMD" or not command:
+        raise ValueError("write HEALTHCHECK [--interval=30s …] CMD COMMAND, or HEALTHCHECK NONE")
+    test = ("CMD", *_words(command)) if command.startswith("[") else ("CMD-SHELL", command)
+    return config.replace(healthcheck=check.replace(test=test))
+
+
+def _health_option(text: str) -> dict[str, float | int]:
+    name, _, value = text[2:].partition("=")
+    if name == "retries":
+        return {"retries": limits.whole(value, 1)}
+    if name not in _HEALTH_DURATIONS:
+        known = ", ".join(f"--{each}" for each in (*_HEALTH_DURATIONS, "retries"))
+        raise ValueError(f"'{text}' is none of {known}")
+    return {name.replace("-", "_"): arguments.pause(value)}
 
 
 _CHANGES: dict[str, Callable[[ImageConfig, str], ImageConfig]] = {

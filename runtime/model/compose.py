@@ -5,8 +5,9 @@ Pure: who calls it (`runtime.cli.run`, the builder's RUN) has read the files and
 
 from __future__ import annotations
 
-from runtime.model import arguments, defaults
+from runtime.model import arguments, defaults, health
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import Healthcheck
 from runtime.model.image import environment as image_environment
 from runtime.model.spec import Limits, Logging, Mount, Port, RestartPolicy, Spec
 from supervise.model.record import Record
@@ -69,6 +70,7 @@ class Options(Record):
     sysctls: Mapping[str, str] = {}
     oom_score_adj: int = 0
     restart: RestartPolicy = RestartPolicy()
+    healthcheck: Healthcheck | None = None  # what it leaves out is the image's
     stop_signal: str = ""
     stop_timeout: float | None = None
     logging: Logging = Logging()
@@ -95,7 +97,8 @@ def compose(
         RuntimeFailure: options that contradict each other, or nothing to run.
     """
     _refuse_contradictions(options)
-    argv = _argv(config, options)
+    entrypoint, command = _command(config, options)
+    argv = (*entrypoint, *command)
     no_new_privileges, seccomp = _security(options)
     hidden = () if options.privileged else None  # None is the default list
     same: dict[str, Any] = {field: getattr(options, field) for field in _TAKEN_OVER}
@@ -105,6 +108,9 @@ def compose(
         image=image,
         image_id=image_id,
         argv=argv,
+        entrypoint_words=len(entrypoint),
+        shell=config.shell,
+        healthcheck=health.choose(config.healthcheck, options.healthcheck),
         environment=_environment(config, options, container_id),
         working_dir=options.working_dir or config.working_dir or "/",
         user=config.user if options.user is None else options.user,
@@ -153,18 +159,17 @@ def _refuse_contradictions(options: Options) -> None:
         )
 
 
-def _argv(config: ImageConfig, options: Options) -> tuple[str, ...]:
-    """ENTRYPOINT and CMD, and what replaces which; see docker run --entrypoint."""
+def _command(config: ImageConfig, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return ENTRYPOINT and CMD after what replaces which; see docker run --entrypoint."""
     if options.entrypoint is not None:
         entrypoint, command = options.entrypoint, options.command
     else:
         entrypoint, command = config.entrypoint or (), options.command or config.cmd or ()
-    argv = (*entrypoint, *command)
-    if not argv and not options.services:
+    if not entrypoint and not command and not options.services:
         raise RuntimeFailure(
             "no command specified", "the image has no CMD and no ENTRYPOINT; name a command"
         )
-    return argv
+    return entrypoint, command
 
 
 def _environment(config: ImageConfig, options: Options, container_id: str) -> dict[str, str]:

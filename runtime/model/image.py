@@ -195,7 +195,7 @@ def _encode(field: str, value: Any) -> Any:
     if field == "labels":
         return dict(sorted(value.items()))  # Go writes maps sorted
     if field == "healthcheck":
-        return _encode_healthcheck(value) if value else None
+        return healthcheck_json(value) if value else None
     if field == "history":
         return [_encode_history(step) for step in value]
     return list(value) if isinstance(value, tuple) else value
@@ -223,7 +223,8 @@ def _decode_healthcheck(value: Any) -> Healthcheck:
     return Healthcheck(test=test, retries=value.get("Retries", 0), **seconds)
 
 
-def _encode_healthcheck(check: Healthcheck) -> dict[str, Any]:
+def healthcheck_json(check: Healthcheck) -> dict[str, Any]:
+    """Return docker's JSON of a health check: what is the default is left out."""
     found: dict[str, Any] = {"Test": list(check.test)} if check.test else {}
     for key, field in _HEALTH.items():
         if seconds := getattr(check, field):

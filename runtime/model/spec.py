@@ -6,6 +6,7 @@ as plain JSON (`to_plain`, `from_plain` of `runtime.model.plain`), read by launc
 
 from __future__ import annotations
 
+from runtime.model.image import Healthcheck
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -70,6 +71,9 @@ class Spec(Record):
     image: str  # as the user named it
     image_id: str  # sha256:…
     argv: tuple[str, ...]  # entrypoint and command, before PID 1 is put in front
+    entrypoint_words: int | None = None  # how many of argv; None: an older version wrote it
+    shell: tuple[str, ...] = ()  # the image's SHELL; empty: /bin/sh -c
+    healthcheck: Healthcheck | None = None
     environment: Mapping[str, str] = {}
     working_dir: str = "/"
     user: str = ""  # name | uid | user:group, resolved in the container's own files

@@ -24,6 +24,15 @@ class Endpoint(Record):
     extra: Mapping[str, str] = {}  # a CNI result, …
 
 
+class Probe(Record):
+    """One run of a container's health check.  Times are wall clock seconds."""
+
+    started: float
+    finished: float
+    exit_code: int  # 0: healthy; -1: it took too long, or could not be started
+    output: str = ""
+
+
 class State(Record):
     """The life of one container.  Times are wall clock seconds."""
 
@@ -39,5 +48,7 @@ class State(Record):
     error: str = ""
     restarts: int = 0
     stopped_by_user: bool = False
-    health: str = ""
+    health: str = ""  # "" without a check | starting | healthy | unhealthy
+    health_streak: int = 0  # failures in a row
+    health_log: tuple[Probe, ...] = ()  # the last ones
     endpoints: tuple[Endpoint, ...] = ()

@@ -87,18 +87,29 @@ def test_docker_s_keys_are_there() -> None:
     assert set(found["NetworkSettings"]) >= _NETWORK
 
 
-def test_the_command_is_told_apart_from_the_entrypoint() -> None:
-    found = described()
+@pytest.mark.parametrize(
+    ("words", "entrypoint", "command"),
+    [
+        (2, ["/entry", "serve"], ["-v"]),
+        (0, None, ["/entry", "serve", "-v"]),
+        (3, ["/entry", "serve", "-v"], None),
+    ],
+)
+def test_the_command_is_told_apart_from_the_entrypoint(
+    words: int, entrypoint: list[str] | None, command: list[str] | None
+) -> None:
+    found = describe.container(LAYOUT, SPEC.replace(entrypoint_words=words), State(), CONFIG)
 
     assert (found["Path"], found["Args"]) == ("/entry", ["serve", "-v"])
-    assert found["Config"]["Entrypoint"] == ["/entry"]
-    assert found["Config"]["Cmd"] == ["serve", "-v"]
+    assert (found["Config"]["Entrypoint"], found["Config"]["Cmd"]) == (entrypoint, command)
 
 
-def test_an_entrypoint_that_was_replaced_is_part_of_the_command() -> None:
-    found = described(SPEC.replace(argv=("sh",)))
+def test_of_a_record_that_does_not_say_the_entrypoint_is_the_images_where_it_fits() -> None:
+    found = describe.container(LAYOUT, SPEC, State(), CONFIG)
+    other = describe.container(LAYOUT, SPEC.replace(argv=("sh",)), State(), CONFIG)
 
-    assert (found["Config"]["Entrypoint"], found["Config"]["Cmd"]) == (None, ["sh"])
+    assert (found["Config"]["Entrypoint"], found["Config"]["Cmd"]) == (["/entry"], ["serve", "-v"])
+    assert (other["Config"]["Entrypoint"], other["Config"]["Cmd"]) == (None, ["sh"])
 
 
 def test_only_variables_that_were_asked_for_are_shown() -> None:

@@ -29,6 +29,14 @@ from runtime.model.image import Healthcheck, ImageConfig
         (["HEALTHCHECK NONE"], ImageConfig(healthcheck=Healthcheck(("NONE",)))),
         (["HEALTHCHECK CMD a b"], ImageConfig(healthcheck=Healthcheck(("CMD-SHELL", "a b")))),
         (['HEALTHCHECK CMD ["a"]'], ImageConfig(healthcheck=Healthcheck(("CMD", "a")))),
+        (
+            ["HEALTHCHECK --interval=1m --start-period=5s --retries=2 CMD a"],
+            ImageConfig(
+                healthcheck=Healthcheck(
+                    ("CMD-SHELL", "a"), interval=60.0, start_period=5.0, retries=2
+                )
+            ),
+        ),
     ],
 )  # fmt: skip
 def test_an_instruction_changes_the_configuration(
@@ -47,7 +55,9 @@ def test_an_instruction_changes_the_configuration(
         ("ENV a=1 b", "'b' is not NAME=VALUE", ""),
         ("EXPOSE http", "'http' is not PORT", ""),
         ("EXPOSE 70000", "'70000' is not a port", ""),
-        ("HEALTHCHECK true", "write HEALTHCHECK CMD", ""),
+        ("HEALTHCHECK true", "write HEALTHCHECK [--interval=30s …] CMD", ""),
+        ("HEALTHCHECK --often=1s CMD a", "'--often=1s' is none of --interval", ""),
+        ("HEALTHCHECK --timeout=x CMD a", "'x' is no duration", ""),
     ],
 )
 def test_what_cannot_be_applied_says_why(change: str, reason: str, hint: str) -> None:

@@ -30,19 +30,21 @@ IMAGE = ImageConfig(entrypoint=("/entry", "-x"), cmd=("default",))
 
 
 @pytest.mark.parametrize(
-    ("options", "argv"),
+    ("options", "argv", "words"),
     [
-        ({}, ("/entry", "-x", "default")),
-        ({"command": ("a", "b")}, ("/entry", "-x", "a", "b")),
-        ({"entrypoint": ("/other",)}, ("/other",)),
-        ({"entrypoint": ("/other",), "command": ("a",)}, ("/other", "a")),
-        ({"entrypoint": (), "command": ("a",)}, ("a",)),
+        ({}, ("/entry", "-x", "default"), 2),
+        ({"command": ("a", "b")}, ("/entry", "-x", "a", "b"), 2),
+        ({"entrypoint": ("/other",)}, ("/other",), 1),
+        ({"entrypoint": ("/other",), "command": ("a",)}, ("/other", "a"), 1),
+        ({"entrypoint": (), "command": ("a",)}, ("a",), 0),
     ],
 )
 def test_what_replaces_what_in_the_command(
-    options: dict[str, object], argv: tuple[str, ...]
+    options: dict[str, object], argv: tuple[str, ...], words: int
 ) -> None:
-    assert composed(IMAGE, **options).argv == argv
+    spec = composed(IMAGE, **options)
+
+    assert (spec.argv, spec.entrypoint_words) == (argv, words)
 
 
 def test_nothing_to_run_is_refused() -> None:
