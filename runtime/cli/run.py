@@ -95,12 +95,14 @@ def _find_image(layout: Layout, words: Arguments) -> Image:
     when = words.text("pull", "missing")
     if when not in ("missing", "never", "always"):
         raise RuntimeFailure(f"--pull: '{when}' is none of missing, never, always")
-    if when == "always" and words.operands[0] != "host":
-        raise RuntimeFailure(
-            "--pull always: this version has no registry client",
-            "runtime load -i ARCHIVE, or runtime import ROOTFS.tar NAME",
-        )
-    return Images(layout).resolve(words.operands[0])
+    name, platform = words.operands[0], words.text("platform")
+    if when != "always" and not platform and (found := Images(layout).find(name)) is not None:
+        return found
+    from runtime.build import pulling
+    from runtime.cli import progress
+
+    shown = progress.choose("auto", sys.stderr, quiet=words.flag("quiet"))
+    return pulling.get(layout, name, when=when, platform=platform, progress=shown)
 
 
 def _keys(text: str) -> bytes:

@@ -74,10 +74,12 @@ TABLE = """
       --oom-score-adj int       -1000 (spare it) to 1000
       --pid string              host, private, or container:NAME
       --pids-limit int          Processes at most
+      --platform string         Of an image for several machines the one to pull: linux/arm64
       --privileged              Every capability and device, no masks, no filter
   -p, --publish list            Let a port answer on the host: [[ADDRESS:]HOST:]PORT[/udp]
   -P, --publish-all             Publish every EXPOSEd port on a free one
       --pull string             missing, never, always (default missing)
+  -q, --quiet                   Do not show how a pull goes
       --read-only               Nothing but mounts can be written to
       --restart string          no, always, unless-stopped, on-failure[:N] (default no)
       --rm                      Remove the container when it has ended

@@ -1,0 +1,36 @@
+"""What can go wrong with one registry, before a person is told about all that were tried."""
+
+from __future__ import annotations
+
+
+class RegistryError(Exception):
+    """One request did not succeed; *reason* is a clause that follows the registry's address."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint  # the way out, empty when there is none
+
+
+class UnreachableError(RegistryError):
+    """Nobody answered, or nobody in time, however often it was asked."""
+
+    def __init__(self, reason: str, hint: str = "", *, is_final: bool = False) -> None:
+        super().__init__(reason, hint)
+        self.is_final = is_final  # to ask again would give the same
+
+
+class MissingError(RegistryError):
+    """It answered that it has no such thing: 404."""
+
+
+class DeniedError(RegistryError):
+    """It wants somebody else to ask: 401, 403."""
+
+
+class CorruptError(RegistryError):
+    """What came is not what its digest says."""
+
+
+class StoppedError(Exception):
+    """The pull or push is over: interrupted, or another part of it failed."""
