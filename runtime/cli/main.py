@@ -150,7 +150,7 @@ def _call(name: str, words: list[str], settings: _Globals) -> int:
         raise
     if parsed.given("help"):
         return _show_help([name])
-    if os.geteuid() != 0 and name != "version":
+    if os.geteuid() != 0 and name not in ("version", "completion"):
         raise RuntimeFailure("runtime needs root", _ROOT_NEEDED)
     from runtime.store.layout import DEFAULT_ROOT, Layout
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 INDEX = {
     "attach": "attaching.attach",
     "commit": "changes.commit",
+    "completion": "completion.completion",
     "cp": "copying.cp",
     "create": "run.create_",
     "ctl": "executing.ctl",
