@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from runtime.cli import found, output
+from runtime.cli import features, found, output
 from runtime.linux import cgroups, nft
 from runtime.model import format as templates
 from runtime.model import timestamp
@@ -63,11 +63,18 @@ def version(_layout: Layout, words: Arguments) -> int:
     }
     if words.given("format"):
         return _render(words, value)
-    python = ".".join(map(str, sys.version_info[:3]))
-    for title, name in (("Version", __version__), ("Python", python), ("Kernel", system.release)):
-        sys.stdout.write(f"{title + ':':<18}{name}\n")
-    sys.stdout.write(f"{'OS/Arch:':<18}linux/{host.architecture()}\n")
+    rows = (
+        ("Version", __version__),
+        ("Python", _python()),
+        ("Kernel", system.release),
+        ("OS/Arch", f"linux/{host.architecture()}"),
+    )
+    sys.stdout.write("".join(f"{title + ':':<18}{shown}\n" for title, shown in rows))
     return 0
+
+
+def _python() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
 
 
 def _render(words: Arguments, value: dict[str, Any]) -> int:
@@ -96,10 +103,14 @@ def info(layout: Layout, words: Arguments) -> int:
         ("Images", value["Images"]),
         ("Server Version", value["ServerVersion"]),
         ("Storage Driver", value["Driver"]),
+        *((f" {name}", shown) for name, shown in value["DriverStatus"]),
         ("Logging Driver", value["LoggingDriver"]),
         ("Cgroup Version", value["CgroupVersion"]),
+        ("Cgroup Controllers", " ".join(sorted(features.controllers())) or "none"),
+        ("Seccomp", "default profile" if value["SecurityOptions"] else "not in this kernel"),
         ("Port Publishing", "nft" if nft.find() else "a relay process: nft is not installed"),
         ("Init Binary", value["InitBinary"]),
+        ("Python Version", f"{_python()} ({sys.executable})"),
         ("Kernel Version", value["KernelVersion"]),
         ("Operating System", value["OperatingSystem"]),
         ("OSType", value["OSType"]),
@@ -110,6 +121,8 @@ def info(layout: Layout, words: Arguments) -> int:
         ("Root Dir", value["DockerRootDir"]),
     )
     sys.stdout.write("".join(f"{title}: {shown}\n" for title, shown in rows))
+    sys.stdout.flush()
+    sys.stderr.write("".join(f"WARNING: {sentence}\n" for sentence in value["Warnings"]))
     return 0
 
 
@@ -118,6 +131,7 @@ def _information(layout: Layout) -> dict[str, Any]:
     running, paused = containers.count("running"), containers.count("paused")
     system = os.uname()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    controllers = features.controllers()
     return {
         "ID": "",
         "Containers": len(containers),
@@ -126,20 +140,20 @@ def _information(layout: Layout) -> dict[str, Any]:
         "ContainersStopped": len(containers) - running - paused,
         "Images": len(Images(layout).list()),
         "Driver": "overlay2",
-        "DriverStatus": [],
+        "DriverStatus": [["Backing Filesystem", features.file_system(layout.root)]],
         "Plugins": {
             "Volume": ["local"],
             "Network": ["bridge", "host", "macvlan", "null"],
             "Authorization": None,
             "Log": ["json-file"],
         },
-        "MemoryLimit": True,
-        "SwapLimit": True,
-        "CpuCfsPeriod": True,
-        "CpuCfsQuota": True,
-        "CPUShares": True,
-        "CPUSet": True,
-        "PidsLimit": True,
+        "MemoryLimit": "memory" in controllers,
+        "SwapLimit": "memory" in controllers,
+        "CpuCfsPeriod": "cpu" in controllers,
+        "CpuCfsQuota": "cpu" in controllers,
+        "CPUShares": "cpu" in controllers,
+        "CPUSet": "cpuset" in controllers,
+        "PidsLimit": "pids" in controllers,
         "IPv4Forwarding": True,
         "Debug": False,
         "SystemTime": timestamp.render(time.time()),
@@ -166,8 +180,8 @@ def _information(layout: Layout) -> dict[str, Any]:
         "LiveRestoreEnabled": True,
         "Isolation": "",
         "InitBinary": "supervise",
-        "SecurityOptions": ["name=seccomp,profile=default"],
-        "Warnings": None,
+        "SecurityOptions": ["name=seccomp,profile=default"] if features.seccomp() else [],
+        "Warnings": features.missing(layout.root),
         "ClientInfo": {"Debug": False, "Plugins": [], "Warnings": None},
     }
 

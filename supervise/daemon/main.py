@@ -51,9 +51,14 @@ def run(words: list[str], early: list[int]) -> int:
 
 
 def _show(what: str) -> int:
+    if what == "help":
+        _write(1, options.USAGE)
+        return 0
     from supervise import __version__
+    from supervise.linux import machine
 
-    _write(1, options.USAGE if what == "help" else f"supervise {__version__}\n")
+    rows = "".join(f"{name + ':':<19}{value}\n" for name, value in machine.facts())
+    _write(1, f"supervise {__version__}\n{rows}")
     return 0
 
 
