@@ -61,6 +61,9 @@ docs: setup
 	$(VENV)/bin/python docs/generate_states.py
 	$(VENV)/bin/python -m supervise.cli.reference docs
 	$(VENV)/bin/python -m supervise.config.reference >docs/configuration.md
+	$(VENV)/bin/python tests/support/helpdocs.py
+	$(VENV)/bin/python docs/generate_man.py
+	$(VENV)/bin/python docs/generate_completions.py
 
 bench: setup
 	$(VENV)/bin/python -m benchmarks

@@ -24,15 +24,19 @@ _TOOLS = {  # what a test may need → the program that must be on the PATH
     "cni": "/usr/lib/cni/bridge",
     "docker": "dockerd",
     "docker-registry": "docker-registry",
+    "fish": "fish",
     "iptables": "iptables",
+    "man": "man",
     "mkfs.ext4": "mkfs.ext4",
     "mmdebstrap": "mmdebstrap",
-    "qemu-system-x86_64": "qemu-system-x86_64",
-    "skopeo": "skopeo",
     "nft": "nft",
     "openssl": "openssl",
+    "podman": "podman",
+    "qemu-system-x86_64": "qemu-system-x86_64",
+    "skopeo": "skopeo",
     "strace": "strace",
     "tini": "tini",
+    "zsh": "zsh",
 }
 
 

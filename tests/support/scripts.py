@@ -1,4 +1,4 @@
-"""The two commands as files, the way pip installs them, whether or not the package is installed."""
+"""The three commands as files, the way pip installs them, whether or not the package is installed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ sys.path.insert(0, {root!r})
 from {module} import main
 sys.exit(main())
 """
-_COMMANDS = {"supervise": "supervise.__main__", "supervisectl": "supervise.cli.supervisectl"}
+_COMMANDS = {
+    "supervise": "supervise.__main__",
+    "supervisectl": "supervise.cli.supervisectl",
+    "runtime": "runtime.cli.main",
+}
 
 
 def write_scripts(directory: Path, root: Path = ROOT) -> Path:
-    """Write `supervise` and `supervisectl` into *directory*, executable, and return it.
+    """Write the commands into *directory*, executable, and return it.
 
-    They run the package below *root*.
+    They run the packages below *root*.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)  # other users run them too
