@@ -47,8 +47,13 @@ class Authority:
     """What we have to show to registries; shared by the threads of one pull or push."""
 
     def __init__(
-        self, transport: Transport, credentials: Callable[[str], Credentials | None]
+        self,
+        transport: Transport,
+        credentials: Callable[[str], Credentials | None],
+        *,
+        offline: bool = False,
     ) -> None:
+        self._offline = offline  # ask for a token that outlives the password's use: login
         self._transport = transport
         self._find = credentials
         self._known: dict[str, Credentials | None] = {}
@@ -146,7 +151,8 @@ class Authority:
         query += [("scope", one) for one in scopes]
         headers = {}
         if who is not None:
-            query += [("account", who.user), ("client_id", _CLIENT), ("offline_token", "true")]
+            query += [("account", who.user), ("client_id", _CLIENT)]
+            query += [("offline_token", "true")] if self._offline else []
             headers["Authorization"] = who.basic()
         url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}"
         return self._transport.request("GET", url, endpoint.location.trust, headers)

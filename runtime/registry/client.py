@@ -45,7 +45,7 @@ class Client:
         self.endpoint = endpoint
         self.transport = transport
         self._authority = authority
-        self._scope = f"repository:{endpoint.repository}:{action}"
+        self._scope = f"repository:{endpoint.repository}:{action}" if action else ""
         self._base = ""
         self._lock = threading.Lock()
 
@@ -143,7 +143,7 @@ class Client:
 
     def widen(self, scope: str) -> None:
         """Ask for *scope* too with the next token."""
-        self._scope = f"{self._scope} {scope}"
+        self._scope = f"{self._scope} {scope}".strip()
 
     def check_login(self) -> None:
         """Ask for what only a login may see: the base of the API.

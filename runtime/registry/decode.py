@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import yaml
 
+from runtime.model import limits
 from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
 from runtime.model.suggest import closest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOCATION = ("location", "http", "insecure", "ca", "cert", "key")
 _REGISTRY = (*_LOCATION, "mirrors", "blocked")
-_TOP = ("registries", "parallel", "attempts", "connect_timeout", "stall_timeout")
+_TOP = ("registries", "parallel", "attempts", "connect_timeout", "stall_timeout", "chunk_size")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TRUTH = {"true": True, "false": False}
 _MOST_PARALLEL = 64
@@ -79,11 +80,12 @@ class _Reader:
         parallel = self._value(
             keys, "parallel", lambda n: _whole(n, _MOST_PARALLEL), default.parallel
         )
+        chunk = self._value(keys, "chunk_size", _size, default.chunk)
         rules = []
         if "registries" in keys:
             for name, node in self._mapping(keys["registries"], "registries", None).items():
                 rules.append(self._rule(name, node))
-        return Settings(tuple(filter(None, rules)), patience, parallel)
+        return Settings(tuple(filter(None, rules)), patience, parallel, chunk)
 
     def _rule(self, name: str, node: Node) -> Rule | None:
         path = f"registries.{name}"
@@ -223,6 +225,17 @@ def _whole(node: Node, most: int) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
         raise _Problem(node, f"'{text}' is not a number from 1 to {most}")
     return int(text)
+
+
+def _size(node: Node) -> int:
+    text = _text(node)
+    try:
+        found = limits.size(text)
+    except ValueError as error:
+        raise _Problem(node, str(error)) from None
+    if found < 1:
+        raise _Problem(node, f"'{text}' is no size to send at once")
+    return found
 
 
 def _duration(node: Node) -> float:

@@ -183,6 +183,23 @@ def fits(has: Platform, wanted: Platform) -> bool:
     return has in _acceptable(wanted) or not has.architecture
 
 
+def layer_type(compression: str) -> str:
+    """Return OCI's type of a layer compressed as *compression* says, empty for not at all."""
+    return f"{OCI_LAYER}+{compression}" if compression else OCI_LAYER
+
+
+def as_kind(layer: Descriptor, *, is_docker: bool) -> Descriptor:
+    """Return *layer* with the type that its manifest's kind gives it."""
+    if is_docker:
+        is_plain = layer.media_type in (OCI_LAYER, DOCKER_LAYER.removesuffix(".gzip"))
+        return layer.replace(
+            media_type=DOCKER_LAYER.removesuffix(".gzip") if is_plain else DOCKER_LAYER
+        )
+    if layer.media_type.startswith(OCI_LAYER):
+        return layer
+    return layer.replace(media_type=layer_type("gzip" if layer.media_type == DOCKER_LAYER else ""))
+
+
 def _there_is(known: Iterable[Platform]) -> str:
     names = sorted({str(one) for one in known if one.os})
     return f"there is {', '.join(names)}" if names else "its index is empty"

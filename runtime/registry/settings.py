@@ -59,6 +59,7 @@ class Settings(Record):
     rules: tuple[Rule, ...] = ()
     patience: Patience = Patience()
     parallel: int = 4  # layers at a time
+    chunk: int = 32 << 20  # bytes that push sends in one request
 
 
 class Endpoint(Record):
@@ -87,6 +88,18 @@ def endpoints(settings: Settings, reference: Reference) -> tuple[Endpoint, ...]:
 def default_location(domain: str) -> Location:
     """Return where a registry is that nothing is said about."""
     return Location(DOCKER_HUB if domain == names.DEFAULT_DOMAIN else domain)
+
+
+def location_of(settings: Settings, host: str) -> Location:
+    """Return how *host* itself is reached, wherever registries.yaml mentions it."""
+    for rule in settings.rules:
+        if rule.name == host:
+            return rule.location
+    for rule in settings.rules:
+        for location in (rule.location, *rule.mirrors):
+            if location.host == host:
+                return location
+    return default_location(host)
 
 
 def account_of(host: str) -> str:

@@ -49,6 +49,7 @@ class Source:
         action: str = PULL,
     ) -> None:
         self.reference = reference
+        self._verb = "pull" if action == PULL else "push"
         self.transport = Transport(settings.patience)
         self.authority = Authority(self.transport, credentials)
         found = places.endpoints(settings, reference)
@@ -90,22 +91,22 @@ class Source:
         name = self.reference
         if not attempts:
             return RuntimeFailure(
-                f"cannot pull {name.familiar}: registries.yaml blocks {name.domain} "
-                "and gives it no mirror",
+                f"cannot {self._verb} {name.familiar}: registries.yaml blocks {name.domain}",
+                "" if self._verb == "push" else "and it has no mirror there",
                 code=1,
             )
         tried = [str(attempt) for attempt in attempts]
         hints = [attempt.error.hint for attempt in attempts if attempt.error.hint]
-        if missing := self._missing(attempts):
+        if self._verb == "pull" and (missing := self._missing(attempts)):
             message, hint = missing
             lines = [hint, *(tried if len(tried) > 1 else ())]
             return RuntimeFailure(message, "\n".join(filter(None, lines)), code=1)
         if len(attempts) == 1:
             client, error = attempts[0].client, attempts[0].error
-            message = f"cannot pull {name.familiar}: {client.shown}: {error.reason}"
+            message = f"cannot {self._verb} {name.familiar}: {client.shown}: {error.reason}"
             return RuntimeFailure(message, error.hint or self._advice(error), code=1)
         return RuntimeFailure(
-            f"cannot pull {name.familiar}: none of {len(tried)} places has it to give",
+            f"cannot {self._verb} {name.familiar}: none of {len(tried)} places has it to give",
             "\n".join(dict.fromkeys([*tried, *hints])),
             code=1,
         )

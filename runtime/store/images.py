@@ -155,6 +155,10 @@ class Images:
         """Return the configuration as it came."""
         return files.read(self._blob(image.id)) or model.to_json(image.config)
 
+    def manifest_bytes(self, image: Image) -> bytes | None:
+        """Return the manifest as it came, None when it came without one."""
+        return files.read(self._blob(image.manifest)) if image.manifest else None
+
     @contextmanager
     def pinned(self, image: Image) -> Iterator[None]:
         """Keep *image* from being removed, until a container says that it needs it.
