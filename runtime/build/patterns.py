@@ -1,0 +1,163 @@
+"""Patterns of COPY: Go's ``filepath.Match`` for sources, .dockerignore's rules for `--exclude`.
+
+Pure.  `select` finds sources with it, `tree` leaves out what is excluded.
+Sources: Go's path/filepath, and moby's ``patternmatcher``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WILD = frozenset("*?[")
+
+
+class PatternError(ValueError):
+    """The pattern means nothing: says why."""
+
+
+def is_wild(pattern: str) -> bool:
+    """Tell whether *pattern* has a ``*``, ``?`` or ``[`` that no backslash takes the meaning of."""
+    escaped = False
+    for letter in pattern:
+        if escaped:
+            escaped = False
+        elif letter == "\\":
+            escaped = True
+        elif letter in _WILD:
+            return True
+    return False
+
+
+def literal(pattern: str) -> str:
+    """Return *pattern*, which has no wildcards, without its backslashes."""
+    return re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL)
+
+
+def component(pattern: str) -> re.Pattern[str]:
+    """Return what one name of a path must match, for a pattern without slashes.
+
+    Raises:
+        PatternError: a bracket is not closed, or a backslash ends it.
+    """
+    return re.compile(_translate(pattern, deep=False) + r"\Z", re.DOTALL)
+
+
+class Patterns:
+    """Ordered patterns, the last that matches a path or a directory above it decides.
+
+    ``!`` in front takes paths back in.  ``**`` stands for any number of directories.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        """Read *patterns*; empty ones mean nothing.
+
+        Raises:
+            PatternError: one is malformed; names it.
+        """
+        self._rules: list[tuple[bool, re.Pattern[str]]] = []  # (takes back in, expression)
+        for written in patterns:
+            pattern = written.strip()
+            takes_back = pattern.startswith("!")
+            pattern = pattern.removeprefix("!").strip()
+            if not pattern:
+                if takes_back:
+                    raise PatternError("'!' alone takes nothing back in")
+                continue
+            pattern = posixpath.normpath(pattern).lstrip("/") or "."
+            try:
+                expression = re.compile(_translate(pattern, deep=True) + r"\Z", re.DOTALL)
+            except (PatternError, re.error) as error:
+                raise PatternError(f"'{written}': {error}") from None
+            self._rules.append((takes_back, expression))
+        self.has_exceptions = any(takes_back for takes_back, _ in self._rules)
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def excludes(self, path: str) -> bool:
+        """Tell whether *path*, relative and without ``.``, is matched."""
+        above: tuple[bool, ...] = ()
+        for end in (*_slashes(path), len(path)):
+            above = self.step(path[:end], above)
+        return self.decide(above)
+
+    def step(self, path: str, above: tuple[bool, ...]) -> tuple[bool, ...]:
+        """Return which rules hold for *path*, when those of *above* hold for its directory."""
+        if not above:
+            return tuple([bool(rule.match(path)) for _, rule in self._rules])
+        return tuple(
+            [
+                held or bool(rule.match(path))
+                for held, (_, rule) in zip(above, self._rules, strict=True)
+            ]
+        )
+
+    def decide(self, held: tuple[bool, ...]) -> bool:
+        """Tell what the rules that hold for a path come to."""
+        matched = False
+        for holds, (takes_back, _) in zip(held, self._rules, strict=True):
+            if holds:
+                matched = not takes_back
+        return matched
+
+
+def _slashes(path: str) -> list[int]:
+    return [at for at, letter in enumerate(path) if letter == "/"]
+
+
+def _translate(pattern: str, *, deep: bool) -> str:
+    """Return the regular expression of *pattern*; *deep*: ``**`` crosses directories."""
+    out = []
+    at = 0
+    while at < len(pattern):
+        letter = pattern[at]
+        at += 1
+        if letter == "*":
+            if deep and pattern.startswith("*", at):
+                at += 1
+                at += pattern.startswith("/", at)
+                out.append("(?:.*/)?" if at < len(pattern) else ".*")
+            else:
+                out.append("[^/]*")
+        elif letter == "?":
+            out.append("[^/]")
+        elif letter == "[":
+            expression, at = _bracket(pattern, at)
+            out.append(expression)
+        elif letter == "\\":
+            if at == len(pattern):
+                raise PatternError("a backslash ends it")
+            out.append(re.escape(pattern[at]))
+            at += 1
+        else:
+            out.append(re.escape(letter))
+    return "".join(out)
+
+
+def _bracket(pattern: str, at: int) -> tuple[str, int]:
+    """Return the expression of the set that begins at *at*, after its bracket, and its end."""
+    negated = pattern.startswith("^", at)
+    at += negated
+    ranges: list[str] = []
+    while not (pattern.startswith("]", at) and ranges):
+        low, at = _set_letter(pattern, at)
+        high = low
+        if pattern.startswith("-", at):
+            high, at = _set_letter(pattern, at + 1)
+        ranges.append(f"{re.escape(low)}-{re.escape(high)}")
+    return f"[{'^' * negated}{''.join(ranges)}]", at + 1
+
+
+def _set_letter(pattern: str, at: int) -> tuple[str, int]:
+    if pattern.startswith("\\", at):
+        at += 1
+    elif pattern.startswith(("-", "]"), at):
+        raise PatternError(f"'{pattern[at]}' in brackets needs a backslash")
+    if at >= len(pattern):
+        raise PatternError("a bracket is not closed")
+    return pattern[at], at + 1

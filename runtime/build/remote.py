@@ -1,0 +1,168 @@
+"""Files from the web, kept in the store by their digests, so that a build asks only what is new.
+
+For ADD and for contexts that are URLs.  A download is seen whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+
+from runtime.model import digest as model
+from runtime.model.errors import RuntimeFailure
+from runtime.store import files
+from supervise.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from email.message import Message
+    from typing import Any
+
+UNNAMED = "__unnamed__"  # as BuildKit calls what has no name in its URL
+_TIMEOUT = 60.0  # seconds without a byte
+_CHUNK = 1 << 18
+_MODE = 0o600
+_NANO = 1_000_000_000
+
+
+class Download(Record):
+    """One file of the store."""
+
+    directory: str
+    name: str  # in *directory*
+    digest: str  # sha256:…
+
+
+def is_url(text: str) -> bool:
+    """Tell whether *text* is what is fetched over HTTP."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def file_name(url: str) -> str:
+    """Return what the file of *url* is called: the last part of its path, empty for none."""
+    from urllib.parse import unquote, urlsplit
+
+    name = posixpath.basename(unquote(urlsplit(url).path))
+    return "" if name in ("", ".", "..") else name
+
+
+def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
+    """Return the file of *url*, below *directory*: mode 0600, its time is the server's.
+
+    With *checksum* (``sha256:…``) what is there already serves without asking.
+
+    Raises:
+        RuntimeFailure: the server cannot be reached, refuses, or sends something else than
+            *checksum* says.
+    """
+    if checksum and not model.is_digest(checksum):
+        raise RuntimeFailure(
+            f"cannot use --checksum={checksum}: it is no sha256 digest",
+            "write sha256: and 64 hexadecimal digits, as sha256sum prints them",
+        )
+    files.make_directories(directory)
+    if checksum and os.path.exists(f"{directory}/{model.hex_of(checksum)}"):
+        return Download(directory, model.hex_of(checksum), checksum)
+    note_path = f"{directory}/{hashlib.sha256(url.encode()).hexdigest()}.json"
+    note = files.read_json(note_path) or {}
+    if not os.path.exists(f"{directory}/{note.get('file', '')}"):
+        note = {}
+    found = _ask(url, directory, note)
+    if found is None:
+        found = note
+    else:
+        files.write_json(note_path, found, sync=False)
+    digest = model.PREFIX + found["file"]
+    if checksum and checksum != digest:
+        raise RuntimeFailure(
+            f"cannot use '{url}': its digest is {digest}, not {checksum}",
+            "the file at that address is another one than when the line was written",
+        )
+    return Download(directory, found["file"], digest)
+
+
+def _ask(url: str, directory: str, note: dict[str, str]) -> dict[str, str] | None:
+    """Return a note of what was downloaded, None when what *note* says still holds."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    request = Request(url, headers={"User-Agent": "runtime", "Accept-Encoding": "identity"})  # noqa: S310 - http and https alone come here
+    if note.get("etag"):
+        request.add_header("If-None-Match", note["etag"])
+    elif note.get("modified"):
+        request.add_header("If-Modified-Since", note["modified"])
+    try:
+        with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - as above
+            return _keep(url, answer, directory)
+    except HTTPError as error:
+        with error:
+            if error.code == 304 and note:
+                return None
+        raise RuntimeFailure(
+            f"cannot fetch '{url}': {error.code} {error.reason}", _advice(error.code)
+        ) from None
+    except URLError as error:
+        raise RuntimeFailure(f"cannot fetch '{url}': {_reason(error.reason)}") from None
+    except (OSError, HTTPException) as error:
+        raise RuntimeFailure(f"cannot fetch '{url}': {_reason(error)}") from None
+
+
+def _keep(url: str, answer: Any, directory: str) -> dict[str, str]:
+    temporary = f"{directory}/{files.TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}"
+    content = hashlib.sha256()
+    size = 0
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+    try:
+        while data := answer.read(_CHUNK):
+            content.update(data)
+            size += len(data)
+            files.write_all(fd, data)
+        _check_length(url, answer.headers, size)
+        when = _modified(answer.headers) * _NANO
+        os.utime(fd, ns=(when, when))
+        os.rename(temporary, f"{directory}/{content.hexdigest()}")
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+    return {
+        "url": url,
+        "file": content.hexdigest(),
+        "etag": answer.headers.get("ETag", ""),
+        "modified": answer.headers.get("Last-Modified", ""),
+    }
+
+
+def _check_length(url: str, headers: Message, size: int) -> None:
+    promised = headers.get("Content-Length", "")
+    if promised.isdecimal() and int(promised) != size:
+        raise RuntimeFailure(
+            f"cannot fetch '{url}': the connection ended after {size} of {promised} bytes"
+        )
+
+
+def _modified(headers: Message) -> int:
+    """Return the time of the file, in seconds; 0 when the server gives none, as BuildKit."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return int(parsedate_to_datetime(headers.get("Last-Modified", "")).timestamp())
+    except ValueError:
+        return 0
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, TimeoutError):
+        return f"nothing came for {_TIMEOUT:.0f} seconds"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _advice(code: int) -> str:
+    if code in (401, 403):
+        return "ADD has no way to log in: fetch it in RUN with a secret mount"
+    return ""
