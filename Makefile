@@ -13,7 +13,7 @@ WORKERS ?= auto
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: help setup lint unit integration e2e pytest test bench docs clean
+.PHONY: help setup lint unit integration e2e pytest test bench docs wheel clean
 
 help:
 	@echo 'make test         lint, types and every test (root sees all of them, others what they can)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make e2e          real containers (root and docker.io)'
 	@echo 'make bench        the benchmarks, peers beside them'
 	@echo 'make docs         write the pages that are made from the code'
+	@echo 'make wheel        the package, into dist/'
 	@echo 'make clean        remove what the above made'
 
 setup: $(STAMP)
@@ -64,6 +65,11 @@ docs: setup
 	$(VENV)/bin/python tests/support/helpdocs.py
 	$(VENV)/bin/python docs/generate_man.py
 	$(VENV)/bin/python docs/generate_completions.py
+
+# Without what an earlier build left: setuptools would pack modules that are gone.
+wheel: setup
+	rm -rf build
+	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 bench: setup
 	$(VENV)/bin/python -m benchmarks

@@ -47,7 +47,8 @@ def pages_with_configurations() -> list[tuple[str, str]]:
     return [
         (f"{page.name}:{page.read_text()[: block.start()].count(chr(10)) + 1}", block[1])
         for page in pages
-        for block in re.finditer(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+        # One that is to be written into a file has its console: tests/e2e/test_pages.py.
+        for block in re.finditer(r"(?<!-->\n)```yaml\n(.*?)```", page.read_text(), re.DOTALL)
         if re.search(r"^services:", block[1], re.MULTILINE)
     ]
 

@@ -24,7 +24,7 @@ from tests.support.scripts import ROOT
 
 _START_TIMEOUT = 60.0  # seconds
 _SUITE = "bookworm"
-_PACKAGES = "python3,python3-pip"
+_PACKAGES = "python3,python3-pip,python3-venv"
 _DEBIAN_PYTHON = "3.11"  # what bookworm's python3 is: the wheels must fit it
 
 
