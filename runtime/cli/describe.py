@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from runtime.cli import changes
 from runtime.container import jsonlog
-from runtime.model import defaults, networks, ports, timestamp
+from runtime.model import defaults, joining, networks, ports, timestamp
 from runtime.model.image import healthcheck_json
+from runtime.model.state import Endpoint
 from supervise.model.signals import signal_name
 
 TYPE_CHECKING = False
@@ -117,7 +118,7 @@ def _host_config(spec: Spec) -> dict[str, Any]:
         },
         "AutoRemove": spec.auto_remove,
         "VolumeDriver": "",
-        "VolumesFrom": None,
+        "VolumesFrom": list(spec.volumes_from) or None,
         "CapAdd": sorted(set(spec.capabilities) - set(defaults.CAPABILITIES)) or None,
         "CapDrop": sorted(set(defaults.CAPABILITIES) - set(spec.capabilities)) or None,
         "CgroupnsMode": "private",
@@ -128,7 +129,7 @@ def _host_config(spec: Spec) -> dict[str, Any]:
         "GroupAdd": list(spec.groups) or None,
         "IpcMode": spec.ipc_mode or "private",
         "Cgroup": "",
-        "Links": None,
+        "Links": [f"/{link[:12]}:/{spec.name}/{alias}" for link, alias in spec.links] or None,
         "OomScoreAdj": spec.oom_score_adj,
         "PidMode": spec.pid_mode,
         "Privileged": spec.privileged,
@@ -177,7 +178,7 @@ def _limits(spec: Spec) -> dict[str, Any]:
             {"PathOnHost": host, "PathInContainer": inner, "CgroupPermissions": allowed}
             for host, inner, allowed in spec.devices
         ],
-        "DeviceCgroupRules": None,
+        "DeviceCgroupRules": list(spec.device_rules) or None,
         "DeviceRequests": None,
         "MemoryReservation": limits.memory_reservation or 0,
         "MemorySwap": limits.memory_swap or 0,
@@ -265,6 +266,18 @@ def _config(spec: Spec, config: ImageConfig) -> dict[str, Any]:
     return found
 
 
+def _endpoints(spec: Spec, state: State) -> dict[str, Any]:
+    """Return how the container is on each network, or will be."""
+    aliases = {join.network: join.aliases for join in joining.networks(spec)}
+    shown = state.endpoints or tuple(Endpoint(name) for name in aliases)
+    return {
+        endpoint.network: networks.endpoint_settings(
+            endpoint.extra.get("network_id", ""), endpoint, aliases.get(endpoint.network, ())
+        )
+        for endpoint in shown
+    }
+
+
 def _network(spec: Spec, state: State) -> dict[str, Any]:
     bound = [binding for endpoint in state.endpoints for binding in endpoint.ports]
     alive = state.status in ("running", "paused")
@@ -287,10 +300,5 @@ def _network(spec: Spec, state: State) -> dict[str, Any]:
         "GlobalIPv6Address": first.address6 if first else "",
         "GlobalIPv6PrefixLen": int(first.extra.get("prefix6", "0")) if first else 0,
         "MacAddress": first.mac if first else "",
-        "Networks": {
-            endpoint.network: networks.endpoint_settings(
-                endpoint.extra.get("network_id", ""), endpoint, spec.aliases
-            )
-            for endpoint in state.endpoints
-        },
+        "Networks": _endpoints(spec, state),
     }

@@ -6,20 +6,24 @@ import sys
 import time
 
 from runtime.cli import found, life, output, volumes
-from runtime.model import columns, filters, plain, units
+from runtime.model import columns, filters, joining, plain, units
 from runtime.model import digest as digests
 from runtime.model import networks as model
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.model.spec import Join
 from runtime.network.networks import Networks
+from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.model.networks import Network
     from runtime.model.options import Arguments
     from runtime.model.spec import Spec
-    from runtime.model.state import Endpoint
+    from runtime.model.state import Endpoint, State
     from runtime.store.layout import Layout
+
+_CONNECTED = ("running", "paused")  # has interfaces that can come and go
 
 CREATE = Verb(
     "network create",
@@ -75,7 +79,7 @@ PRUNE = Verb(
 CONNECT = Verb(
     "network connect",
     "NETWORK CONTAINER",
-    "Connect a running container to one more network",
+    "Connect a container to one more network",
     """
       --alias list    One more name for it on that network
       --ip string     A fixed IPv4 address
@@ -86,7 +90,7 @@ CONNECT = Verb(
 DISCONNECT = Verb(
     "network disconnect",
     "NETWORK CONTAINER",
-    "Disconnect a running container from a network",
+    "Disconnect a container from a network",
     least=2,
     most=2,
 )
@@ -200,20 +204,19 @@ def remove_unused(layout: Layout, words: Arguments) -> tuple[str, ...]:
 
 
 def connect(layout: Layout, words: Arguments) -> int:
-    """Connect a running container to one more network."""
-    spec, state = found.running(layout, words.operands[1])
+    """Connect a container to one more network, at once when it runs and at every start."""
+    spec, state = found.one(layout, words.operands[1])
     networks = Networks(layout)
-    endpoint = networks.join(
-        spec,
-        words.operands[0],
-        state.pid,
-        state.endpoints,
-        owner=state.monitor_pid,
-        aliases=words.many("alias"),
-        address=words.text("ip"),
-    )
-    _tell(networks)
-    _keep(layout, spec, (*state.endpoints, endpoint))
+    join = Join(words.operands[0], words.many("alias"), words.text("ip"))
+    if state.status in _CONNECTED:
+        endpoint = networks.join(spec, join, state.pid, state.endpoints, owner=state.monitor_pid)
+        _tell(networks)
+        _keep(layout, spec, (*state.endpoints, endpoint))
+        name = endpoint.network
+    else:
+        on = [each.network for each in joining.networks(spec) if each.network != "none"]
+        name = networks.check_join(spec, join, on).name
+    _change(layout, joining.connected(spec, join.replace(network=name)), state)
     return 0
 
 
@@ -222,14 +225,25 @@ def _keep(layout: Layout, spec: Spec, endpoints: tuple[Endpoint, ...]) -> None:
     life.ask(layout, spec, "endpoints", endpoints=[plain.to_plain(each) for each in endpoints])
 
 
+def _change(layout: Layout, spec: Spec, state: State) -> None:
+    """Write what the container's next start goes by."""
+    Containers(layout).save_spec(spec)
+    if state.status in found.ALIVE:
+        life.ask(layout, spec, "reload")
+
+
 def disconnect(layout: Layout, words: Arguments) -> int:
-    """Disconnect a running container from a network."""
-    spec, state = found.running(layout, words.operands[1])
+    """Disconnect a container from a network, at once when it runs and for every start."""
+    spec, state = found.one(layout, words.operands[1])
     networks = Networks(layout)
     name = networks.find(words.operands[0]).name
+    known = {each.network for each in joining.networks(spec)}
     endpoint = next((each for each in state.endpoints if each.network == name), None)
-    if endpoint is None:
+    runs = state.status in _CONNECTED
+    if (endpoint is None if runs else name not in known) or name in ("host", "none"):
         raise RuntimeFailure(f"container '{spec.name}' is not on network '{name}'", code=1)
-    networks.leave(spec.id, endpoint, state.pid)
-    _keep(layout, spec, tuple(each for each in state.endpoints if each != endpoint))
+    if runs and endpoint is not None:
+        networks.leave(spec.id, endpoint, state.pid)
+        _keep(layout, spec, tuple(each for each in state.endpoints if each != endpoint))
+    _change(layout, joining.disconnected(spec, name), state)
     return 0

@@ -9,6 +9,7 @@ from runtime.cli import run_options
 from runtime.container import attach, create, heal, monitor
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import host
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
@@ -28,11 +29,13 @@ RUN = Verb(
     "Make a container from an image and run it",
     run_options.TABLE.rstrip()
     + """
+  -a, --attach list             Only these: stdin, stdout, stderr (default all)
   -d, --detach                  Leave it running in the background, print its id
       --sig-proxy               Pass signals on to it (default true)
 """,
     least=1,
     stops=True,
+    refused=run_options.REFUSED,
     about="The image `host` is this machine's own root file system, read-only.",
 )
 CREATE = Verb(
@@ -42,6 +45,10 @@ CREATE = Verb(
     run_options.TABLE,
     least=1,
     stops=True,
+    refused={
+        **run_options.REFUSED,
+        "attach": "nothing is attached before the start; see runtime start --attach",
+    },
 )
 
 
@@ -50,6 +57,9 @@ def run(layout: Layout, words: Arguments) -> int:
     detached = words.flag("detach")
     asked = run_options.decode(words, detached=detached)
     keys = _keys(asked.detach_keys)
+    attached = run_options.attached(words)
+    if attached and detached:
+        raise RuntimeFailure("--attach and --detach exclude each other")
     if asked.tty and asked.interactive and not detached and not os.isatty(0):
         raise RuntimeFailure("the input is not a terminal", "leave out -t to read it as it is")
     spec = _create(layout, words, asked)
@@ -58,10 +68,14 @@ def run(layout: Layout, words: Arguments) -> int:
         attach.await_start(sock)
         sys.stdout.write(f"{spec.id}\n")
         return 0
+    if attached and not attached & {"stdout", "stderr"}:
+        sys.stdout.write(f"{spec.id}\n")
+        sys.stdout.flush()
     ended = attach.Client(
         sock,
         tty=spec.tty,
-        stdin=spec.interactive,
+        stdin=spec.interactive and (not attached or "stdin" in attached),
+        shown=attached or attach.BOTH,
         keys=keys,
         pass_signals=words.flag("sig-proxy", default=True),
     ).run()
@@ -102,7 +116,33 @@ def _find_image(layout: Layout, words: Arguments) -> Image:
     from runtime.cli import progress
 
     shown = progress.choose("auto", sys.stderr, quiet=words.flag("quiet"))
-    return pulling.get(layout, name, when=when, platform=platform, progress=shown)
+    image = pulling.get(layout, name, when=when, platform=platform, progress=shown)
+    if platform:
+        _check_platform(platform, name, image)
+    return image
+
+
+def _check_platform(asked: str, name: str, image: Image) -> None:
+    """Refuse an image that is here and for another platform than was asked for.
+
+    Raises:
+        RuntimeFailure: it is, or *asked* names none.
+    """
+    from runtime.registry import documents
+
+    config, own = image.config, host.architecture()
+    try:
+        wanted = documents.platform(asked, documents.Platform("linux", own))
+    except ValueError as error:
+        raise RuntimeFailure(f"--platform: {error}") from None
+    # An image that does not say is for this machine.
+    there = documents.Platform(config.os or "linux", config.architecture or own, config.variant)
+    same = (there.os, there.architecture) == (wanted.os, wanted.architecture)
+    if not same or (wanted.variant and there.variant not in ("", wanted.variant)):
+        raise RuntimeFailure(
+            f"image '{name}' is for {there}, not for {wanted}",
+            f"runtime pull --platform {wanted} {name}, if its registry has it for that",
+        )
 
 
 def _keys(text: str) -> bytes:

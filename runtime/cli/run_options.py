@@ -9,7 +9,7 @@ from runtime.model.compose import Options
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import Healthcheck
 from runtime.model.options import Arguments
-from runtime.model.spec import Limits, Logging
+from runtime.model.spec import Join, Limits, Logging
 from supervise.linux import capabilities
 
 TYPE_CHECKING = False
@@ -18,6 +18,40 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     T = TypeVar("T")
+
+_WINDOWS = "only Windows has it"
+_BLOCK_IO = "block devices are not limited by this version"
+# What docker run has and we have not: said, never taken in silence.
+REFUSED = {
+    "annotation": "annotations are read by OCI runtimes, of which there is none here; use --label",
+    "blkio-weight": _BLOCK_IO,
+    "blkio-weight-device": _BLOCK_IO,
+    "cgroup-parent": "every container's group is runtime/ID",
+    "cgroupns": "it is private under cgroup version 2; version 1 shows the container's own groups",
+    "cpu-count": _WINDOWS,
+    "cpu-percent": _WINDOWS,
+    "cpu-period": "use --cpus, which is quota divided by period",
+    "cpu-quota": "use --cpus, which is quota divided by period",
+    "cpu-rt-period": "realtime scheduling is not limited by this version",
+    "cpu-rt-runtime": "realtime scheduling is not limited by this version",
+    "device-read-bps": _BLOCK_IO,
+    "device-read-iops": _BLOCK_IO,
+    "device-write-bps": _BLOCK_IO,
+    "device-write-iops": _BLOCK_IO,
+    "disable-content-trust": "signatures of images are not checked by this version",
+    "gpus": "there are no drivers of that kind here; see --device",
+    "io-maxbandwidth": _WINDOWS,
+    "io-maxiops": _WINDOWS,
+    "ip6": "an IPv6 address follows from the IPv4 one; see --ip",
+    "isolation": _WINDOWS,
+    "kernel-memory": "the kernel has given it up; see --memory",
+    "link-local-ip": "a container has one address of each family on a network",
+    "memory-swappiness": "cgroup version 2 has no such thing; see --memory-swap",
+    "oom-kill-disable": "cgroup version 2 has no such thing; see --oom-score-adj",
+    "runtime": "there is one, this",
+    "storage-opt": "the size of a container's files is not limited by this version",
+    "use-api-socket": "there is no HTTP API, and so no socket",
+}
 
 TABLE = """
       --add-host list           A line for /etc/hosts: NAME:ADDRESS
@@ -30,6 +64,8 @@ TABLE = """
       --cpuset-mems string      Memory nodes it may use
       --detach-keys string      Keys that leave it running (default ctrl-p,ctrl-q)
       --device list             Let it use a device: PATH[:PATH[:rwm]]
+      --device-cgroup-rule list
+                                Let it use devices: 'TYPE MAJOR:MINOR rwm'
       --dns list                A name server
       --dns-opt, --dns-option list
                                 An option for resolv.conf
@@ -57,6 +93,8 @@ TABLE = """
       --ipc string              host, private, or container:NAME
   -l, --label list              A label: NAME[=VALUE]
       --label-file list         The labels in a file
+      --link list               Name a running container in /etc/hosts: CONTAINER[:ALIAS]
+      --log-driver string       json-file is the only one
       --log-opt list            max-size=10m, max-file=3
       --mac-address string      A fixed hardware address
   -m, --memory bytes            Memory at most, such as 512m
@@ -65,8 +103,9 @@ TABLE = """
       --memory-swap bytes       Memory and swap at most; -1 for any
       --mount mount             type=bind|volume|tmpfs,source=…,target=…,readonly
       --name string             Name of the container
-      --net, --network string   bridge (default), host, none, container:NAME, cni:NAME,
-                                or a network of yours
+      --net, --network network  bridge (default), host, none, container:NAME, cni:NAME,
+                                or a network of yours; several for several networks;
+                                or name=NAME,alias=A,ip=ADDRESS,mac-address=MAC
       --net-alias, --network-alias list
                                 One more name on a network of yours
       --no-healthcheck          Not even the image's own
@@ -74,7 +113,7 @@ TABLE = """
       --oom-score-adj int       -1000 (spare it) to 1000
       --pid string              host, private, or container:NAME
       --pids-limit int          Processes at most
-      --platform string         Of an image for several machines the one to pull: linux/arm64
+      --platform string         The machine its image is for, and is pulled for: linux/arm64
       --privileged              Every capability and device, no masks, no filter
   -p, --publish list            Let a port answer on the host: [[ADDRESS:]HOST:]PORT[/udp]
   -P, --publish-all             Publish every EXPOSEd port on a free one
@@ -96,6 +135,8 @@ TABLE = """
       --userns string           mapped: its root is nobody on the host; or host
       --uts string              host, or private
   -v, --volume list             Mount a volume or a directory: [SOURCE:]PATH[:ro]
+      --volume-driver string    local is the only one
+      --volumes-from list       The mounts of another container: CONTAINER[:ro|rw]
   -w, --workdir string          Directory to start in; made when missing
 """
 
@@ -134,27 +175,33 @@ def _program(words: Arguments) -> dict[str, Any]:
 
 
 def _files(words: Arguments) -> dict[str, Any]:
-    volumes = _each(words, "volume", arguments.volume)
+    _only(words, "volume-driver", "local")
+    volumes = _each(words, "volume", lambda text: arguments.volume(_whole_path(text)))
     volumes += _each(words, "mount", arguments.mount)
     volumes += _each(words, "tmpfs", arguments.tmpfs)
     return {
         "mounts": tuple(volumes),
         "read_only": words.flag("read-only"),
         "shm_size": _one(words, "shm-size", limits.size, defaults.SHM_SIZE),
+        "volumes_from": tuple(words.many("volumes-from")),
         "devices": tuple(_each(words, "device", arguments.device)),
+        "device_rules": tuple(_each(words, "device-cgroup-rule", arguments.device_rule)),
     }
 
 
 def _network(words: Arguments) -> dict[str, Any]:
+    first, *others = _each(words, "network", arguments.network) or [Join("bridge")]
     published = _each(words, "publish", arguments.ports)
     exposed = _each(words, "expose", arguments.exposed)
     return {
         "hostname": words.text("hostname"),
         "domainname": words.text("domainname"),
-        "network": words.text("network", "bridge"),
-        "aliases": tuple(words.many("network-alias")),
-        "address": words.text("ip"),
-        "mac": words.text("mac-address"),
+        "network": first.network,
+        "aliases": (*first.aliases, *words.many("network-alias")),
+        "address": words.text("ip", first.address),
+        "mac": words.text("mac-address", first.mac),
+        "joins": tuple(others),
+        "links": tuple(_each(words, "link", arguments.link)),
         "ports": tuple(port for ports in published for port in ports),
         "publish_all": words.flag("publish-all"),
         "expose": tuple(port for ports in exposed for port in ports),
@@ -181,6 +228,25 @@ def _isolation(words: Arguments) -> dict[str, Any]:
         "sysctls": dict(_each(words, "sysctl", arguments.pair)),
         "oom_score_adj": _one(words, "oom-score-adj", lambda t: limits.whole(t, -1000), 0),
     }
+
+
+def _whole_path(text: str) -> str:
+    """Return a -v whose source is a path from here, ``./data:/data``, as an absolute one."""
+    source, colon, rest = text.partition(":")
+    relative = source in (".", "..") or source.startswith(("./", "../"))
+    return f"{os.path.abspath(source)}:{rest}" if colon and relative else text
+
+
+def _only(words: Arguments, key: str, known: str) -> None:
+    """Refuse any other value than the one there is."""
+    text = words.text(key, known)
+    if text != known:
+        raise RuntimeFailure(f"--{key}: there is no '{text}' here, only {known}")
+
+
+def attached(words: Arguments) -> frozenset[str]:
+    """Return the streams that --attach of `run` names; none stands for all."""
+    return frozenset(_each(words, "attach", arguments.stream))
 
 
 def _life(words: Arguments) -> dict[str, Any]:
@@ -310,6 +376,7 @@ def limits_of(words: Arguments) -> Limits:
 
 
 def _logging(words: Arguments) -> Logging:
+    _only(words, "log-driver", "json-file")
     found = Logging()
     for text in words.many("log-opt"):
         key, _, value = text.partition("=")

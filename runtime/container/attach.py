@@ -28,6 +28,7 @@ _SIGWINCH = 28
 # What a person at a terminal or a job scheduler sends us is meant for the container.
 _PASSED_ON = (1, 2, 3, 10, 12, 15)
 DETACHED = -1
+BOTH = frozenset({"stdout", "stderr"})
 
 
 class Ended(Exception):  # noqa: N818 - an end is no error
@@ -161,12 +162,14 @@ class Client:
         stdin: bool,
         keys: bytes,
         pass_signals: bool = True,
+        shown: frozenset[str] = BOTH,
     ) -> None:
         self._sock = sock
         self._tty = tty
         self._stdin = stdin
         self._keys = Keys(keys if tty and stdin else b"")
         self._pass_signals = pass_signals
+        self._shown = shown
         self._reader = frames.Reader()
         self._out = bytearray()  # to the monitor
         self._poll = select.poll()
@@ -215,7 +218,9 @@ class Client:
             data = b""
         for kind, body in self._reader.feed(data):
             if kind in (frames.STDOUT, frames.STDERR):
-                self._show(1 if kind == frames.STDOUT else 2, body)
+                stream, fd = ("stdout", 1) if kind == frames.STDOUT else ("stderr", 2)
+                if stream in self._shown:
+                    self._show(fd, body)
             elif kind == frames.EXIT:
                 said = json.loads(body)
                 raise Ended(said["code"], said)

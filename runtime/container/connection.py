@@ -6,11 +6,17 @@ with netlink, firewall and leases costs such a start 15 ms of imports.
 
 from __future__ import annotations
 
+import os
+
+from runtime.model.errors import RuntimeFailure
 from runtime.model.state import Endpoint
 from runtime.network import files
+from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runtime.model.spec import Mount, Spec
     from runtime.network.networks import Networks
     from runtime.store.layout import Layout
@@ -29,6 +35,10 @@ class Connection:
         if not _is_alone(spec.network):
             self._load()
 
+    def change(self, spec: Spec) -> None:
+        """Let the next start go by *spec*."""
+        self._spec = spec
+
     def _load(self) -> Networks:
         if self._networks is None:
             from runtime.network.networks import Networks
@@ -42,19 +52,59 @@ class Connection:
         Raises:
             RuntimeFailure: no such network, no address left, a port in use.
         """
-        if self._networks is None:
+        if _is_alone(self._spec.network):
             return Endpoint(self._spec.network)
-        return self._networks.reserve(self._spec)
+        return self._load().reserve(self._spec)
 
     def write_files(self, endpoint: Endpoint, directory: str) -> tuple[Mount, ...]:
-        """Write hosts, hostname and resolv.conf; return how they are to be mounted."""
-        return files.write(self._spec, endpoint, directory, self._layout.container)
+        """Write hosts, hostname and resolv.conf; return how they are to be mounted.
+
+        Raises:
+            RuntimeFailure: a container to link to is not running.
+        """
+        spec = self._spec
+        if spec.links:
+            spec = spec.replace(add_hosts=(*spec.add_hosts, *self._linked(endpoint)))
+        return files.write(spec, endpoint, directory, self._layout.container)
+
+    def _linked(self, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
+        """Yield (name, address) for what --link names: alias, name and short id, as docker's."""
+        containers = Containers(self._layout)
+        for container_id, alias in self._spec.links:
+            spec, state = containers.load(container_id)
+            addresses = [
+                each.address for each in state.endpoints if each.network == endpoint.network
+            ]
+            if not addresses or not addresses[0]:
+                raise RuntimeFailure(
+                    f"cannot link to '{spec.name}' as '{alias}': it is not running on network "
+                    f"'{endpoint.network}'",
+                    f"runtime start {spec.name}",
+                )
+            for name in dict.fromkeys((alias, spec.name, spec.id[:12])):
+                yield name, addresses[0]
 
     def attach(self, endpoint: Endpoint, pid: int) -> Endpoint:
         """Make what *endpoint* says in the network namespace of *pid*; `lo` is up already."""
-        if self._networks is None:
+        if self._networks is None or _is_alone(endpoint.network):
             return endpoint
         return self._networks.attach(self._spec, endpoint, pid)
+
+    def join(self, pid: int, first: Endpoint) -> Iterator[Endpoint]:
+        """Join the further networks of the container, and yield how it is on each.
+
+        Raises:
+            RuntimeFailure: no such network, no address left; those yielded are the caller's to undo.
+        """
+        present = [first]
+        for join in self._spec.joins:
+            try:
+                made = self._load().join(self._spec, join, pid, present, owner=os.getpid())
+            except RuntimeFailure as failure:
+                failure.code = 125  # an unknown network is 1 to the verbs of networks
+                raise
+            present.append(made)
+            yield made
 
     def disconnect(self, endpoint: Endpoint) -> None:
         """Undo everything; a second time is nothing."""

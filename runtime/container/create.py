@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.model import compose
+from runtime.model import arguments, compose
 from runtime.model.errors import RuntimeFailure
 from runtime.store.containers import Containers, new_id
 from runtime.store.images import Images
@@ -13,7 +13,7 @@ from supervise.linux import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.spec import Spec
+    from runtime.model.spec import Mount, Spec
     from runtime.store.images import Image
     from runtime.store.layout import Layout
 
@@ -26,6 +26,7 @@ def create(layout: Layout, image_name: str, image: Image, options: compose.Optio
     Raises:
         RuntimeFailure: options that contradict each other, a name in use, the image removed.
     """
+    options = _with_others(layout, options)
     spec = compose.compose(
         image.config,
         options,
@@ -46,6 +47,39 @@ def create(layout: Layout, image_name: str, image: Image, options: compose.Optio
             raise RuntimeFailure(
                 f"cannot write the container's record{where}: {error.strerror}"
             ) from error
+
+
+def _with_others(layout: Layout, options: compose.Options) -> compose.Options:
+    """Look up the containers of --link and --volumes-from, and take over the latter's mounts.
+
+    What has the place of a mount of our own, or of an earlier one of these, is left out.
+
+    Raises:
+        RuntimeFailure: there is no such container.
+    """
+    containers = Containers(layout)
+    taken = {mount.target for mount in options.mounts}
+    found: list[Mount] = []
+    for text in options.volumes_from:
+        try:
+            reference, mode = arguments.volumes_from(text)
+        except ValueError as error:
+            raise RuntimeFailure(f"--volumes-from: {error}") from None
+        for mount in containers.spec(_find(containers, reference)).mounts:
+            if mount.kind == "tmpfs" or mount.target in taken:
+                continue
+            taken.add(mount.target)
+            found.append(mount.replace(read_only=mode == "ro") if mode else mount)
+    links = tuple((_find(containers, name), alias) for name, alias in options.links)
+    return options.replace(mounts=(*options.mounts, *found), links=links)
+
+
+def _find(containers: Containers, reference: str) -> str:
+    try:
+        return containers.find(reference)
+    except RuntimeFailure as failure:
+        failure.code = 125  # nothing ran
+        raise
 
 
 def _with_ids(containers: Containers, spec: Spec) -> Spec:

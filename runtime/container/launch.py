@@ -139,7 +139,7 @@ class Launch:
                 pid = self._pid_of(mode.partition(":")[2])
                 fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
                 setup.join.append((fd, flag))
-            elif mode not in hosts and not (kind == "uts" and spec.network == "host"):
+            elif mode not in hosts and not (kind == "uts" and _keeps_host_name(spec)):
                 setup.unshare |= flag
         if self.cgroup.version == 2:
             setup.unshare |= namespaces.CLONE_NEWCGROUP
@@ -206,6 +206,7 @@ class Launch:
                 allowed = next((a for _, inner, a in spec.devices if inner == path), "rwm")
                 kind = "b" if stat.S_ISBLK(mode) else "c"
                 rules.append(f"{kind} {os.major(device)}:{os.minor(device)} {allowed}")
+            rules += spec.device_rules
         self.remarks += self.cgroup.create(spec.limits, rules)
         if self.cgroup.version == 1:
             setup.cgroup1 = self.cgroup.shown()
@@ -244,6 +245,8 @@ class Launch:
         reached("cgroup-entered")
         assert self.endpoint is not None
         self.endpoint = self._network.attach(self.endpoint, self.pid)
+        for joined in self._network.join(self.pid, self.endpoint):
+            self.joined = (*self.joined, joined)
         self.remarks += self._network.take_remarks()
         reached("network-attached")
         with suppress(BrokenPipeError):  # it has failed already, and says why
@@ -313,6 +316,11 @@ class Launch:
             if endpoint is not None:
                 self._network.disconnect(endpoint)
         self.joined, self.endpoint = (), None
+
+
+def _keeps_host_name(spec: Spec) -> bool:
+    """Tell whether --net host means the machine's own name too: unless it gets one of its own."""
+    return spec.network == "host" and not spec.hostname and not spec.domainname
 
 
 def _check_source(mount: Mount) -> None:

@@ -165,7 +165,7 @@ class Monitor:
             fd, launch.terminal_fd = launch.terminal_fd, -1
             self._streams.take_terminal(fd, stdin=spec.interactive)
         self._started = time.monotonic()
-        endpoints = (launch.endpoint,) if launch.endpoint else ()
+        endpoints = (launch.endpoint, *launch.joined) if launch.endpoint else ()
         if health.is_on(spec.healthcheck):
             self._state = health.begin(self._state)
         self._save(
@@ -385,6 +385,7 @@ class Monitor:
             peer.send(frames.encode_json(frames.REPLY, {}))
         elif verb == "reload":  # `update` and `rename` have changed it
             self._spec = self._containers.spec(self._spec.id)
+            self._network.change(self._spec)
             peer.send(frames.encode_json(frames.REPLY, {}))
         elif verb == "endpoints" and self._launch is not None:  # `network connect`, `disconnect`
             self._save(endpoints=self._launch.take_over(asked["endpoints"]))

@@ -7,7 +7,7 @@ is the caller's to say.
 from __future__ import annotations
 
 from runtime.model import limits, units
-from runtime.model.spec import Mount, Port, RestartPolicy
+from runtime.model.spec import Join, Mount, Port, RestartPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -245,6 +245,64 @@ def add_host(text: str) -> tuple[str, str]:
     if not name or not separator or not address:
         raise ValueError(f"'{text}' is not NAME:ADDRESS")
     return name, address.strip("[]")
+
+
+def network(text: str) -> Join:
+    """Return what ``NAME`` or ``name=NAME,alias=A,ip=1.2.3.4,mac-address=…`` names."""
+    if "=" not in text:
+        if not text:
+            raise ValueError("a network needs a name")
+        return Join("bridge" if text == "default" else text)
+    found: dict[str, list[str]] = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if key not in ("name", "alias", "ip", "mac-address") or not equals:
+            raise ValueError(f"'{text}': '{part}' is none of name=, alias=, ip=, mac-address=")
+        found.setdefault(key, []).append(value)
+    if not any(found.get("name", ())):
+        raise ValueError(f"'{text}' has no name=")
+    last = {key: values[-1] for key, values in found.items()}
+    name = "bridge" if last["name"] == "default" else last["name"]
+    return Join(
+        name, tuple(found.get("alias", ())), last.get("ip", ""), last.get("mac-address", "")
+    )
+
+
+def link(text: str) -> tuple[str, str]:
+    """Return (container, alias) of ``--link CONTAINER[:ALIAS]``."""
+    container, colon, alias = text.partition(":")
+    if not container or (colon and not alias):
+        raise ValueError(f"'{text}' is not CONTAINER[:ALIAS]")
+    return container, alias or container
+
+
+def volumes_from(text: str) -> tuple[str, str]:
+    """Return (container, mode) of ``--volumes-from CONTAINER[:ro|rw]``; no mode: as they are."""
+    container, colon, mode = text.partition(":")
+    if not container or (colon and mode not in ("ro", "rw")):
+        raise ValueError(f"'{text}' is not CONTAINER[:ro|rw]")
+    return container, mode
+
+
+def device_rule(text: str) -> str:
+    """Return ``c 13:* rwm``, as --device-cgroup-rule has it, checked."""
+    kind, _, rest = text.partition(" ")
+    numbers, _, allowed = rest.partition(" ")
+    major, colon, minor = numbers.partition(":")
+    good = kind in ("a", "b", "c") and colon and allowed and not set(allowed) - set("rwm")
+    if not good or not all(n == "*" or n.isdecimal() for n in (major, minor)):
+        raise ValueError(f"'{text}' is not 'TYPE MAJOR:MINOR rwm', such as 'c 13:* rwm'")
+    return text
+
+
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+def stream(text: str) -> str:
+    """Return the stream of --attach in small letters."""
+    if text.lower() not in STREAMS:
+        raise ValueError(f"'{text}' is none of {', '.join(STREAMS)}")
+    return text.lower()
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from runtime.model import arguments, defaults, health
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import Healthcheck
 from runtime.model.image import environment as image_environment
-from runtime.model.spec import Limits, Logging, Mount, Port, RestartPolicy, Spec
+from runtime.model.spec import Join, Limits, Logging, Mount, Port, RestartPolicy, Spec
 from supervise.model.record import Record
 from supervise.model.signals import signal_number
 
@@ -45,11 +45,15 @@ class Options(Record):
     mounts: tuple[Mount, ...] = ()
     read_only: bool = False
     shm_size: int = defaults.SHM_SIZE
+    volumes_from: tuple[str, ...] = ()  # --volumes-from; the caller has put them among the mounts
     devices: tuple[tuple[str, str, str], ...] = ()
+    device_rules: tuple[str, ...] = ()
     network: str = "bridge"
     aliases: tuple[str, ...] = ()
     address: str = ""
     mac: str = ""
+    joins: tuple[Join, ...] = ()  # the further ones of several --network
+    links: tuple[tuple[str, str], ...] = ()  # (container's id, alias)
     ports: tuple[Port, ...] = ()
     publish_all: bool = False
     expose: tuple[tuple[int, str], ...] = ()
@@ -134,7 +138,8 @@ def compose(
 # What the command line decides alone: the same field of both records.
 _TAKEN_OVER = (
     *("groups", "domainname", "tty", "interactive", "detached", "auto_remove", "services"),
-    *("read_only", "shm_size", "devices", "network", "aliases", "address", "mac", "ports"),
+    *("read_only", "shm_size", "volumes_from", "devices", "device_rules", "network", "aliases"),
+    *("address", "mac", "joins", "links", "ports"),
     *("publish_all", "add_hosts", "dns", "dns_search", "dns_options", "privileged"),
     *("user_namespace", "pid_mode", "ipc_mode", "uts_mode", "rlimits", "limits"),
     *("oom_score_adj", "restart", "stop_timeout", "logging", "detach_keys"),
@@ -146,16 +151,57 @@ def _refuse_contradictions(options: Options) -> None:
         raise RuntimeFailure("--rm and --restart exclude each other")
     if options.services and not options.init:
         raise RuntimeFailure("--services needs the init that --no-init leaves out")
-    addressless = options.network in ("host", "none") or options.network.startswith("container:")
-    if addressless and options.ports:
-        raise RuntimeFailure(
-            f"cannot publish ports with --net {options.network}",
-            "only a container with an address of its own has ports to publish",
-        )
+    _refuse_network(options)
     if options.name and not arguments.is_name(options.name):
         raise RuntimeFailure(
             f"'{options.name}' is no name for a container",
             "two or more letters, digits, _ . -, the first a letter or digit",
+        )
+
+
+def _refuse_network(options: Options) -> None:
+    """Refuse what the chosen network has no use for: nothing is taken and left undone."""
+    mode = options.network
+    shares = mode.startswith("container:")
+    if (shares or mode in ("host", "none")) and options.ports:
+        raise RuntimeFailure(
+            f"cannot publish ports with --net {mode}",
+            "only a container with an address of its own has ports to publish",
+        )
+    unfit: list[tuple[str, object]] = []
+    if shares or mode in ("host", "none"):
+        unfit += [("--ip", options.address), ("--mac-address", options.mac)]
+        unfit += [("--link", options.links), ("a second --net", options.joins)]
+    if shares:
+        unfit += [("--hostname", options.hostname), ("--domainname", options.domainname)]
+        unfit += [("--add-host", options.add_hosts), ("--dns", options.dns)]
+        unfit += [("--dns-search", options.dns_search), ("--dns-option", options.dns_options)]
+    if shares or mode in ("host", "none", "bridge") or mode.startswith("cni:"):
+        unfit.append(("--network-alias", options.aliases))
+    for option, value in unfit:
+        if value:
+            hint = "aliases are for networks of yours: runtime network create NAME"
+            raise RuntimeFailure(
+                f"cannot use {option} with --net {mode}", hint if "alias" in option else ""
+            )
+    if options.uts_mode == "host" and (options.hostname or options.domainname):
+        raise RuntimeFailure("cannot use --hostname and --domainname with --uts host")
+    _refuse_joins(options)
+
+
+def _refuse_joins(options: Options) -> None:
+    known = {options.network}
+    for join in options.joins:
+        alone = join.network in ("host", "none") or ":" in join.network
+        if alone or (join.network in known and options.network):
+            why = "it cannot be combined with others" if alone else "it is named twice"
+            raise RuntimeFailure(f"cannot use --net {join.network}: {why}")
+        if join.aliases and join.network == "bridge":
+            raise RuntimeFailure("cannot use an alias with --net bridge")
+        known.add(join.network)
+    if options.joins and ":" in options.network:
+        raise RuntimeFailure(
+            f"cannot use --net {options.network}: it cannot be combined with others"
         )
 
 

@@ -61,6 +61,7 @@ class Verb(Record):
     most: int | None = None
     stops: bool = False  # at the first operand: what follows belongs to the container
     about: str = ""  # more help
+    refused: Mapping[str, str] = {}  # options of docker's, and why they are none of ours
 
     def options(self) -> tuple[Option, ...]:
         """Return what the table says, in its order."""
@@ -156,6 +157,7 @@ def parse(verb: Verb, argv: Sequence[str]) -> Arguments:
                 operands += words[at:]
                 break
         elif word.startswith("--"):
+            _refuse(verb, word[2:].partition("=")[0])
             at = _take_long(word[2:], words, at, by_name, values)
         else:
             at = _take_short(word[1:], words, at, by_short, values)
@@ -189,6 +191,12 @@ def _render(options: Sequence[Option]) -> str:
         lines.append(f"  {head:{width}}{text[0]}".rstrip())
         lines += [f"  {'':{width}}{more}" for more in text[1:]]
     return "\n".join(lines)
+
+
+def _refuse(verb: Verb, name: str) -> None:
+    """Say why an option of docker's is not taken: better than to take it and do nothing."""
+    if name in verb.refused:
+        raise UsageError(f"--{name} is not supported: {verb.refused[name]}")
 
 
 def _take_long(

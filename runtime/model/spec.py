@@ -36,6 +36,15 @@ class Port(Record):
     host_last: int = 0  # not 0: the first free one of host to host_last
 
 
+class Join(Record):
+    """One network, as asked for."""
+
+    network: str  # bridge | host | none | container:ID | a network's name | cni:NAME
+    aliases: tuple[str, ...] = ()
+    address: str = ""  # a fixed IPv4 address
+    mac: str = ""
+
+
 class Limits(Record):
     """cgroup limits; None leaves the controller alone.  Sizes in bytes."""
 
@@ -92,12 +101,16 @@ class Spec(Record):
     shm_size: int = 64 * 1024 * 1024
     masked_paths: tuple[str, ...] | None = None  # None: the default list
     readonly_paths: tuple[str, ...] | None = None
+    volumes_from: tuple[str, ...] = ()  # as asked for; what came of it is among the mounts
     devices: tuple[tuple[str, str, str], ...] = ()  # (host path, container path, rwm)
+    device_rules: tuple[str, ...] = ()  # --device-cgroup-rule: "c 13:* rwm"
     # network
     network: str = "bridge"  # bridge | host | none | container:ID | a network's name | cni:NAME
     aliases: tuple[str, ...] = ()
     address: str = ""  # a fixed IPv4 address
     mac: str = ""
+    joins: tuple[Join, ...] = ()  # further networks, joined at every start
+    links: tuple[tuple[str, str], ...] = ()  # --link: (container's id, alias)
     ports: tuple[Port, ...] = ()
     publish_all: bool = False
     exposed: tuple[tuple[int, str], ...] = ()

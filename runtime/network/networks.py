@@ -35,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from runtime.model.spec import Mount, Port, Spec
+    from runtime.model.spec import Join, Mount, Port, Spec
     from runtime.network.catalog import Paths
     from runtime.network.ports import Reserved
     from runtime.network.relay import Relay
@@ -139,13 +139,11 @@ class Networks(Catalog):
     def join(
         self,
         spec: Spec,
-        network_name: str,
+        join: Join,
         pid: int,
         present: Sequence[Endpoint],
         *,
         owner: int,
-        aliases: Sequence[str] = (),
-        address: str = "",
     ) -> Endpoint:
         """Connect a running container, PID 1 of which is *pid*, to one more network.
 
@@ -154,17 +152,33 @@ class Networks(Catalog):
         Raises:
             RuntimeFailure: it is on that network, or has no network namespace of its own.
         """
-        network = self.find(network_name)
-        _refuse_join(spec, network, present)
+        network = self.check_join(spec, join, [endpoint.network for endpoint in present])
         taken = {endpoint.interface for endpoint in present}
         interface = next(name for n in range(64) if (name := f"eth{n}") not in taken)
-        changed = spec.replace(aliases=tuple(aliases), address=address, mac="")
+        changed = spec.replace(aliases=join.aliases, address=join.address, mac=join.mac)
         stat = procfs.stat(owner)
         holder = (owner, stat.start_time if stat else 0)
         lease = self._take_address(network, changed, interface, holder)
         endpoint = self.attach(spec, self._endpoint(lease), pid)
         files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
         return endpoint
+
+    def check_join(self, spec: Spec, join: Join, present: Collection[str]) -> Network:
+        """Return the network that a container on the networks *present* is to be connected to.
+
+        Raises:
+            RuntimeFailure: it cannot be; code 1.
+        """
+        network = self.find(join.network)
+        _refuse_join(spec, network, present)
+        if join.aliases and not network.has_names:
+            raise RuntimeFailure(
+                f"cannot connect '{spec.name}' to network '{network.name}' under an alias: "
+                "its containers do not find each other by name",
+                "runtime network create NAME makes one where they do",
+                code=1,
+            )
+        return network
 
     def leave(self, container_id: str, endpoint: Endpoint, pid: int) -> None:
         """Disconnect a running container from one of its networks."""
@@ -461,13 +475,13 @@ def _forget_flows(lease: Lease) -> None:
         conntrack.forget_udp(udp)
 
 
-def _refuse_join(spec: Spec, network: Network, present: Sequence[Endpoint]) -> None:
+def _refuse_join(spec: Spec, network: Network, present: Collection[str]) -> None:
     problem = ""
     alone = network.driver not in model.DRIVERS
-    if alone or spec.network == "none" or not model.is_own(spec.network):
+    if alone or not model.is_own(spec.network) or "none" in present:
         mode = network.name if alone else spec.network
         problem = f"'{mode}' cannot be combined with other networks"
-    elif any(endpoint.network == network.name for endpoint in present):
+    elif network.name in present:
         problem = "it is on that network already"
     if problem:
         raise RuntimeFailure(

@@ -13,7 +13,7 @@ from typing import Any
 
 from runtime.model.errors import RuntimeFailure
 from runtime.model.plain import from_plain, to_plain
-from runtime.model.spec import Spec
+from runtime.model.spec import Join, Spec
 from runtime.model.state import Endpoint
 from runtime.network.networks import Networks
 from runtime.store.layout import Layout
@@ -55,9 +55,8 @@ class Monitor:
         **more: Any,
     ) -> dict[str, Any]:
         endpoints = [from_plain(Endpoint, each) for each in present]
-        made = self.networks.join(
-            from_plain(Spec, spec), network, pid, endpoints, owner=os.getpid(), **more
-        )
+        join = from_plain(Join, {"network": network, **more})
+        made = self.networks.join(from_plain(Spec, spec), join, pid, endpoints, owner=os.getpid())
         return to_plain(made)
 
     def leave(self, container: str, endpoint: dict[str, Any], pid: int) -> None:
