@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runtime.container import heal
+import sys
+
+from runtime.container import heal as healing
 from runtime.model.errors import RuntimeFailure
 from runtime.store.containers import Containers
 
@@ -15,9 +17,15 @@ if TYPE_CHECKING:
 ALIVE = frozenset({"running", "paused", "restarting"})
 
 
+def heal(layout: Layout) -> None:
+    """Clear up after what was killed, and say what could not be."""
+    for remark in healing.heal(layout):
+        sys.stderr.write(f"runtime: {remark}\n")
+
+
 def every(layout: Layout) -> list[tuple[Spec, State]]:
     """Return all containers, the newest first."""
-    heal.heal(layout)
+    heal(layout)
     containers = Containers(layout)
     found = []
     for container_id in containers.list():
@@ -34,7 +42,7 @@ def one(layout: Layout, reference: str) -> tuple[Spec, State]:
     Raises:
         RuntimeFailure: there is none, or several; code 1.
     """
-    heal.heal(layout)
+    heal(layout)
     containers = Containers(layout)
     return containers.load(containers.find(reference.removeprefix("/")))
 

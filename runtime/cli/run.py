@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from runtime.cli import run_options
-from runtime.container import attach, create, heal, monitor
+from runtime.cli import found, run_options
+from runtime.container import attach, create, monitor
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.store import host
@@ -98,7 +98,7 @@ def create_(layout: Layout, words: Arguments) -> int:
 
 
 def _create(layout: Layout, words: Arguments, asked: Options) -> Spec:
-    heal.heal(layout)
+    found.heal(layout)
     image = _find_image(layout, words)
     spec = create.create(layout, words.operands[0], image, asked)
     _write_id(layout, words.text("cidfile"), spec)

@@ -65,7 +65,9 @@ class Connection:
         spec = self._spec
         if spec.links:
             spec = spec.replace(add_hosts=(*spec.add_hosts, *self._linked(endpoint)))
-        return files.write(spec, endpoint, directory, self._layout.container)
+        if self._networks is None:
+            return files.write(spec, endpoint, directory, self._layout.container)
+        return self._networks.write_host_files(spec, endpoint, directory)
 
     def _linked(self, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
         """Yield (name, address) for what --link names: alias, name and short id, as docker's."""

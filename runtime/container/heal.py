@@ -33,8 +33,12 @@ _ENDING = 10.0  # seconds a killed process may take to go
 _LIVING = ("running", "paused", "restarting", "removing")
 
 
-def heal(layout: Layout) -> None:
-    """Clear up what no living monitor answers for; costs some system calls a running container."""
+def heal(layout: Layout) -> list[str]:
+    """Clear up what no living monitor answers for; costs some system calls a running container.
+
+    Returns what a person should know: what could not be cleared, and is tried again next time.
+    """
+    remarks: list[str] = []
     directory = f"{layout.run}/containers"
     names = _listed(directory)
     for name in [name for name in names if name.startswith(files.TEMPORARY)]:
@@ -52,11 +56,17 @@ def heal(layout: Layout) -> None:
         from runtime.store.volumes import Volumes
 
         live = [name for name in _listed(f"{layout.run}/containers") if name not in dead]
-        Networks(layout).heal(live)
+        networks = Networks(layout)
+        networks.heal(live)
+        remarks = networks.take_remarks()
+        if remarks:  # the next command is to look through everything again
+            with suppress(FileNotFoundError):
+                os.unlink(f"{layout.run}/{_MARKER}")
         Volumes(layout).heal()
     if any(name.startswith(files.TEMPORARY) for name in _listed(layout.containers)):
         _finish_removals(layout)
         containers.heal()
+    return remarks
 
 
 def is_alive(layout: Layout, container_id: str) -> bool:

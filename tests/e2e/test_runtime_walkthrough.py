@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +37,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox", "nft")]
 _PAGE = "the page\n"
 _START = "#!/bin/sh\ncd /srv\nexec httpd -f -vv -p 8080\n"
 _WITHOUT_NFT = 'mount --bind /dev/null "$(command -v nft)"; exec "$@"'
+# A CNI plugin that takes nothing back.
+_STUBBORN = """\
+#!/bin/sh
+cat > /dev/null
+if [ "$CNI_COMMAND" = DEL ]; then
+  echo '{"cniVersion": "1.0.0", "code": 100, "msg": "it is mine"}'
+  exit 1
+fi
+echo '{"cniVersion": "1.0.0", "interfaces": [], "ips": [{"address": "10.7.0.2/24"}]}'
+"""
 _WEB = ("web", "/opt/start.sh")  # image, command
 
 
@@ -62,7 +73,8 @@ class OnMachine(Runtime):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**super().environment, "CNI_CONF_DIR": str(self.plugins)}
+        path = f"/usr/lib/cni:{self.plugins.parent}"
+        return {**super().environment, "CNI_CONF_DIR": str(self.plugins), "CNI_PATH": path}
 
     def configure(self, configuration: dict[str, Any]) -> None:
         """Write a CNI configuration whose leases stay in our directory."""
@@ -247,6 +259,29 @@ def test_a_cni_macvlan_is_on_the_wire(machine: Machine, runtime: OnMachine) -> N
     runtime.start("--net", "cni:wire", *_WEB)
 
     await_page(machine.outside, "192.0.2.50")
+
+
+def test_what_a_killed_monitor_left_and_cannot_be_cleared_is_said_until_it_can(
+    runtime: OnMachine, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "stubborn"
+    plugin.write_text(_STUBBORN)
+    plugin.chmod(0o755)
+    plugins = [{"type": "stubborn"}]
+    runtime.configure({"cniVersion": "1.0.0", "name": "held", "plugins": plugins})
+    container = runtime.start("--net", "cni:held", "web", "sleep", "1000")
+    state = runtime.state(container)
+
+    os.kill(state.monitor_pid, signal.SIGKILL)
+    eventually(lambda: not os.path.exists(f"/proc/{state.pid}"))
+    said = runtime("ps").stderr
+    still = runtime("ps").stderr
+    plugin.write_text(_STUBBORN.replace("exit 1", "exit 0"))
+    again = runtime("ps").stderr
+
+    assert (still, again) == (said, "")
+    assert "cannot disconnect from 'cni:held': plugin 'stubborn': it is mine" in said
+    assert runtime.leases() == []
 
 
 def test_without_nft_ports_are_published_all_the_same_and_it_is_said_once(
