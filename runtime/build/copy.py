@@ -49,8 +49,10 @@ def apply(
 ) -> None:
     """Copy all of *selection* to *destination*, below the root directory *root_fd*.
 
-    *owner* None: as in the source, which for the build context is root.  *epoch*: no file gets a
-    later time (seconds).  Directories that are made above the destination have mode 0755.
+    *owner* None: as in the source, which for the build context is root.  *epoch*: what is
+    copied gets no later time (seconds); directories that something is put into have the time of
+    that, and who packs them into a layer limits it.  Those made above the destination have mode
+    0755.
 
     Raises:
         RuntimeFailure: what is there does not allow it.
@@ -138,7 +140,7 @@ class _Copier:
             if not unpack.is_archive(read_fd):
                 return False
             resolved = place.resolve(self._root_fd, os.fsencode(path))
-            into_fd = place.make_directories(self._root_fd, resolved, self._owner, self._epoch)
+            into_fd = place.make_directories(self._root_fd, resolved, self._owner)
             try:
                 unpack.unpack(read_fd, into_fd, name=os.fsdecode(source.name), epoch=self._epoch)
             finally:
@@ -170,7 +172,7 @@ class _Copier:
             self._remove(resolved)
             into = False
         directory = resolved if is_directory or into else resolved.rpartition(b"/")[0]
-        fd = place.make_directories(self._root_fd, directory, self._owner, self._epoch)
+        fd = place.make_directories(self._root_fd, directory, self._owner)
         os.close(fd)
         if is_directory or not into:
             return resolved

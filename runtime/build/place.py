@@ -73,13 +73,10 @@ def open_directory(root_fd: int, path: bytes) -> int:
     return beneath.open_in_root(root_fd, path, _DIRECTORY)
 
 
-def make_directories(
-    root_fd: int, path: bytes, owner: tuple[int, int] | None, epoch: int | None
-) -> int:
+def make_directories(root_fd: int, path: bytes, owner: tuple[int, int] | None) -> int:
     """Return the directory *path*, resolved, open; it and those above it are made where missing.
 
-    What is made has mode 0755 and belongs to *owner*, None for root.  *epoch* is the latest time
-    (seconds) that it may bear.
+    What is made has mode 0755 and belongs to *owner*, None for root.
 
     Raises:
         RuntimeFailure: there is something else in the way.
@@ -89,16 +86,14 @@ def make_directories(
     for name in path.split(b"/") if path else ():
         walked += b"/" + name
         try:
-            deeper = _step(fd, name, walked, owner, epoch)
+            deeper = _step(fd, name, walked, owner)
         finally:
             os.close(fd)
         fd = deeper
     return fd
 
 
-def _step(
-    above_fd: int, name: bytes, walked: bytes, owner: tuple[int, int] | None, epoch: int | None
-) -> int:
+def _step(above_fd: int, name: bytes, walked: bytes, owner: tuple[int, int] | None) -> int:
     try:
         return os.open(name, _DIRECTORY, dir_fd=above_fd)
     except FileNotFoundError:
@@ -106,8 +101,6 @@ def _step(
         fd = os.open(name, _DIRECTORY, dir_fd=above_fd)
         os.fchown(fd, *(owner or (0, 0)))
         os.fchmod(fd, _MADE_MODE)
-        if epoch is not None:
-            os.utime(fd, (epoch, epoch))
         return fd
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):

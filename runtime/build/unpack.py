@@ -156,13 +156,14 @@ class _Extractor:
                 raise
         above_fd = self._open_made(above)
         try:
-            os.mkdir(name, _IMPLIED_MODE, dir_fd=above_fd)
+            try:
+                os.mkdir(name, _IMPLIED_MODE, dir_fd=above_fd)
+            except FileExistsError:
+                raise tar.TarError(f"'{os.fsdecode(path)}' is a link that leads nowhere") from None
             fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above_fd)
         finally:
             os.close(above_fd)
         os.fchmod(fd, _IMPLIED_MODE)
-        if self._epoch is not None:
-            self._times.setdefault(path, self._epoch * _NANO)
         return fd
 
     def _directory(self, entry: Entry, parent_fd: int, name: bytes, path: bytes) -> None:
