@@ -25,6 +25,7 @@ _TOOLS = {  # what a test may need → the program that must be on the PATH
     "docker": "dockerd",
     "docker-registry": "docker-registry",
     "fish": "fish",
+    "git": "git",
     "iptables": "iptables",
     "man": "man",
     "mkfs.ext4": "mkfs.ext4",
@@ -37,6 +38,7 @@ _TOOLS = {  # what a test may need → the program that must be on the PATH
     "strace": "strace",
     "tini": "tini",
     "zsh": "zsh",
+    "zstd": "zstd",
 }
 
 
