@@ -11,17 +11,16 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import _socket
 import fcntl
-import json
 import os
 import struct
-from contextlib import suppress
 
 from runtime.container import attach, becoming, bundle, diagnose, filters
 from runtime.container.loop import READ, WRITE, Loop
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
 from runtime.linux import capabilities, cgroups, namespaces, pty
-from runtime.model import defaults
+from runtime.model import defaults, jsontext
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
 from supervise.linux import procfs
@@ -113,7 +112,6 @@ class Process:
             ends = (-1, -1, -1)
         else:
             ends = self.streams.open_pipes(stdin=request.interactive)
-        group = cgroups.of(self._spec.id)
         own = namespaces.open_own("pid")
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         try:
@@ -129,12 +127,6 @@ class Process:
                 os.close(fd)
             theirs.detach()
         reached("exec-forked")
-        try:
-            group.attach(self.pid)
-            ours.send(b"G")
-        except OSError as error:
-            if error.errno != 3 and not isinstance(error, BrokenPipeError):  # ESRCH: it has ended
-                raise
         self._await_program(ours)
         ours.close()
 
@@ -152,7 +144,7 @@ class Process:
             if not data:
                 return
             os.waitpid(self.pid, 0)
-            said = json.loads(data)
+            said = jsontext.loads(data)
             raise RuntimeFailure(said["message"], said["hint"], said["code"])
 
     def _become(self, channel: _socket.socket, ends: tuple[int, int, int]) -> NoReturn:
@@ -176,7 +168,7 @@ class Process:
         finally:
             with suppress(OSError, NameError):
                 said = {"message": message, "hint": hint, "code": code}
-                channel.send(json.dumps(said).encode())
+                channel.send(jsontext.dumps(said).encode())
             os._exit(code)
 
     def _enter(
@@ -188,9 +180,8 @@ class Process:
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
+        cgroups.of(spec.id).enter()
         namespaces.setns(self._target, _KINDS)
-        if channel.recv(16) != b"G":  # in the cgroup
-            os._exit(125)
         user = spec.user if request.user is None else request.user
         found = becoming.resolve_user(user, spec.groups)
         owner = found.uid + (defaults.MAPPED_FIRST if spec.user_namespace else 0)

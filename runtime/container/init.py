@@ -3,23 +3,21 @@
 Runs in the forked copy of the monitor, the first process of its pid namespace.  After
 `rootfs.pivot` nothing can be imported any more.  It talks with the launcher over a
 SOCK_SEQPACKET socket that execve(2) closes: what it says is READY (its namespaces are there),
-TERMINAL (with the pty's master) or a failure as JSON; what it hears is GO (cgroup and network are
-done).  The end of the conversation without a failure means: the program runs.
+TERMINAL (with the pty's master) or a failure as JSON; what it hears is GO (the network is there).  The end of the conversation without a failure means: the program runs.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
-from contextlib import suppress
 
 from runtime.container import becoming, bundle, diagnose, rootfs
 from runtime.container.steps import reached
 from runtime.linux import namespaces, trees
 from runtime.linux.loopback import bring_up_loopback
-from runtime.model import defaults
+from runtime.model import defaults, jsontext
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Mount
 from runtime.store import overlay
@@ -60,6 +58,7 @@ def become(setup: Setup) -> NoReturn:
 
 
 _WORDS = {
+    "cgroup": "enter the control group",
     "namespaces": "make the namespaces",
     "sources": "mount",
     "overlay": "mount the image",
@@ -82,6 +81,7 @@ def _story(setup: Setup) -> list[tuple[str, Callable[[], None]]]:
     """Return (stage, step) in the only order that works."""
     child = _Child(setup)
     return [
+        ("cgroup", child.cgroup),
         ("namespaces", child.namespaces),
         # Sources while the host's paths still mean something.
         ("sources", child.sources),
@@ -93,7 +93,7 @@ def _story(setup: Setup) -> list[tuple[str, Callable[[], None]]]:
         # Before /proc/sys becomes read-only.
         ("parameters", child.parameters),
         ("masks", child.masks),
-        # The launcher worked beside us up to here: cgroup and network.
+        # The launcher worked beside us up to here: the network.
         ("go", child.wait_for_go),
         ("terminal", child.terminal),
         ("limits", child.limits),
@@ -121,15 +121,18 @@ class _Child:
         self._identity: Identity | None = None
         self._program = ""
 
-    def namespaces(self) -> None:
-        """Leave the launcher's world."""
-        setup = self._setup
-        becoming.close_all_but(setup.descriptors())
+    def cgroup(self) -> None:
+        """Keep the limits from here on: what follows is the container's."""
+        becoming.close_all_but(self._setup.descriptors())
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
-        if setup.cgroup2:
-            _write(f"{setup.cgroup2}/cgroup.procs", "0")
+        assert self._setup.cgroup is not None
+        self._setup.cgroup.enter()
+
+    def namespaces(self) -> None:
+        """Leave the launcher's world."""
+        setup = self._setup
         for fd, kind in setup.join:
             namespaces.setns(fd, kind)
             os.close(fd)
@@ -147,7 +150,8 @@ class _Child:
             mount = mount.replace(read_only=True)
             self._services = [rootfs.hold(mount, self._spec.services, self._owner)]
         self._ipc = rootfs.hold_ipc(setup.shared_ipc, setup.ipc_mount_fd, self._owner)
-        for name, path in setup.cgroup1:
+        assert setup.cgroup is not None
+        for name, path in setup.cgroup.shown():
             self._cgroups.append((name, trees.clone(path)))
 
     def overlay(self) -> None:
@@ -171,7 +175,7 @@ class _Child:
         rootfs.mount_proc()
         rootfs.mount_dev(spec, self._ipc)
         rootfs.mount_sys(read_only=not spec.privileged)
-        if self._setup.cgroup2:
+        if self._setup.unshare & namespaces.CLONE_NEWCGROUP:
             rootfs.mount_cgroup2(read_only=not spec.privileged)
         elif self._cgroups:
             rootfs.mount_cgroup1(self._cgroups, read_only=not spec.privileged)
@@ -296,4 +300,4 @@ def _write(path: str, text: str) -> None:
 def _report(setup: Setup, stage: str, message: str, code: int, hint: str = "") -> None:
     failure = {"stage": stage, "message": message, "code": code, "hint": hint}
     with suppress(OSError):  # the launcher is gone
-        setup.channel.send(json.dumps(failure).encode()[:32768])
+        setup.channel.send(jsontext.dumps(failure).encode()[:32768])

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import _socket
 import fcntl
-import json
 import os
 import stat
 import struct
-from contextlib import suppress
 
 from runtime.container import bundle, filters, init
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
 from runtime.linux import capabilities, cgroups, namespaces
-from runtime.model import defaults, plain
+from runtime.model import defaults, jsontext, plain
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Mount
 from runtime.model.state import Endpoint
@@ -143,7 +142,6 @@ class Launch:
                 setup.unshare |= flag
         if self.cgroup.version == 2:
             setup.unshare |= namespaces.CLONE_NEWCGROUP
-            setup.cgroup2 = self.cgroup.directories()[0]
 
     def _map_user(self, setup: Setup) -> None:
         """Make the user namespace of --userns, in which root is nobody outside."""
@@ -208,8 +206,7 @@ class Launch:
                 rules.append(f"{kind} {os.major(device)}:{os.minor(device)} {allowed}")
             rules += spec.device_rules
         self.remarks += self.cgroup.create(spec.limits, rules)
-        if self.cgroup.version == 1:
-            setup.cgroup1 = self.cgroup.shown()
+        setup.cgroup = self.cgroup
 
     def _fork(self, setup: Setup) -> None:
         """Fork the process into its pid namespace; ours stays what it is."""
@@ -240,8 +237,6 @@ class Launch:
         """Work beside the child until its program runs."""
         assert self._channel is not None
         self._expect(init.READY)
-        if self.cgroup.version == 1:
-            self.cgroup.attach(self.pid)
         reached("cgroup-entered")
         assert self.endpoint is not None
         self.endpoint = self._network.attach(self.endpoint, self.pid)
@@ -272,7 +267,7 @@ class Launch:
             raise RuntimeFailure(
                 f"cannot start '{self._spec.name}': its first process was killed while starting"
             )
-        said = json.loads(data)
+        said = jsontext.loads(data)
         raise RuntimeFailure(said["message"], said["hint"], said["code"])
 
     def kill(self) -> None:

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
+    from runtime.linux.cgroups import Group
     from runtime.model.spec import Mount, Spec
 
 
@@ -32,8 +33,7 @@ class Setup:
         self.shared_ipc: tuple[Mount, ...] = ()  # another's /dev/shm and /dev/mqueue
         self.ipc_mount_fd = -1  # the mount namespace they are in, when it is not the host's
         self.devices: list[tuple[str, int, int]] = []  # container path, mode, st_rdev
-        self.cgroup1: list[tuple[str, str]] = []  # (hierarchy's name, our directory on the host)
-        self.cgroup2 = ""  # our directory on the host; entered before its namespace is made
+        self.cgroup: Group | None = None  # entered before a namespace of it is made
         self.unshare = 0  # CLONE_NEW…
         self.join: list[tuple[int, int]] = []  # (descriptor of a namespace, its CLONE_NEW…)
         self.stdin_fd = -1  # without a terminal: the container's three

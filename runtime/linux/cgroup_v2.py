@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-from contextlib import suppress
 
 from runtime.linux import cgroups
 from runtime.linux.cgroups import Stats
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,9 +78,9 @@ class Group:
                 remarks.append(f"this machine has no cgroup file {name}: that limit is not kept")
         return remarks
 
-    def attach(self, pid: int) -> None:
-        """Move *pid* into the group."""
-        cgroups.write(f"{self.directory}/cgroup.procs", str(pid))
+    def enter(self) -> None:
+        """Move the calling process into the group."""
+        cgroups.write(f"{self.directory}/cgroup.procs", "0")
 
     def processes(self) -> list[int]:
         """Return the processes in it."""
@@ -95,7 +94,7 @@ class Group:
             return
         for pid in self.processes():
             with suppress(ProcessLookupError):  # it was faster
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, cgroups.SIGKILL)
 
     def freeze(self) -> None:
         """Stop every process in it; raises OSError (ETIMEDOUT) when some cannot be stopped."""

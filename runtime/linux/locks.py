@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -49,15 +49,14 @@ def group(request: pytest.FixtureRequest) -> Iterator[Group]:
         cgroups.remove(os.path.dirname(directory))
 
 
-def sleeper(group: Group) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(["sleep", "1000"])
-    group.attach(process.pid)
-    return process
+def started(group: Group, *argv: str) -> subprocess.Popen[bytes]:
+    """Start a program in the group."""
+    return subprocess.Popen(argv, preexec_fn=group.enter)  # noqa: PLW1509 - there are no threads
 
 
 def test_a_process_enters_and_is_killed(group: Group) -> None:
     group.create(Limits(), None)
-    process = sleeper(group)
+    process = started(group, "sleep", "1000")
     assert group.processes() == [process.pid]
 
     group.kill()
@@ -68,8 +67,7 @@ def test_a_process_enters_and_is_killed(group: Group) -> None:
 
 def test_frozen_processes_stand_still_until_they_thaw(group: Group) -> None:
     group.create(Limits(), None)
-    process = subprocess.Popen(["sh", "-c", "while :; do :; done"])
-    group.attach(process.pid)
+    process = started(group, "sh", "-c", "while :; do :; done")
 
     def used() -> int:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -89,7 +87,7 @@ def test_frozen_processes_stand_still_until_they_thaw(group: Group) -> None:
 
 def test_a_frozen_group_can_be_killed(group: Group) -> None:
     group.create(Limits(), None)
-    process = sleeper(group)
+    process = started(group, "sleep", "1000")
     group.freeze()
 
     group.kill()
@@ -122,7 +120,7 @@ def test_devices_are_limited(group: Group) -> None:
     if pid == 0:
         code = 1
         try:
-            group.attach(os.getpid())
+            group.enter()
             os.close(os.open("/dev/null", os.O_RDWR))
             os.close(os.open("/dev/kmsg", os.O_RDONLY))
         except OSError as error:
