@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 
 from runtime.linux import beneath
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 
 from runtime.model import reference as names
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files, host
 from runtime.store.images import Images

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _socket
-import json
 import os
 import select
 import termios
-from contextlib import suppress
 
 from runtime.container import frames
 from runtime.linux import pty
+from runtime.model import jsontext
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ def request(sock: _socket.socket, verb: str, **arguments: Any) -> dict[str, Any]
     while data := sock.recv(_CHUNK):
         for kind, body in reader.feed(data):
             if kind == frames.REPLY:
-                answer: dict[str, Any] = json.loads(body)
+                answer: dict[str, Any] = jsontext.loads(body)
                 return answer
             if kind == frames.FAILED:
                 raise failure(body)
@@ -83,7 +83,7 @@ def request(sock: _socket.socket, verb: str, **arguments: Any) -> dict[str, Any]
 
 def failure(body: bytes) -> RuntimeFailure:
     """Return what a FAILED frame says."""
-    said = json.loads(body)
+    said = jsontext.loads(body)
     return RuntimeFailure(said["message"], said["hint"], said["code"])
 
 
@@ -222,7 +222,7 @@ class Client:
                 if stream in self._shown:
                     self._show(fd, body)
             elif kind == frames.EXIT:
-                said = json.loads(body)
+                said = jsontext.loads(body)
                 raise Ended(said["code"], said)
             elif kind == frames.FAILED:
                 raise failure(body)

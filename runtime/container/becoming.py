@@ -12,10 +12,10 @@ import os
 import resource
 import stat
 import struct
-from contextlib import suppress
 
 from runtime.linux import capabilities, namespaces, pty, seccomp
 from runtime.model import defaults
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from supervise.linux import identity, prctl, signals
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 
 from runtime.model import whiteout
+from runtime.model.contexts import suppress
 from supervise.model.record import Record
 
 TYPE_CHECKING = False

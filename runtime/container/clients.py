@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import _socket
 import os
-from contextlib import suppress
 
 from runtime.container.loop import READ
 from runtime.container.peer import MUCH, Peer
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 
 from runtime.linux import beneath
+from runtime.model.contexts import suppress
 
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

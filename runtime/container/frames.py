@@ -6,8 +6,9 @@ Bytes in, frames out; the sockets are `runtime.container.monitor`'s and `attach`
 
 from __future__ import annotations
 
-import json
 import struct
+
+from runtime.model import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def encode(kind: int, body: bytes | bytearray | memoryview = b"") -> bytes:
 
 def encode_json(kind: int, value: Any) -> bytes:
     """Return one frame with *value* as JSON."""
-    return encode(kind, json.dumps(value).encode())
+    return encode(kind, jsontext.dumps(value).encode())
 
 
 def encode_window(rows: int, columns: int) -> bytes:

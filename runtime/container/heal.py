@@ -9,13 +9,12 @@ directory is gone altogether, and every record that says "running" is wrong.
 from __future__ import annotations
 
 import os
-import signal
 import time
-from contextlib import suppress
 
 from runtime.container import remains
 from runtime.linux import locks
 from runtime.model import digest, plain
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.store import files
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
 ALIVE = "alive"
 _MARKER = "healed"  # in the run directory: this boot has been looked through
-_KILLED = 128 + 9
+_SIGKILL = 9
+_KILLED = 128 + _SIGKILL
 _ENDING = 10.0  # seconds a killed process may take to go
 _LIVING = ("running", "paused", "restarting", "removing")
 
@@ -145,7 +145,7 @@ def _kill(container_id: str, state: State | None) -> None:
         found = procfs.stat(state.pid)
         if found is not None and found.start_time == state.pid_started:
             with suppress(ProcessLookupError):
-                os.kill(state.pid, signal.SIGKILL)
+                os.kill(state.pid, _SIGKILL)
     end = time.monotonic() + _ENDING
     while group.processes() and time.monotonic() < end:
         group.kill()

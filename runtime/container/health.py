@@ -8,14 +8,13 @@ command as `exec` does, ends it when its time is over, and tells the result thro
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
-import json
 import os
 import time
-from contextlib import suppress
 
 from runtime.container import becoming, execute
 from runtime.container.loop import READ
-from runtime.model import health
+from runtime.model import health, jsontext
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.state import Probe
 from supervise.linux import prctl
@@ -110,7 +109,7 @@ class Checks:
     def _result(self) -> Probe:
         code, output = health.TIMED_OUT, "the process that was to check was killed"
         if self._report:
-            said = json.loads(self._report)
+            said = jsontext.loads(self._report)
             code, output = said["code"], said["output"]
         return Probe(self._began, time.time(), code, output)
 
@@ -136,7 +135,7 @@ def _probe(layout: Layout, spec: Spec, state: State, check: Healthcheck, write_f
         except (RuntimeFailure, OSError) as error:
             code, output = health.TIMED_OUT, str(error).encode()
         text = output.decode(errors="replace")
-        os.write(write_fd, json.dumps({"code": code, "output": text}).encode())
+        os.write(write_fd, jsontext.dumps({"code": code, "output": text}).encode())
     finally:
         os._exit(0)
 

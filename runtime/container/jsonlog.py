@@ -8,10 +8,9 @@ program longer than 16 KiB becomes several without the line feed.  Written by th
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from json.encoder import encode_basestring
 
-from runtime.model import timestamp
+from runtime.model import jsontext, timestamp
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,5 +120,5 @@ def _cut(text: bytes, stream: str, now: float) -> tuple[list[bytes], bytes]:
 
 
 def _record(text: bytes, stream: str, now: float) -> bytes:
-    quoted = encode_basestring(text.decode(errors="replace"))
+    quoted = jsontext.quoted(text.decode(errors="replace"))
     return f'{{"log":{quoted},"stream":"{stream}","time":"{timestamp.render(now)}"}}\n'.encode()

@@ -11,10 +11,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import _socket
 import gc
-import json
 import os
 import time
-from contextlib import suppress
 
 from runtime.container import frames, remains, stopping
 from runtime.container.clients import Clients
@@ -26,7 +24,8 @@ from runtime.container.loop import READ, Loop, Timer
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
 from runtime.linux import locks
-from runtime.model import defaults, health, restarting
+from runtime.model import defaults, health, jsontext, restarting
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
@@ -350,12 +349,12 @@ class Monitor:
             elif kind == frames.RESIZE:
                 self._resize(*frames.decode_window(body))
             elif kind == frames.ATTACH:
-                wanted = json.loads(body)
+                wanted = jsontext.loads(body)
                 peer.wants_output = bool(wanted.get("output"))
                 peer.feeds_stdin = bool(wanted.get("stdin")) and self._spec.interactive
                 peer.send(frames.encode_json(frames.STARTED, {"pid": self._state.pid}))
             elif kind == frames.REQUEST:
-                self._request(peer, json.loads(body))
+                self._request(peer, jsontext.loads(body))
         except RuntimeFailure as failure:
             said = {"message": failure.message, "hint": failure.hint, "code": failure.code}
             peer.send(frames.encode_json(frames.FAILED, said))

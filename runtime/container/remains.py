@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
+from runtime.model.contexts import suppress
 from runtime.store import files
 from runtime.store.containers import Containers
 from runtime.store.volumes import Volumes

@@ -11,11 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 
 from runtime.container import copyup
 from runtime.linux import beneath, mounts, namespaces, trees
 from runtime.model import defaults
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
+from runtime.model.contexts import suppress
 from supervise.model.signals import signal_name
 
 _SIGKILL = 9

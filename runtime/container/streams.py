@@ -11,9 +11,9 @@ import fcntl
 import os
 import struct
 import termios
-from contextlib import suppress
 
 from runtime.container.loop import READ, WRITE
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 
 from runtime.linux import beneath
 from runtime.model import tar, tarwrite
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.tar import Entry
 

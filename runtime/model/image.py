@@ -7,8 +7,7 @@ one that we make is rendered here, in docker's own order, so that equal content 
 
 from __future__ import annotations
 
-import json
-
+from runtime.model import jsontext
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -115,7 +114,7 @@ def from_json(data: bytes | str) -> ImageConfig:
     Raises:
         ValueError: it is not JSON, or not a configuration (ImageError).
     """
-    document = json.loads(data)
+    document = jsontext.loads(data)
     if not isinstance(document, dict):
         raise ImageError("an image configuration is a JSON object")
     config = document.get("config") or {}
@@ -143,6 +142,8 @@ def to_json(config: ImageConfig) -> bytes:
     document["config"] = {**known, **section}
     rootfs = dict(document.get("rootfs") or {"type": "layers"})
     document["rootfs"] = {**rootfs, "diff_ids": list(config.diff_ids)}
+    import json  # it is heavy, and only those who make images come here
+
     text = json.dumps(dict(sorted(document.items())), separators=(",", ":"), ensure_ascii=False)
     # encoding/json escapes these for the sake of HTML; none occurs outside strings.
     for letter in "<>&\u2028\u2029":

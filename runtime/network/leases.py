@@ -7,10 +7,9 @@ what else there may be; nothing of a container exists on a network without its l
 
 from __future__ import annotations
 
-import json
 import os
 
-from runtime.model import ipam
+from runtime.model import ipam, jsontext
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Lease, Network
 from runtime.model.plain import from_plain, to_plain
@@ -144,7 +143,7 @@ class Leases:
         path = f"{directory}/{_TEMPORARY}{os.getpid()}-{lease.id[:12]}"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, json.dumps(to_plain(lease)).encode())
+            os.write(fd, jsontext.dumps(to_plain(lease)).encode())
         finally:
             os.close(fd)
         return path
@@ -200,6 +199,6 @@ def _read(path: str) -> Lease | None:
     """Return the lease in a file, None when it is gone."""
     try:
         with open(path, "rb") as file:
-            return from_plain(Lease, json.loads(file.read()))
+            return from_plain(Lease, jsontext.loads(file.read()))
     except FileNotFoundError:
         return None

@@ -6,11 +6,10 @@ routes the machine has then.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
-from runtime.model import ipam, networks
+from runtime.model import ipam, jsontext, networks
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Network
 from runtime.model.plain import from_plain, to_plain
@@ -37,7 +36,7 @@ class Records:
             return None
         try:
             with open(self._path(name), "rb") as file:
-                return from_plain(Network, json.loads(file.read()))
+                return from_plain(Network, jsontext.loads(file.read()))
         except FileNotFoundError:
             return None
 
@@ -81,7 +80,7 @@ class Records:
         aside = f"{self._directory}/{_TEMPORARY}{network.name}-{os.getpid()}"
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, json.dumps(to_plain(network), indent=1).encode() + b"\n")
+            os.write(fd, jsontext.dumps(to_plain(network)).encode() + b"\n")
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -10,8 +10,8 @@ import base64
 import json
 import os
 import subprocess
-from contextlib import suppress
 
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.registry.settings import DOCKER_ACCOUNT, account_of
 from supervise.model.record import Record

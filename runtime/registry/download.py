@@ -11,8 +11,8 @@ import hashlib
 import os
 import threading
 import time
-from contextlib import suppress
 
+from runtime.model.contexts import suppress
 from runtime.registry.problems import CorruptError, RegistryError, StoppedError, UnreachableError
 
 TYPE_CHECKING = False

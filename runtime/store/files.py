@@ -5,11 +5,11 @@ A temporary file is called ``.tmp-…``; one that a killed process left is nobod
 
 from __future__ import annotations
 
-import json
 import os
-from contextlib import suppress
 
 from runtime.linux import beneath
+from runtime.model import jsontext
+from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_json(path: str) -> Any:
     if data is None:
         return None
     try:
-        return json.loads(data)
+        return jsontext.loads(data)
     except ValueError as error:
         raise ValueError(f"cannot read '{path}': {error}") from error
 
@@ -74,7 +74,7 @@ def write(path: str, data: bytes, *, mode: int = 0o600, sync: bool = True) -> No
 
 def write_json(path: str, value: Any, *, mode: int = 0o600, sync: bool = True) -> None:
     """Put *value* as JSON at *path*; as `write`."""
-    write(path, json.dumps(value, indent=1).encode() + b"\n", mode=mode, sync=sync)
+    write(path, jsontext.dumps(value).encode() + b"\n", mode=mode, sync=sync)
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

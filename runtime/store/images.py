@@ -10,12 +10,12 @@ change is made under one lock.  Archives are read and written elsewhere: `runtim
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from runtime.linux import locks
 from runtime.model import digest as digests
 from runtime.model import image as model
 from runtime.model import plain, reference, timestamp
+from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import ImageConfig
 from runtime.store import files, host

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
 
 from runtime.linux import beneath, locks
 from runtime.model import digest as digests
 from runtime.model import plain
+from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from supervise.model.record import Record

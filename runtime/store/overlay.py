@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import ExitStack
 
 from runtime.linux import mounts
 from runtime.model import whiteout
+from runtime.model.contexts import ExitStack
 from runtime.model.errors import RuntimeFailure
 
 TYPE_CHECKING = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+# `signal` makes enums of all this, which costs 5 ms.
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 
 # Sent by a fault of our own code or impossible to catch: they keep their default action, so that a
 # crash of the interpreter is a crash (tini leaves out the same ones).
@@ -50,7 +51,7 @@ def default_terminal_stops() -> None:
 
 def terminal_stops_are_ignored() -> bool:
     """Tell whether `ignore_terminal_stops` is in force."""
-    return signal.getsignal(signal.SIGTTOU) is signal.SIG_IGN
+    return bool(signal.getsignal(signal.SIGTTOU) == signal.SIG_IGN)
 
 
 def reset_all() -> None:
