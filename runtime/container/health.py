@@ -109,7 +109,7 @@ class Checks:
     def _result(self) -> Probe:
         code, output = health.TIMED_OUT, "the process that was to check was killed"
         if self._report:
-            said = jsontext.loads(self._report)
+            said = jsontext.loads(bytes(self._report))
             code, output = said["code"], said["output"]
         return Probe(self._began, time.time(), code, output)
 

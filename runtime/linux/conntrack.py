@@ -7,8 +7,8 @@ it keeps sending.  TCP has no such trouble.  See include/uapi/linux/netfilter/nf
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
-import socket
 import struct
 
 from runtime.linux import netlink

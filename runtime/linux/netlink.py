@@ -7,8 +7,8 @@ See netlink(7), include/uapi/linux/netlink.h.
 
 from __future__ import annotations
 
+import _socket as socket
 import os
-import socket
 import struct
 
 from supervise.model.record import Record

@@ -7,8 +7,8 @@ include/uapi/linux/netfilter/nf_tables.h.
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
-import socket
 import struct
 
 from runtime.linux import netlink, program

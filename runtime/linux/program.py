@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]
 import os
 import select
-import signal
 
 from supervise.model.record import Record
 

@@ -7,8 +7,8 @@ Numbers are from include/uapi/linux/{rtnetlink,if_link,if_addr,veth}.h.
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
-import socket
 import struct
 
 from runtime.linux import netlink

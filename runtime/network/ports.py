@@ -6,9 +6,9 @@ is what the relay listens on where nft does not translate.
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 
 from runtime.model import ports
 from runtime.model.errors import RuntimeFailure

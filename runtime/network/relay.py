@@ -8,13 +8,13 @@ pipe.  The container sees the machine's address as its client, as it does with d
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]
+import _socket as socket
 import errno
 import gc
 import os
 import resource
 import select
-import signal
-import socket
 import time
 
 from supervise.linux import prctl
@@ -172,12 +172,12 @@ class _Listener:
         """Accept what is waiting."""
         while True:
             try:
-                client, _ = self._socket.accept()
+                client_fd, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                     time.sleep(0.01)  # the queue stays; a connection that ends makes room
                 return  # EAGAIN, or the client left before we came
-            _Connection(self._loop, client, self._target)
+            _Connection(self._loop, socket.socket(fileno=client_fd), self._target)
 
 
 class _Connection:

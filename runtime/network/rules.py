@@ -6,7 +6,7 @@ it carried out.  docs/networking.md explains each rule.
 
 from __future__ import annotations
 
-import socket
+import _socket as socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

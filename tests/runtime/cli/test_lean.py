@@ -6,7 +6,16 @@ import subprocess
 import sys
 
 HEAVY = {"argparse", "collections", "contextlib", "enum", "functools", "json", "logging", "re"}
-HEAVY |= {"asyncio", "dataclasses", "shutil", "signal", "socket", "subprocess", "tempfile", "typing"}
+HEAVY |= {
+    "asyncio",
+    "dataclasses",
+    "shutil",
+    "signal",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "typing",
+}
 
 
 def test_what_run_imports_stays_light() -> None:
