@@ -59,6 +59,7 @@ class Mount(Record):
     uid: str = ""
     gid: str = ""
     env: str = ""  # secret: also this environment variable
+    unknown: tuple[str, ...] = ()  # options that no type has: refused when the step is reached
 
 
 class Command(Record):

@@ -1,0 +1,41 @@
+"""The build arguments that need no ARG, and those that tell the platform.
+
+Source: the Dockerfile reference, "Predefined ARGs" and "Automatic platform ARGs".
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Seen by RUN when they are given, never written into the history or a cache key.
+PROXIES = tuple(
+    name
+    for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+    for name in (upper, upper.lower())
+)
+
+
+def proxies(arguments: Mapping[str, str]) -> dict[str, str]:
+    """Return those of *arguments* (name → value) that need no ARG."""
+    return {name: value for name, value in arguments.items() if name in PROXIES}
+
+
+def platform_args(build: str, target: str) -> dict[str, str]:
+    """Return BUILDPLATFORM, TARGETPLATFORM and their parts for `os/arch[/variant]`.
+
+    A stage sees one of them after an ARG with its name, FROM always.
+    """
+    return {**_parts("BUILD", build), **_parts("TARGET", target)}
+
+
+def _parts(prefix: str, platform: str) -> dict[str, str]:
+    system, _, rest = platform.partition("/")
+    architecture, _, variant = rest.partition("/")
+    return {
+        f"{prefix}PLATFORM": platform,
+        f"{prefix}OS": system,
+        f"{prefix}ARCH": architecture,
+        f"{prefix}VARIANT": variant,
+    }
