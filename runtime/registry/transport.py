@@ -12,6 +12,7 @@ import random
 import ssl
 import threading
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.client import responses
 from urllib.parse import urljoin, urlsplit
@@ -52,6 +53,7 @@ class Response:
     def __init__(self, response: urllib3.BaseHTTPResponse, url: str, patience: Patience) -> None:
         self._response = response
         self._patience = patience
+        self._ended = self._broken = False
         self.url = url
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -83,18 +85,24 @@ class Response:
             while most > 0 and (chunk := self._response.read1(min(_BLOCK, most))):
                 most -= len(chunk)
                 yield chunk
+            self._ended = most > 0
         except (exceptions.HTTPError, OSError, ValueError) as error:
+            self._broken = True
             raise wire_errors.unreachable(error, self._patience) from error
         finally:
             self.close()
 
     def shutdown(self) -> None:
         """End a read that another thread waits in."""
-        self._response.shutdown()
+        # It may have been read to its end meanwhile; closed is what it shall be.
+        with suppress(ValueError, RuntimeError, OSError):
+            self._response.shutdown()
 
     def close(self) -> None:
-        """Give the connection back if the body was read, else close it."""
-        if self._response.length_remaining == 0:
+        """Give the connection back if little or nothing of the body is left, else close it."""
+        left = self._response.length_remaining
+        if not self._broken and (self._ended or (left is not None and left <= _BLOCK)):
+            self._response.drain_conn()
             self._response.release_conn()
         else:
             self._response.close()
