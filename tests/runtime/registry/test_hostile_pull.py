@@ -5,92 +5,27 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from runtime.build import pulling
-from runtime.model.errors import RuntimeFailure
-from runtime.registry import documents
-from runtime.registry.settings import Location, Patience, Rule, Settings
-from runtime.store.images import Image, Images
+from runtime.store.images import Images
 from tests.support import hostile_registry as hostile
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.hostile_registry import HostileRegistry
-from tests.support.images import config_of, files_in, make_images
+from tests.support.images import config_of
+from tests.support.pulls import (
+    IMPATIENT,
+    QUICK,
+    Heard,
+    contents,
+    leftovers,
+    partial,
+    pull,
+    refused,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("root")]
-
-QUICK = Patience(connect=5.0, stall=5.0, attempts=3, pause=0.001, longest_pause=0.01)
-IMPATIENT = QUICK.replace(stall=0.2)
-
-
-@pytest.fixture
-def registry() -> Iterator[HostileRegistry]:
-    made = HostileRegistry()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Images:
-    return make_images(tmp_path)
-
-
-class Heard:
-    """A progress that remembers."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.layers: list[tuple[str, str, int, int]] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def layer(self, digest: str, status: str, done: int = 0, total: int = 0) -> None:
-        self.layers.append((digest, status, done, total))
-
-    def has(self, part: str) -> bool:
-        return any(part in status for _, status, _, _ in self.layers)
-
-
-def pull(
-    images: Images, name: str, patience: Patience = QUICK, rules: tuple[Rule, ...] = (), **more: Any
-) -> Image:
-    settings = Settings(rules=rules, patience=patience)
-    return pulling.pull(images.layout, name, settings=settings, **more)
-
-
-def refused(images: Images, name: str, **options: Any) -> RuntimeFailure:
-    with pytest.raises(RuntimeFailure) as caught:
-        pull(images, name, **options)
-    return caught.value
-
-
-def contents(images: Images, image: Image, name: str = "file") -> bytes:
-    return Path(images.layers.path(image.layers[0]), name).read_bytes()
-
-
-def partial(images: Images) -> list[str]:
-    """Return the names of the half-downloaded blobs."""
-    return os.listdir(f"{images.layout.images}/downloads")
-
-
-def leftovers(images: Images) -> list[str]:
-    """Return what lies in the store but for half-downloaded blobs."""
-    return [name for name in files_in(images) if "/downloads/" not in name]
-
-
-def mirrored(registry: HostileRegistry, *mirrors: HostileRegistry) -> tuple[Rule, ...]:
-    return (
-        Rule(
-            "name.example",
-            Location(registry.host),
-            tuple(Location(mirror.host) for mirror in mirrors),
-        ),
-    )
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
@@ -330,120 +265,6 @@ def test_redirects_in_a_circle_end(registry: HostileRegistry, images: Images) ->
     assert "it redirects in circles" in failure.message
 
 
-def test_what_a_mirror_lacks_the_registry_has(images: Images, registry: HostileRegistry) -> None:
-    mirror = HostileRegistry()
-    try:
-        registry.image("x:1", hostile.layer())
-
-        image = pull(images, "name.example/x:1", rules=mirrored(registry, mirror))
-
-        assert image.names == ("name.example/x:1",)
-        assert mirror.asked("/v2/x/manifests/1")
-    finally:
-        mirror.close()
-
-
-def test_a_mirror_that_sends_damaged_blobs_is_passed_over(
-    images: Images, registry: HostileRegistry
-) -> None:
-    mirror = HostileRegistry()
-    try:
-        for one in (registry, mirror):
-            one.image("x:1", hostile.layer())
-        mirror.fault("/blobs/", lambda handler, data: handler.send(200, data))
-        mirror.fault("/blobs/", hostile.corrupt, times=99)
-
-        image = pull(images, "name.example/x:1", rules=mirrored(registry, mirror))
-
-        assert contents(images, image)
-        assert registry.asked("/blobs/")
-    finally:
-        mirror.close()
-
-
-def test_a_mirror_that_loses_a_blob_is_continued_elsewhere(
-    images: Images, registry: HostileRegistry
-) -> None:
-    mirror = HostileRegistry()
-    try:
-        for one in (registry, mirror):
-            one.image("x:1", hostile.layer())
-        mirror.fault("/blobs/", lambda handler, data: handler.send(200, data))
-        mirror.fault("/blobs/", hostile.cut(70_000))
-        mirror.fault("/blobs/", hostile.status(404))
-
-        image = pull(images, "name.example/x:1", rules=mirrored(registry, mirror))
-
-        assert contents(images, image)
-        assert [one.headers["range"] for one in registry.asked("/blobs/")] == ["bytes=70000-"]
-    finally:
-        mirror.close()
-
-
-def test_when_nobody_has_it_all_that_was_tried_is_told(
-    images: Images, registry: HostileRegistry
-) -> None:
-    mirror = HostileRegistry()
-    try:
-        mirror.fault("/manifests/", hostile.status(503), times=99)
-        registry.fault("/manifests/", hostile.status(403))
-
-        failure = refused(images, "name.example/x:1", rules=mirrored(registry, mirror))
-
-        assert failure.message == "cannot pull name.example/x:1: none of 2 places has it to give"
-        assert failure.hint.splitlines() == [
-            f"tried mirror http://{mirror.host}: 503 Service Unavailable, 3 times",
-            f"tried http://{registry.host}: it says 403 Forbidden",
-        ]
-    finally:
-        mirror.close()
-
-
-def test_docker_s_schema_1_is_refused_with_the_reason(
-    registry: HostileRegistry, images: Images
-) -> None:
-    kind = "application/vnd.docker.distribution.manifest.v1+prettyjws"
-    registry.manifest("old:1", b'{"schemaVersion": 1, "fsLayers": []}', kind)
-
-    failure = refused(images, f"{registry.host}/old:1")
-
-    assert "docker's schema 1" in failure.message
-
-
-def test_layers_that_no_registry_has_are_refused(registry: HostileRegistry, images: Images) -> None:
-    kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
-    registry.image("windows:1", hostile.layer(), layer_type=kind)
-
-    assert "Windows" in refused(images, f"{registry.host}/windows:1").message
-
-
-def test_what_is_no_image_is_refused(registry: HostileRegistry, images: Images) -> None:
-    kind = "application/vnd.cncf.helm.config.v1+json"
-    registry.image("chart:1", hostile.layer(), config_type=kind)
-
-    failure = refused(images, f"{registry.host}/chart:1")
-
-    assert f"it has no image under that name, but a '{kind}'" in failure.message
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"not json", "is not JSON"),
-        (b"[]", "not a JSON object"),
-        (b"{}", "which is no manifest"),
-        (b'{"config": {}, "layers": []}', "is not a sha256 digest"),
-        (b'{"manifests": []}', "has no image for linux/"),
-    ],
-)
-def test_a_manifest_that_makes_no_sense_is_refused(
-    registry: HostileRegistry, images: Images, data: bytes, reason: str
-) -> None:
-    registry.manifest("bad:1", data, "text/plain")
-
-    assert reason in refused(images, f"{registry.host}/bad:1").message
-
-
 def test_an_interrupt_ends_a_pull_that_waits_and_the_next_one_finishes_it(
     registry: HostileRegistry, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -469,63 +290,3 @@ def test_an_interrupt_ends_a_pull_that_waits_and_the_next_one_finishes_it(
     assert left == []
     eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("layer-")])
     assert contents(images, pull(images, f"{registry.host}/slow:1"), "a")
-
-
-def index(registry: HostileRegistry, name: str, **layers: bytes) -> str:
-    """Put an index with one image a platform, ``linux_arm64=LAYER``, and return its digest."""
-    entries = []
-    for platform, data in layers.items():
-        system, machine, variant = (*platform.split("_"), "")[:3]
-        config = config_of(data, architecture=machine, os=system, variant=variant)
-        digest = registry.image(f"{name}-{platform}", data, config=config)
-        kind, manifest = registry.manifests[digest]
-        its = {"os": system, "architecture": machine}
-        its |= {"variant": variant} if variant else {}
-        entry = {"mediaType": kind, "digest": digest, "size": len(manifest), "platform": its}
-        entries.append(entry)
-    value = {"schemaVersion": 2, "mediaType": documents.OCI_INDEX, "manifests": entries}
-    return registry.manifest(name, json.dumps(value).encode(), documents.OCI_INDEX)
-
-
-def test_of_an_index_the_image_for_this_machine_is_taken(
-    registry: HostileRegistry, images: Images
-) -> None:
-    digest = index(
-        registry,
-        "multi:1",
-        linux_s390x=hostile.layer("s390x"),
-        linux_amd64=hostile.layer("amd64"),
-        linux_arm64_v8=hostile.layer("arm64"),
-    )
-
-    image = pull(images, f"{registry.host}/multi:1", platform="")
-
-    assert contents(images, image, image.config.architecture)
-    assert image.digests == (f"{registry.host}/multi@{digest}",)
-
-
-def test_of_an_index_the_image_that_is_asked_for_is_taken(
-    registry: HostileRegistry, images: Images
-) -> None:
-    index(
-        registry,
-        "multi:1",
-        linux_amd64=hostile.layer("amd64"),
-        linux_arm_v6=hostile.layer("v6"),
-        linux_arm_v7=hostile.layer("v7"),
-    )
-
-    image = pull(images, f"{registry.host}/multi:1", platform="linux/arm/v7")
-
-    assert contents(images, image, "v7")
-
-
-def test_a_platform_that_is_not_there_is_told_with_those_that_are(
-    registry: HostileRegistry, images: Images
-) -> None:
-    index(registry, "multi:1", linux_amd64=hostile.layer("a"), linux_arm_v7=hostile.layer("b"))
-
-    failure = refused(images, f"{registry.host}/multi:1", platform="linux/riscv64")
-
-    assert failure.message.endswith("it has no image for linux/riscv64")
-    assert failure.hint == "there is linux/amd64, linux/arm/v7"
