@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from runtime.cli.main import main
+from runtime.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()
