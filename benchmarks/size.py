@@ -22,7 +22,7 @@ from benchmarks.workshop import PROJECT
 
 BEGIN = "<!-- From here written by `python -m benchmarks.size --write docs/installation.md`. -->"
 END = "<!-- To here. -->"
-_SOURCES = ("supervise", "runtime", "share", "pyproject.toml", "README.md")
+_SOURCES = ("bin", "supervise", "runtime", "share", "pyproject.toml", "README.md")
 
 
 class Layer(NamedTuple):

@@ -106,7 +106,9 @@ class Workshop:
 
     def _installed(self) -> Path:
         sources = [PROJECT / "pyproject.toml", PROJECT / "README.md"]
-        sources += sorted((PROJECT / "supervise").rglob("*.py"))
+        for name in ("bin", "runtime", "share", "supervise"):
+            found = (PROJECT / name).rglob("*")
+            sources += sorted(p for p in found if p.is_file() and p.suffix != ".pyc")
         digest = hashlib.sha256(sys.version.encode())
         for source in sources:
             digest.update(str(source).encode() + b"\0" + source.read_bytes())
