@@ -13,7 +13,7 @@ WORKERS ?= auto
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: help setup lint unit integration e2e pytest test bench docs wheel clean
+.PHONY: help setup lint unit integration e2e pytest test conformance bench docs wheel clean
 
 help:
 	@echo 'make test         lint, types and every test (root sees all of them, others what they can)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make unit         the tests that start no process of ours'
 	@echo 'make integration  real processes under a real PID 1'
 	@echo 'make e2e          real containers (root and docker.io)'
+	@echo 'make conformance DATA=DIR  data of other projects'\'' tests, which lies outside'
 	@echo 'make bench        the benchmarks, peers beside them'
 	@echo 'make docs         write the pages that are made from the code'
 	@echo 'make wheel        the package, into dist/'
@@ -56,6 +57,11 @@ pytest: setup
 	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 test: lint pytest
+
+# DATA has dockerfile/ and build/; its README says what they hold.
+conformance: setup
+	test -d "$(DATA)/dockerfile"
+	CONFORMANCE_DATA='$(abspath $(DATA))' $(PYTEST) tests/conformance
 
 # What is made from the code; a test fails when it is stale.
 docs: setup

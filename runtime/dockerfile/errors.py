@@ -23,13 +23,12 @@ class DockerfileError(RuntimeFailure):
         if shown:
             message += f"\n  {line:>4} | {shown}"
         super().__init__(message, hint, code=1)
-        self.words = hint
 
-    def at(self, line: int, text: str = "") -> DockerfileError:
-        """Return the same problem with its place, unless it has one already."""
+    def at(self, line: int, text: str = "", hint: str = "") -> DockerfileError:
+        """Return the same problem with its place, and *hint* if it has none of its own."""
         if self.line:
             return self
-        return DockerfileError(self.what, line, self.hint, text)
+        return DockerfileError(self.what, line, self.hint or hint, text)
 
 
 class UnterminatedError(DockerfileError):

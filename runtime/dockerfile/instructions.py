@@ -51,7 +51,12 @@ def command(node: Node) -> commands.Command:
             raise _unknown(node.name)
         return read(node)
     except DockerfileError as problem:
-        raise problem.at(node.place.first_line, node.place.text) from None
+        raise problem.at(node.place.first_line, node.place.text, usage(name)) from None
+
+
+def usage(name: str) -> str:
+    """Return how the instruction *name* is written; what a message ends in that has no hint."""
+    return f"write {_USAGES[name]}" if name in _USAGES else ""
 
 
 def _unknown(name: str) -> DockerfileError:
@@ -90,7 +95,7 @@ def _from(node: Node) -> commands.Command:
                 hint="a letter, then letters, digits, '-', '_' and '.'; variables are not expanded",
             )
     elif len(words) != 1:
-        raise DockerfileError("FROM needs one argument or three", hint="FROM IMAGE [AS NAME]")
+        raise DockerfileError("FROM needs one argument or three")
     return commands.From(node.place, words[0], name, flags.one("platform"))
 
 
@@ -132,7 +137,6 @@ def _copy(node: Node) -> commands.Command:
     if len(words) < 2:
         raise DockerfileError(
             f"{node.name.upper()} needs a source and a destination",
-            hint=f"{node.name.upper()} SOURCE… DESTINATION",
         )
     *sources, destination = words
     if heredocs.parse(destination) is not None:
@@ -232,7 +236,7 @@ def _shell(node: Node) -> commands.Command:
     _no_flags(node)
     words = _some(node)
     if not node.words.json:
-        raise DockerfileError("SHELL needs a JSON array", hint='SHELL ["/bin/bash", "-c"]')
+        raise DockerfileError("SHELL needs a JSON array")
     return commands.Shell(node.place, words)
 
 
@@ -244,7 +248,7 @@ def _healthcheck(node: Node) -> commands.Command:
 def _onbuild(node: Node) -> commands.Command:
     _no_flags(node)
     if node.sub is None:
-        raise DockerfileError("ONBUILD needs an instruction", hint="ONBUILD RUN make")
+        raise DockerfileError("ONBUILD needs an instruction")
     kept_for_later(node.sub.name)
     expression = _ONBUILD.sub("", node.place.text, count=1)
     for heredoc in node.sub.heredocs:
@@ -258,6 +262,26 @@ def kept_for_later(name: str) -> None:
         raise DockerfileError(f"{name.upper()} cannot be kept for later by ONBUILD")
 
 
+_USAGES = {
+    "ADD": "ADD [--chown=USER:GROUP] [--chmod=MODE] [--checksum=DIGEST] SOURCE… DESTINATION",
+    "ARG": "ARG NAME[=DEFAULT]…",
+    "CMD": 'CMD ["program", "argument"], or CMD LINE for the shell',
+    "COPY": "COPY [--from=STAGE] [--chown=USER:GROUP] [--chmod=MODE] SOURCE… DESTINATION",
+    "ENTRYPOINT": 'ENTRYPOINT ["program", "argument"], or ENTRYPOINT LINE for the shell',
+    "ENV": "ENV NAME=VALUE…",
+    "EXPOSE": "EXPOSE PORT[/udp]…",
+    "FROM": "FROM [--platform=OS/ARCH] IMAGE [AS NAME]",
+    "HEALTHCHECK": "HEALTHCHECK [--interval=30s] [--timeout=30s] [--retries=3] CMD COMMAND, or NONE",
+    "LABEL": "LABEL NAME=VALUE…",
+    "MAINTAINER": "MAINTAINER NAME",
+    "ONBUILD": "ONBUILD INSTRUCTION, which is any but FROM, MAINTAINER and ONBUILD",
+    "RUN": 'RUN LINE for the shell, or RUN ["program", "argument"]',
+    "SHELL": 'SHELL ["/bin/bash", "-c"]',
+    "STOPSIGNAL": "STOPSIGNAL SIGTERM",
+    "USER": "USER NAME[:GROUP]",
+    "VOLUME": "VOLUME PATH…",
+    "WORKDIR": "WORKDIR PATH",
+}
 _READERS = {
     "ADD": _copy,
     "ARG": _arg,

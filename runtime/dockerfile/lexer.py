@@ -88,7 +88,11 @@ class _Reader:
         line = self._lines[self._at]
         self._at += 1
         if len(line) >= LONGEST_LINE // 4 and len(line.encode()) >= LONGEST_LINE:
-            raise DockerfileError(f"the line is longer than {LONGEST_LINE} bytes", self._at)
+            raise DockerfileError(
+                f"the line is longer than {LONGEST_LINE} bytes",
+                self._at,
+                "is it a Dockerfile? -f names another file",
+            )
         return line.rstrip("\r")
 
     def _logical_line(self) -> str:
@@ -134,7 +138,9 @@ class _Reader:
         if name not in _DIRECTIVES:
             return
         if name in self._directives:
-            raise DockerfileError(f"the directive '{name}' stands twice", self._at, text=line)
+            raise DockerfileError(
+                f"the directive '{name}' stands twice", self._at, "remove one", line
+            )
         self._directives.add(name)
         if name == "escape":
             if value not in ("\\", "`"):

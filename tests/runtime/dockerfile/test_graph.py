@@ -1,0 +1,83 @@
+"""Which stages are built, in which order, from what."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.dockerfile import graph, parser, predefined
+from runtime.dockerfile.errors import DockerfileError
+
+PLATFORM = predefined.platform_args("linux/amd64", "linux/amd64")
+
+
+def plan(text: str, target: str = "", **arguments: str) -> graph.Plan:
+    return graph.target_stages(parser.parse(text), target, arguments, PLATFORM)
+
+
+def order(found: graph.Plan) -> list[int]:
+    return [node.index for node in found.stages]
+
+
+THREE = "FROM x AS a\nFROM y AS b\nCOPY --from=a /x /\nFROM scratch\nCOPY --from=1 /x /\n"
+
+
+def test_stages_come_after_what_they_copy_from() -> None:
+    found = plan(THREE)
+
+    assert order(found) == [0, 1, 2]
+    assert [node.needs for node in found.stages] == [(), (0,), (1,)]
+    assert found.stages[2].source("1") == 1
+
+
+def test_what_the_target_does_not_need_is_left_out() -> None:
+    assert order(plan(THREE, target="A")) == [0]
+    assert order(plan(THREE, target="1")) == [0, 1]
+
+
+def test_from_may_name_an_earlier_stage() -> None:
+    first, second = plan("FROM x AS a\nFROM A\n").stages
+
+    assert (first.base, second.base) == (None, 0)
+
+
+def test_from_sees_the_args_before_it_and_the_platform() -> None:
+    text = "ARG V=1\nARG I=img:$V\nFROM --platform=$BUILDPLATFORM ${I}-$TARGETARCH\n"
+
+    (node,) = plan(text, V="2").stages
+
+    assert (node.image, node.platform) == ("img:2-amd64", "linux/amd64")
+    assert dict(plan(text, V="2").variables) == {"V": "2", "I": "img:2"}
+
+
+def test_mounts_need_their_stages_too() -> None:
+    found = plan("FROM x AS a\nFROM y\nRUN --mount=from=a,target=/a true\n")
+
+    assert found.stages[1].needs == (0,)
+
+
+def test_a_later_stage_may_be_copied_from() -> None:
+    found = plan("FROM x AS a\nCOPY --from=b /x /\nFROM y AS b\n", target="a")
+
+    assert order(found) == [1, 0]
+
+
+def test_an_image_of_no_stage_is_an_image() -> None:
+    assert plan("FROM x\nCOPY --from=busybox /x /\n").stages[0].needs == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "what"),
+    [
+        (THREE, "c", "there is no stage 'c'"),
+        ("FROM x AS build\n", "buid", "there is no stage 'buid'"),
+        ("FROM $NOTHING\n", "", "Dockerfile:1: FROM \\$NOTHING names no image"),
+        ("FROM x AS a\nCOPY --from=b / /\nFROM x AS b\nCOPY --from=a / /\n", "", "b -> a -> b"),
+        ("FROM x AS a\nCOPY --from=a / /\n", "", "a -> a"),
+        ("FROM x\nCOPY --from=$s / /\n", "", "Dockerfile:2: variables are not expanded"),
+    ],
+)
+def test_what_cannot_be_ordered_says_why(text: str, target: str, what: str) -> None:
+    with pytest.raises(DockerfileError, match=what) as caught:
+        plan(text, target)
+
+    assert caught.value.hint
