@@ -57,7 +57,11 @@ def get(
     images = Images(layout)
     found = images.find(name)
     if found is not None and (when != ALWAYS or not _can_be_pulled(name, found)):
-        return found
+        if not platform or _is_for(found, platform):
+            return found
+        if when == NEVER or not _can_be_pulled(name, found):
+            has = f"linux/{found.config.architecture}"
+            raise RuntimeFailure(f"image '{name}' is for {has}, not for {platform}")
     if when == NEVER:
         return images.resolve(name)
     if progress is not None and when == MISSING:
@@ -126,6 +130,23 @@ def pull(
     return image
 
 
+def tags(reference: str) -> list[str]:
+    """Return the full names of all tags in the repository *reference*.
+
+    Raises:
+        RuntimeFailure: it has none, or cannot be asked.
+    """
+    from runtime.registry import configuration, credentials
+    from runtime.registry.source import Source
+
+    name = names.parse(reference)
+    with Source(configuration.load(), name, credentials.find) as source:
+        found = source.first(lambda client: client.tags())
+    if not found:
+        raise RuntimeFailure(f"cannot pull {name.familiar_name}: it has no tags", code=1)
+    return [str(name.replace(tag=tag, digest="")) for tag in found]
+
+
 def _names(name: Reference, digest: str) -> list[str]:
     tagged = [str(name.replace(digest=""))] if name.tag and not name.digest else []
     return [*tagged, f"{name.name}@{digest}"]
@@ -139,6 +160,14 @@ def _platform(text: str) -> Platform:
         return documents.platform(text, mine) if text else mine
     except ValueError as error:
         raise RuntimeFailure(f"--platform: {error}", code=1) from None
+
+
+def _is_for(image: Image, platform: str) -> bool:
+    from runtime.registry import documents
+
+    config = image.config
+    has = documents.Platform(config.os or "linux", config.architecture, config.variant)
+    return documents.fits(has, _platform(platform))
 
 
 def _can_be_pulled(name: str, found: Image) -> bool:

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from runtime.model.reference import Reference
     from runtime.registry.pull import Progress
     from runtime.registry.push import Pushed
+    from runtime.registry.settings import Settings
     from runtime.store.images import Image
     from runtime.store.layout import Layout
 
 
-def push(layout: Layout, reference: str, *, progress: Progress) -> Pushed:
+def push(
+    layout: Layout, reference: str, *, progress: Progress, settings: Settings | None = None
+) -> Pushed:
     """Send the image that *reference* names to the registry in that name.
 
     Raises:
@@ -41,7 +44,7 @@ def push(layout: Layout, reference: str, *, progress: Progress) -> Pushed:
             "build it FROM an image that was pulled, loaded or imported",
             code=1,
         )
-    chosen = configuration.load()
+    chosen = settings or configuration.load()
     with Pin() as pin, Source(chosen, name, credentials.find, PUSH) as source:
         outgoing = _outgoing(images, image, name, pin)
         pushed = source.first(

@@ -6,7 +6,7 @@ import os
 import sys
 
 from runtime.build import pulling
-from runtime.cli import progress
+from runtime.cli import output, progress
 from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
@@ -38,16 +38,20 @@ def pull(layout: Layout, words: Arguments) -> int:
     shown = progress.choose(words.text("progress", "auto"), sys.stdout, quiet=words.flag("quiet"))
     if path := words.text("registries"):
         os.environ["RUNTIME_REGISTRIES"] = path
-    name = names.parse(text)
+    is_whole = ":" not in text.rpartition("/")[2] and "@" not in text  # the repository alone
+    every = words.flag("all-tags")
+    if every and not is_whole:
+        raise RuntimeFailure("--all-tags: the name has a tag already", "leave out one of them", 1)
+    if is_whole and not every:
+        shown.say(f"Using default tag: {names.DEFAULT_TAG}")
     try:
-        shown_tag = name.digest or name.tag
-        if ":" not in text.rpartition("/")[2] and not name.digest:
-            shown.say(f"Using default tag: {names.DEFAULT_TAG}")
-        shown.say(f"{shown_tag}: Pulling from {name.path}")
-        pulling.pull(layout, text, platform=words.text("platform"), progress=shown)
+        for one in pulling.tags(text) if every else [text]:
+            name = names.parse(one)
+            shown.say(f"{name.digest or name.tag}: Pulling from {name.path}")
+            pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
+            if not isinstance(shown, progress.Json):
+                output.say(str(name))
     except RuntimeFailure as failure:
         failure.code = 1
         raise
-    if not isinstance(shown, progress.Json):
-        sys.stdout.write(f"{name}\n")
     return 0

@@ -67,7 +67,7 @@ def _all_tags(layout: Layout, text: str) -> list[str]:
         RuntimeFailure: *text* has a tag, or there is none.
     """
     if ":" in text.rpartition("/")[2] or "@" in text:
-        raise RuntimeFailure("--all-tags: the name has a tag already", "leave out one of the two")
+        raise RuntimeFailure("--all-tags: the name has a tag already", "leave out one of them")
     wanted = names.parse(text)
     known = [names.parse(name) for name in Images(layout).tags() if "@" not in name]
     found = [name.familiar for name in known if name.name == wanted.name]

@@ -54,11 +54,21 @@ class HostileRegistry:
         return type("Handler", (_Handler,), {"registry": self})
 
     def fault(
-        self, path: str, behaviour: Behaviour, *, method: str = "GET", times: int = 1
+        self,
+        path: str,
+        behaviour: Behaviour,
+        *,
+        method: str = "GET",
+        times: int = 1,
+        first: bool = False,
     ) -> None:
-        """Let *behaviour* answer the next *times* requests whose path has *path* in it."""
+        """Let *behaviour* answer the next *times* requests whose path has *path* in it.
+
+        It comes after the faults there are, or *first*.
+        """
         with self._lock:
-            self._faults.append((method, path, times, behaviour))
+            place = 0 if first else len(self._faults)
+            self._faults.insert(place, (method, path, times, behaviour))
 
     def behaviour(self, method: str, path: str) -> Behaviour | None:
         """Take the fault for a request off the list."""
