@@ -54,7 +54,7 @@ def _directory(
         lowers = []
     for name in sorted(os.listdir(directory)):
         inner = f"{path}/{name}" if path else name
-        _entry(upper, inner, _below(lowers, name), ours, found)
+        _entry(upper, inner, seen_below(lowers, name), ours, found)
     return len(found) > before
 
 
@@ -88,7 +88,7 @@ def _entry(
         found.append(Change(CHANGED, f"/{path}"))
 
 
-def _below(lowers: list[str], name: str) -> list[str]:
+def seen_below(lowers: list[str], name: str) -> list[str]:
     """Return the paths of *name* in the lower directories that are seen, top first."""
     found: list[str] = []
     for directory in lowers:
@@ -116,7 +116,7 @@ def _gone(directory: str, path: str, lowers: list[str], found: list[Change]) -> 
     found += [
         Change(DELETED, base + name)
         for name in sorted(names)
-        if _below(lowers, name) and not os.path.lexists(f"{directory}/{name}")
+        if seen_below(lowers, name) and not os.path.lexists(f"{directory}/{name}")
     ]
 
 

@@ -165,6 +165,7 @@ class _Child:
             self._root,
             extra_lower=setup.extra_lower,
             hidden=setup.hidden,
+            volatile=setup.volatile,
         )
 
     def pivot(self) -> None:

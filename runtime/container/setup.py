@@ -46,6 +46,7 @@ class Setup:
         self.user_namespace_fd = -1  # entered last
         self.id_shift = 0  # what the container's uid 0 is on the host
         self.foreign_programs = False  # binfmt_misc knows other machines
+        self.volatile = False  # what is written need not survive a power failure
 
     def descriptors(self) -> tuple[int, ...]:
         """Return the descriptors that the child needs; -1 among them is none."""

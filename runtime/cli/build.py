@@ -1,0 +1,217 @@
+"""`runtime build`: an image from a Dockerfile; `runtime builder prune`: away with its cache."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from runtime.container import heal
+from runtime.model import arguments
+from runtime.model.errors import RuntimeFailure
+from runtime.model.options import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.build.job import Request
+    from runtime.build.mounts import Given
+    from runtime.build.progress import Progress
+    from runtime.model.options import Arguments
+    from runtime.store.layout import Layout
+
+BUILD = Verb(
+    "build",
+    "PATH|URL|-",
+    "Make an image from a Dockerfile",
+    """
+      --add-host list          A line for /etc/hosts of RUN: NAME:ADDRESS
+      --build-arg list         A value for an ARG: NAME=VALUE, or NAME for the variable here
+  -f, --file string            The Dockerfile (default PATH/Dockerfile); - reads it from stdin
+      --iidfile string         Write the image's id to this file
+      --label list             A label for the image: KEY=VALUE
+      --net, --network string  Of RUN: default, none, host, or a network's name (default "default")
+      --no-cache               Carry out every step, whatever the cache has
+      --platform string        What to build for; this machine's platform is the only one
+      --progress string        auto, plain, tty, json (default "auto")
+      --pull                   Look for newer base images first
+  -q, --quiet                  Print the image's id and nothing else
+      --secret list            A file for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=NAME
+      --ssh list               An agent for RUN --mount=type=ssh: default or ID=SOCKET
+  -t, --tag list               A name for the image; may be given several times
+      --target string          Stop after this stage
+""",
+    least=1,
+    most=1,
+)
+_REFUSED = {
+    "cache-from": "the cache is the store's own and always used; --no-cache leaves it out",
+    "cache-to": "the cache is the store's own; an image's layers travel with `runtime push`",
+    "output": "the result is an image in the store; `runtime save` and `runtime export` write it",
+    "load": "the result is always in the store",
+    "push": "push it afterwards: runtime push NAME",
+    "squash": "every step is a layer; a last stage with COPY --from=… / / has one",
+    "rm": "a step leaves no container",
+    "force-rm": "a step leaves no container",
+    "isolation": "that is for Windows",
+    "memory": "the steps of a build have no limits; run the command in a container that has",
+    "build-context": "copy what is needed into the context, or build it as an image",
+}
+
+
+def build(layout: Layout, words: Arguments) -> int:
+    """Build an image."""
+    from runtime.build import build as builder
+
+    request = _request(words)
+    heal.heal(layout)
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress = _progress(words)
+    try:
+        image = builder.build(layout, request, progress)
+    except RuntimeFailure as failure:
+        progress.close()
+        raise
+    finally:
+        progress.close()
+    _write_id(words.text("iidfile"), image.id)
+    if words.flag("quiet"):
+        sys.stdout.write(f"{image.id}\n")
+    return 0
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _request(words: Arguments) -> Request:
+    from runtime.build.job import Request
+
+    return Request(
+        where=words.operands[0],
+        dockerfile=words.text("file"),
+        tags=words.many("tag"),
+        target=words.text("target"),
+        build_args=_build_args(words),
+        labels=dict(_pair(text, "--label") for text in words.many("label")),
+        network=_network(words.text("network", "default")),
+        hosts=tuple(_host(text) for text in words.many("add-host")),
+        no_cache=words.flag("no-cache"),
+        pull=words.flag("pull"),
+        platform=words.text("platform"),
+        given=_given(words),
+        epoch=_epoch(),
+    )
+
+
+def _build_args(words: Arguments) -> dict[str, str]:
+    found = {}
+    for text in words.many("build-arg"):
+        name, equals, value = text.partition("=")
+        if not name:
+            raise RuntimeFailure(f"--build-arg: '{text}' has no name", "NAME=VALUE", code=1)
+        if equals:
+            found[name] = value
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not name:
+        raise RuntimeFailure(f"{option}: '{text}' has no key", "KEY=VALUE", code=1)
+    return name, value
+
+
+def _network(text: str) -> str:
+    return "bridge" if text == "default" else text
+
+
+def _host(text: str) -> tuple[str, str]:
+    try:
+        return arguments.add_host(text)
+    except ValueError as error:
+        raise RuntimeFailure(f"--add-host: {error}", code=1) from None
+
+
+def _epoch() -> int | None:
+    """Return SOURCE_DATE_EPOCH; see reproducible-builds.org."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise RuntimeFailure(
+            f"SOURCE_DATE_EPOCH: '{text}' is no number of seconds since 1970", code=1
+        )
+    return int(text)
+
+
+def _given(words: Arguments) -> Given:
+    from runtime.build.mounts import Given
+
+    return Given(
+        secrets=dict(_secret(text) for text in words.many("secret")),
+        agents=dict(_agent(text) for text in words.many("ssh")),
+    )
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """Return (id, value) of ``id=ID,src=FILE`` or ``id=ID,env=NAME``; docker's own shorthands too."""
+    fields = dict(part.partition("=")[::2] for part in text.split(","))
+    name = fields.pop("id", "")
+    kind = fields.pop("type", "")
+    variable = fields.pop("env", "")
+    path = fields.pop("src", "") or fields.pop("source", "")
+    if fields or kind not in ("", "file", "env") or not name:
+        raise RuntimeFailure(f"--secret: cannot read '{text}'", "id=ID,src=FILE, or env=NAME", 1)
+    if variable or kind == "env" or (not path and not kind and name in os.environ):
+        value = os.environ.get(variable or path or name)
+        if value is None:
+            raise RuntimeFailure(f"--secret: there is no variable '{variable or name}'", code=1)
+        return name, os.fsencode(value)
+    try:
+        with open(path or name, "rb") as file:
+            return name, file.read()
+    except OSError as error:
+        raise RuntimeFailure(
+            f"--secret: cannot read '{path or name}': {error.strerror}", code=1
+        ) from None
+
+
+def _agent(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    path = path or os.environ.get("SSH_AUTH_SOCK", "")
+    if not path or not os.path.exists(path):
+        raise RuntimeFailure(
+            f"--ssh: there is no agent's socket for '{name}'", "start ssh-agent, or ID=SOCKET", 1
+        )
+    return name, os.path.abspath(path)
+
+
+def _progress(words: Arguments) -> Progress:
+    from runtime.build import progress
+
+    kind = words.text("progress", "auto")
+    if kind not in ("auto", "plain", "tty", "json"):
+        raise RuntimeFailure(
+            f"--progress: '{kind}' is none of auto, plain, tty, json", code=1
+        )
+    if words.flag("quiet"):
+        return progress.Quiet()
+    if kind == "json":
+        return progress.Json(2)
+    if kind == "tty" or (kind == "auto" and os.isatty(2)):
+        from runtime.build.view import View
+
+        return View(2)
+    return progress.Plain(2)
+
+
+def _write_id(path: str, image_id: str) -> None:
+    if not path:
+        return
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(image_id)
+    except OSError as error:
+        raise RuntimeFailure(f"--iidfile: cannot write '{path}': {error.strerror}", code=1) from None
