@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from runtime.model.options import Arguments
     from runtime.store.layout import Layout
 
+_REFUSED = {
+    "cache-from": "the cache is the store's own and always used; --no-cache leaves it out",
+    "cache-to": "the cache is the store's own; an image's layers travel with `runtime push`",
+    "output": "the result is an image in the store; `runtime save` and `runtime export` write it",
+    "load": "the result is always in the store",
+    "push": "push it afterwards: runtime push NAME",
+    "squash": "every step is a layer; a last stage with COPY --from=… / / has one",
+    "rm": "a step leaves no container",
+    "force-rm": "a step leaves no container",
+    "isolation": "that is for Windows",
+    "memory": "the steps of a build have no limits; run the command in a container that has",
+    "build-context": "copy what is needed into the context, or build it as an image",
+}
 BUILD = Verb(
     "build",
     "PATH|URL|-",
@@ -42,20 +55,8 @@ BUILD = Verb(
 """,
     least=1,
     most=1,
+    refused=_REFUSED,
 )
-_REFUSED = {
-    "cache-from": "the cache is the store's own and always used; --no-cache leaves it out",
-    "cache-to": "the cache is the store's own; an image's layers travel with `runtime push`",
-    "output": "the result is an image in the store; `runtime save` and `runtime export` write it",
-    "load": "the result is always in the store",
-    "push": "push it afterwards: runtime push NAME",
-    "squash": "every step is a layer; a last stage with COPY --from=… / / has one",
-    "rm": "a step leaves no container",
-    "force-rm": "a step leaves no container",
-    "isolation": "that is for Windows",
-    "memory": "the steps of a build have no limits; run the command in a container that has",
-    "build-context": "copy what is needed into the context, or build it as an image",
-}
 
 
 def build(layout: Layout, words: Arguments) -> int:
@@ -68,9 +69,6 @@ def build(layout: Layout, words: Arguments) -> int:
     progress = _progress(words)
     try:
         image = builder.build(layout, request, progress)
-    except RuntimeFailure as failure:
-        progress.close()
-        raise
     finally:
         progress.close()
     _write_id(words.text("iidfile"), image.id)
@@ -193,11 +191,9 @@ def _progress(words: Arguments) -> Progress:
 
     kind = words.text("progress", "auto")
     if kind not in ("auto", "plain", "tty", "json"):
-        raise RuntimeFailure(
-            f"--progress: '{kind}' is none of auto, plain, tty, json", code=1
-        )
+        raise RuntimeFailure(f"--progress: '{kind}' is none of auto, plain, tty, json", code=1)
     if words.flag("quiet"):
-        return progress.Quiet()
+        return progress.Quiet(2)
     if kind == "json":
         return progress.Json(2)
     if kind == "tty" or (kind == "auto" and os.isatty(2)):
@@ -214,4 +210,6 @@ def _write_id(path: str, image_id: str) -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write(image_id)
     except OSError as error:
-        raise RuntimeFailure(f"--iidfile: cannot write '{path}': {error.strerror}", code=1) from None
+        raise RuntimeFailure(
+            f"--iidfile: cannot write '{path}': {error.strerror}", code=1
+        ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 INDEX = {
     "attach": "attaching.attach",
+    "build": "build.build",
     "commit": "changes.commit",
     "completion": "completion.completion",
     "cp": "copying.cp",

@@ -117,6 +117,8 @@ def _clear(layout: Layout, containers: Containers, container_id: str) -> None:
                 remains.forget(layout, spec)
             elif state.status in _LIVING:
                 containers.save_state(container_id, _ended(state))
+        # A build's worker has its steps' files here: see `runtime.build.sandbox`.
+        remains.clear_away(f"{layout.root}/build/work/{container_id}")
         remains.remove_run_directory(layout, container_id)
     with suppress(FileNotFoundError):
         if not os.path.isdir(layout.container(container_id)):
@@ -154,7 +156,10 @@ def _kill(container_id: str, state: State | None) -> None:
 
 
 def _after_boot(layout: Layout, containers: Containers) -> None:
-    """Correct the records that say something runs."""
+    """Correct the records that say something runs; remove what builds were at."""
+    for worker_id in _listed(f"{layout.root}/build/work"):
+        if not is_alive(layout, worker_id):
+            remains.clear_away(f"{layout.root}/build/work/{worker_id}")
     for container_id in containers.list():
         with suppress(RuntimeFailure):  # removed meanwhile
             if containers.state(container_id).status in _LIVING and not is_alive(

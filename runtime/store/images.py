@@ -21,6 +21,7 @@ from runtime.model.image import ImageConfig
 from runtime.store import files, host
 from runtime.store.containers import Containers
 from runtime.store.layers import Layers
+from runtime.store.steps import Steps
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -303,7 +304,10 @@ class Images:
             for name in os.listdir(directory):
                 if name.startswith(files.TEMPORARY):
                     os.unlink(f"{directory}/{name}")
-        return tuple(self.layers.collect(d for r in records for d in r.layers))
+        steps = Steps(self.layout)
+        steps.tidy()
+        wanted = {*(d for r in records for d in r.layers), *steps.layers()}
+        return tuple(self.layers.collect(wanted))
 
     def _all_records(self) -> tuple[ImageRecord, ...]:
         """Return all records, those of retired images too."""

@@ -1,0 +1,58 @@
+"""Images that a build starts from or copies from: the store's, a registry's, this machine."""
+
+from __future__ import annotations
+
+from runtime.build import draft as drafts
+from runtime.build import pulling
+from runtime.build.draft import Draft
+from runtime.model.errors import RuntimeFailure
+from runtime.store.images import Images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.build.job import Job
+    from runtime.build.progress import Progress
+    from runtime.store.images import Image
+    from runtime.store.layers import Pin
+
+
+class Bases:
+    """The images of one build; each is looked up once."""
+
+    def __init__(self, job: Job, progress: Progress, pin: Pin) -> None:
+        self._job = job
+        self._progress = progress
+        self._pin = pin
+        self._images = Images(job.layout)
+        self._found: dict[str, tuple[Draft, str]] = {}
+
+    def find(self, name: str) -> tuple[Draft, str]:
+        """Return (what a stage from *name* begins with, the image's id); its layers are held.
+
+        Raises:
+            RuntimeFailure: there is none, and it cannot be pulled.
+        """
+        if name == "scratch":
+            return drafts.scratch(self._job.platform.rpartition("/")[2]), ""
+        if name not in self._found:
+            image = self._resolve(name)
+            self._check_platform(name, image)
+            for layer in image.layers:
+                if self._images.layers.hold(layer, self._pin) is None:
+                    raise RuntimeFailure(f"image '{name}' was removed meanwhile", code=1)
+            self._found[name] = Draft(image.config, image.is_host), image.id
+        return self._found[name]
+
+    def _resolve(self, name: str) -> Image:
+        when = pulling.ALWAYS if self._job.request.pull else pulling.MISSING
+        return pulling.get(self._job.layout, name, when=when)
+
+    def _check_platform(self, name: str, image: Image) -> None:
+        system, _, architecture = self._job.platform.partition("/")
+        config = image.config
+        if config.architecture not in ("", architecture) or config.os not in ("", system):
+            raise RuntimeFailure(
+                f"image '{name}' is for {config.os}/{config.architecture}, and this machine is "
+                f"{self._job.platform}",
+                code=1,
+            )

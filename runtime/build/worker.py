@@ -1,0 +1,203 @@
+"""The process that builds one stage: instruction after instruction, a layer a step.
+
+Forked by `runtime.build.executor`; it has a mount namespace of its own, talks to the builder over
+one socket and ends with it.  What it needs of other stages it asks for.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+
+from runtime.build import binding, cache, machine, messages, steps
+from runtime.build import draft as drafts
+from runtime.build.messages import Channel
+from runtime.build.sandbox import Sandbox
+from runtime.container import frames
+from runtime.container.becoming import die_with_parent
+from runtime.container.steps import reached
+from runtime.dockerfile import commands, expand, parser
+from runtime.model.errors import RuntimeFailure
+from runtime.store.layers import Pin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import NoReturn
+
+    from runtime.build.draft import Draft
+    from runtime.build.job import Job
+    from runtime.dockerfile.commands import Command
+
+_FILES = (commands.Run, commands.Copy, commands.Workdir)  # instructions that are steps
+
+
+def start(job: Job, number: int, sock: _socket.socket, others: list[int]) -> int:
+    """Fork the worker of stage *number* and return its pid; it closes the descriptors *others*."""
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        _become(job, number, sock, others)
+    return pid
+
+
+def _become(job: Job, number: int, sock: _socket.socket, others: list[int]) -> NoReturn:
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the builder hears it and tells us
+        signal.signal(signal.SIGTERM, _stop)
+        die_with_parent()
+        for fd in others:
+            os.close(fd)
+        Worker(job, number, Channel(sock)).run()
+        code = 0
+    except (KeyboardInterrupt, BrokenPipeError, EOFError):
+        code = 130  # the builder has given up, and so do we
+    finally:
+        os._exit(code)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: clearing up is not to be cut short
+    raise KeyboardInterrupt
+
+
+class Worker:
+    """One stage."""
+
+    def __init__(self, job: Job, number: int, channel: Channel) -> None:
+        self.job = job
+        self.number = number
+        self.channel = channel
+        self.sandbox = Sandbox(job.layout)
+        self.pin = Pin()
+        self.draft = drafts.scratch("")
+        self.step = 0  # of those that are shown
+        self.total = 0
+        self._line = job.dockerfile.stages[number].start.place
+        self._views: dict[str, tuple[tuple[str, ...], str]] = {}
+        self._context: dict[str, tuple[str, str]] = {}
+
+    def run(self) -> None:
+        """Build the stage, say how it went, and stay until the builder has what it needs."""
+        try:
+            try:
+                self._stage()
+            finally:
+                self.sandbox.close()
+        except RuntimeFailure as failure:
+            self._fail(failure)
+        except OSError as error:
+            where = f" '{error.filename}'" if error.filename else ""
+            self._fail(RuntimeFailure(f"{error.strerror or error}{where}", code=1))
+        else:
+            self.channel.send(messages.encode_draft(messages.RESULT, self.draft))
+        self.channel.wait_for_end()
+
+    def _fail(self, failure: RuntimeFailure) -> None:
+        place = self._line
+        frame = messages.encode_failure(
+            messages.FAILED, failure, first=place.first_line, last=place.last_line, step=self.step
+        )
+        self.channel.send(frame)
+
+    def _stage(self) -> None:
+        stage = self.job.dockerfile.stages[self.number]
+        begun = time.monotonic()
+        base, onbuild = self._base()
+        triggers = [parser.parse_onbuild(text, self._line) for text in onbuild]
+        all_commands = (*triggers, *stage.commands)
+        self.total = 1 + sum(isinstance(each, _FILES) for each in all_commands)
+        self.begin_step(f"FROM {self.job.bases[self.number]}")
+        self.end_step(begun, cached=False)
+        self.draft = drafts.begin(base.config, is_host=base.is_host)
+        for each in all_commands:
+            self._line = each.place
+            self._command(each)
+            reached("build-instruction-done")
+
+    def _base(self) -> tuple[Draft, tuple[str, ...]]:
+        """Return what the stage starts from, and the instructions it has for us."""
+        name = self.job.bases[self.number]
+        stage = self.job.stage_named(name, self.number)
+        if stage is None and name == "scratch":
+            return drafts.scratch(self.job.platform.rpartition("/")[2]), ()
+        base = self.other(stage, name)
+        return base, base.config.onbuild
+
+    def other(self, stage: int | None, name: str) -> Draft:
+        """Return the draft of another stage, or of the image *name*; its layers are held."""
+        question = {"image": name} if stage is None else {"stage": stage}
+        found, _ = self.channel.ask(question)
+        for layer in found.layers:
+            steps.layers(self).hold(layer, self.pin)
+        return found
+
+    def _command(self, command: Command) -> None:
+        environment = self.draft.environment()
+        expanded = expand.expand_command(command, environment, self.job.dockerfile.escape)
+        if isinstance(expanded, commands.Arg):
+            self._declare(expanded)
+        elif isinstance(expanded, _FILES):
+            steps.carry_out(self, expanded)
+        else:
+            changed, text = drafts.apply(self.draft, expanded)
+            self.draft = drafts.with_history(changed, text, self.created())
+
+    def _declare(self, command: commands.Arg) -> None:
+        request = self.job.request
+        pairs = []
+        for pair in command.pairs:
+            value = request.build_args.get(pair.key, pair.value)
+            if value is None:
+                value = self.job.global_args.get(pair.key)
+            pairs.append((pair.key, value))
+        shown = " ".join(key if value is None else f"{key}={value}" for key, value in pairs)
+        changed = drafts.declare(self.draft, pairs)
+        self.draft = drafts.with_history(changed, f"ARG {shown}", self.created())
+
+    # -- what the steps ask for
+
+    def view(self, from_: str) -> tuple[tuple[str, ...], str]:
+        """Return (directories top first, what stands for them in a key) of a stage or image."""
+        if from_ not in self._views:
+            stage = self.job.source_named(from_, self.number)
+            found = self.other(stage, from_)
+            stamp = machine.stamp() if found.is_host else ""
+            shown = cache.below(found.layers, platform=self.job.platform, machine=stamp)
+            self._views[from_] = self.sandbox.lowers(found), shown
+        return self._views[from_]
+
+    def context_files(self, source: str) -> tuple[str, str]:
+        """Return (a directory of the host with *source* of the context, what stands for it)."""
+        if source not in self._context:
+            self._context[source] = binding.materialize(self, source)
+        return self._context[source]
+
+    def created(self) -> str:
+        """Return the time for the history of an instruction that makes no files.
+
+        That of the last one that did: so a build that finds all in the cache gives the same image.
+        """
+        return self.draft.config.created or steps.now(self)
+
+    # -- what the steps tell
+
+    def remark(self, text: str) -> None:
+        """Say something worth a line."""
+        self.channel.send(frames.encode(messages.REMARK, text.encode(errors="replace")))
+
+    def begin_step(self, text: str) -> None:
+        """Say that the next step begins."""
+        self.step += 1
+        self.channel.send(messages.encode_started(self.step, self.total, text))
+
+    def end_step(self, begun: float, *, cached: bool) -> None:
+        """Say that it is done; *begun* is on the monotonic clock."""
+        self.channel.send(messages.encode_finished(self.step, time.monotonic() - begun, cached))
+
+    def output(self, stream: int, data: bytes) -> None:
+        """Pass on what a step's command wrote."""
+        self.channel.send(messages.encode_output(self.step, stream, data))
