@@ -101,6 +101,8 @@ def absolute(draft: Draft, path: str) -> str:
 def with_working_dir(draft: Draft, path: str) -> tuple[Draft, str]:
     """Return *draft* with WORKDIR *path*, and what history says."""
     found = absolute(draft, path)
+    if path.endswith("/") and found != "/":
+        found += "/"  # BuildKit keeps it
     return draft.replace(config=draft.config.replace(working_dir=found)), f"WORKDIR {found}"
 
 

@@ -207,7 +207,10 @@ def _cache(
     prepared: Prepared, mount: Mount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
 ) -> None:
     target = _target(mount, draft)
-    name = digests.digest_of((mount.id or target).encode(errors="surrogateescape"))
+    # As BuildKit: caches that begin with other owners, modes or contents are other caches.
+    words = [mount.id or target, mount.uid, mount.gid, mount.mode]
+    words += [sources.view(mount.from_)[1], mount.source] if mount.from_ else []
+    name = digests.digest_of("\0".join(words).encode(errors="surrogateescape"))
     top = f"{sandbox.layout.root}/build/cache-mounts/{digests.hex_of(name)[:32]}"
     directory, lock = _take(top, mount.sharing)
     prepared.stack.callback(lock.release)

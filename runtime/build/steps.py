@@ -130,7 +130,10 @@ def _working_dir(worker: Worker, command: Workdir) -> None:
 
     def make(lowers: Sequence[str], directory: str) -> None:
         with worker.sandbox.writable(lowers, directory) as root_fd:
-            owner = owners.parse_owner(user, root_fd)
+            try:
+                owner = owners.parse_owner(user, root_fd)
+            except RuntimeFailure:  # USER may name one whom a later step makes
+                owner = None
             where = place.resolve(root_fd, os.fsencode(path))
             os.close(place.make_directories(root_fd, where, owner, epoch))
 
