@@ -33,7 +33,7 @@ class Bases:
             RuntimeFailure: there is none, and it cannot be pulled.
         """
         if name == "scratch":
-            return drafts.scratch(self._job.platform.rpartition("/")[2]), ""
+            return drafts.scratch(self._job.architecture), ""
         if name not in self._found:
             image = self._resolve(name)
             self._check_platform(name, image)

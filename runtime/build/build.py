@@ -13,21 +13,21 @@ from runtime.build import context as contexts
 from runtime.build import failures
 from runtime.build.executor import Executor
 from runtime.build.job import Job
-from runtime.dockerfile import commands, expand, parser, predefined
+from runtime.dockerfile import graph, parser, predefined
 from runtime.model import image as model
 from runtime.model import reference, timestamp
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from runtime.store import host
 from runtime.store.images import Images
 from runtime.store.layers import Pin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from runtime.build.context import Context
     from runtime.build.draft import Draft
     from runtime.build.job import Request
     from runtime.build.progress import Progress
-    from runtime.dockerfile.commands import Command, Dockerfile
+    from runtime.dockerfile.commands import Dockerfile
     from runtime.store.images import Image
     from runtime.store.layout import Layout
 
@@ -40,45 +40,33 @@ def build(layout: Layout, request: Request, progress: Progress) -> Image:
     """
     for name in request.tags:
         reference.parse_tagged(name)
-    with contexts.open_context(request.where, request.dockerfile, sys.stdin.fileno()) as context:
+    store = f"{layout.root}/build/context"
+    dockerfile_option = request.dockerfile or None
+    with contexts.open_context(
+        request.where, dockerfile_option, sys.stdin.buffer, store=store
+    ) as context:
         text = context.dockerfile
         with failures.located(context.dockerfile_name, text):
             dockerfile = parser.parse(text)
-            job = Job(layout, request, dockerfile, context)
-            _prepare(job)
+            job = _plan(layout, request, context, dockerfile)
             for warning in dockerfile.warnings:
                 progress.remark(warning)
-            target = _target(dockerfile, request.target)
             with Pin() as pin:
-                draft = Executor(job, progress, pin).run(_needed(job, target), target)
+                draft = Executor(job, progress, pin).run()
                 return _write(job, progress, draft)
 
 
-def _prepare(job: Job) -> None:
-    """Fill in what all stages share: the platform, the global ARGs, what each FROM names."""
+def _plan(layout: Layout, request: Request, context: Context, dockerfile: Dockerfile) -> Job:
+    """Find out which stages are needed; refuse other platforms than this machine's."""
     mine = f"linux/{host.architecture()}"
-    request = job.request
-    job.platform = mine
     _check_platform(request.platform, mine)
-    environment = predefined.platform_args(mine, mine)
-    for arg in job.dockerfile.args:
-        expanded = expand.expand_command(arg, environment, job.dockerfile.escape)
-        for pair in expanded.pairs:
-            value = request.build_args.get(pair.key, pair.value)
-            if value is not None:
-                environment[pair.key] = value
-    job.global_args = environment
-    for stage in job.dockerfile.stages:
-        with failures.at(stage.start.place):
-            start = expand.expand_command(stage.start, environment, job.dockerfile.escape)
-            if not start.image:
-                raise RuntimeFailure(
-                    f"FROM {stage.start.image}: its variables leave no image's name",
-                    "give the ARG before the first FROM a default, or --build-arg",
-                    code=1,
-                )
-            _check_platform(start.platform, mine)
-            job.bases.append(start.image)
+    plan = graph.target_stages(
+        dockerfile, request.target, request.build_args, predefined.platform_args(mine, mine)
+    )
+    for node in plan.stages:
+        with failures.at(node.stage.start.place):
+            _check_platform(node.platform, mine)
+    return Job(layout, request, context, dockerfile, plan=plan, platform=mine)
 
 
 def _check_platform(asked: str, mine: str) -> None:
@@ -91,46 +79,6 @@ def _check_platform(asked: str, mine: str) -> None:
         f"leave out --platform, or build on such a machine; --platform {mine} is fine",
         code=1,
     )
-
-
-def _target(dockerfile: Dockerfile, name: str) -> int:
-    """Return the number of the stage to build."""
-    stages = dockerfile.stages
-    if not name:
-        return len(stages) - 1
-    for number, stage in enumerate(stages):
-        if stage.start.name == name.lower():
-            return number
-    if name.isascii() and name.isdecimal() and int(name) < len(stages):
-        return int(name)
-    known = [stage.start.name for stage in stages if stage.start.name]
-    near = closest(name.lower(), known)
-    hint = f"did you mean '{near}'?" if near else f"its stages are {', '.join(known) or 'nameless'}"
-    raise RuntimeFailure(f"--target: the Dockerfile has no stage '{name}'", hint, code=1)
-
-
-def _needed(job: Job, target: int) -> list[int]:
-    """Return the numbers of the stages that *target* is made of, itself included."""
-    needed, todo = set(), [target]
-    while todo:
-        number = todo.pop()
-        if number in needed:
-            continue
-        needed.add(number)
-        found = [job.stage_named(job.bases[number], number)]
-        for command in job.dockerfile.stages[number].commands:
-            found += [job.source_named(name, number) for name in _sources(command)]
-        todo += [each for each in found if each is not None]
-    return sorted(needed)
-
-
-def _sources(command: Command) -> list[str]:
-    """Return what the ``--from`` options of an instruction name."""
-    if isinstance(command, commands.Copy):
-        return [command.from_] if command.from_ else []
-    if isinstance(command, commands.Run):
-        return [mount.from_ for mount in command.mounts if mount.from_]
-    return []
 
 
 def _write(job: Job, progress: Progress, draft: Draft) -> Image:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-from runtime.build import cache, copy, owners, select, steps
+from runtime.build import add, cache, copy, owners, select, steps
 from runtime.build.tree import Tree
 
 TYPE_CHECKING = False
@@ -44,7 +44,8 @@ class _Lazy:
     def _select(self) -> Selection:
         worker, command = self._worker, self._command
         if not command.from_:
-            return select.select(command, worker.job.context.tree)
+            directory = f"{worker.job.layout.root}/build/context"
+            return add.select_added(command, worker.job.context.tree, directory)
         lowers, _ = worker.view(command.from_)
         root_fd = self.stack.enter_context(worker.sandbox.readable(lowers))
         tree = Tree(os.dup(root_fd), name=f"'{command.from_}'", keep_owner=True)

@@ -63,21 +63,21 @@ class Executor:
         self._stages: dict[int, _Stage] = {}
         self._failure: Failed | None = None
 
-    def run(self, numbers: list[int], target: int) -> Draft:
-        """Build the stages *numbers* and return what *target* has become.
+    def run(self) -> Draft:
+        """Build the stages and return what the target has become.
 
         Raises:
             Failed: an instruction could not be carried out.
         """
         try:
-            for number in numbers:
+            for number in self._job.stages:
                 self._start(number)
             self._loop()
         finally:
             self._end()
         if self._failure is not None:
             raise self._failure
-        draft = self._stages[target].draft
+        draft = self._stages[self._job.target].draft
         assert draft is not None  # no stage failed
         return draft
 

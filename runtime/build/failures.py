@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from runtime.build.executor import Failed
+from runtime.dockerfile.errors import DockerfileError
 from runtime.model.errors import RuntimeFailure
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ def at(place: Place) -> Iterator[None]:
     """Say of a failure inside that it is this instruction's."""
     try:
         yield
-    except Failed:
+    except (Failed, DockerfileError):
         raise
     except RuntimeFailure as failure:
         raise Failed(failure, place.first_line, place.last_line) from failure
@@ -34,11 +35,18 @@ def located(name: str, text: bytes) -> Iterator[None]:
     """Put the place in the Dockerfile *name*, which is *text*, into the failures inside."""
     try:
         yield
+    except DockerfileError as problem:
+        place = f"{name}:{problem.line}: " if problem.line else f"{name}: "
+        hint = f"{problem.hint}\n" if problem.hint else ""
+        shown = _excerpt(text, problem.line, problem.line) if problem.line else ""
+        raise RuntimeFailure(
+            f"cannot build: {place}{problem.what}", f"{hint}{shown}".rstrip("\n"), 1
+        ) from problem
     except Failed as failure:
         message = f"cannot build: {name}:{failure.first}: {failure.message}"
         shown = _excerpt(text, failure.first, failure.last)
         hint = f"{failure.hint}\n" if failure.hint else ""
-        raise RuntimeFailure(message, f"{hint}{shown}".rstrip("\n"), failure.code) from failure
+        raise RuntimeFailure(message, f"{hint}{shown}".rstrip("\n"), 1) from failure
 
 
 def _excerpt(text: bytes, first: int, last: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runtime.build.mounts import Given
+from runtime.dockerfile import predefined
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from runtime.build.context import Context
     from runtime.dockerfile.commands import Dockerfile
+    from runtime.dockerfile.graph import Plan
     from runtime.store.layout import Layout
 
 
@@ -36,32 +38,31 @@ class Job:
     """One build."""
 
     def __init__(
-        self, layout: Layout, request: Request, dockerfile: Dockerfile, context: Context
+        self,
+        layout: Layout,
+        request: Request,
+        context: Context,
+        dockerfile: Dockerfile,
+        *,
+        plan: Plan,
+        platform: str,
     ) -> None:
         self.layout = layout
         self.request = request
-        self.dockerfile = dockerfile
         self.context = context
-        self.platform = ""  # linux/amd64
-        self.global_args: dict[str, str] = {}  # ARGs before the first FROM
-        self.bases: list[str] = []  # of each stage: what FROM names, expanded
+        self.dockerfile = dockerfile
+        self.stages = {node.index: node for node in plan.stages}  # those that are needed
+        self.target = plan.target
+        # ARGs before the first FROM, and what tells the platform: a stage's ARG takes them over.
+        self.global_args = {**predefined.platform_args(platform, platform), **dict(plan.variables)}
+        self.platform = platform  # linux/amd64
 
-    def stage_named(self, name: str, before: int) -> int | None:
-        """Return the number of the stage that *name* means in stage *before*, None: an image."""
-        stages = self.dockerfile.stages[:before]
-        for number in reversed(range(len(stages))):
-            if stages[number].start.name and stages[number].start.name == name.lower():
-                return number
-        return None
+    @property
+    def architecture(self) -> str:
+        """Return the platform's second word."""
+        return self.platform.partition("/")[2]
 
-    def source_named(self, name: str, before: int) -> int | None:
-        """Do the same for ``--from``, which may name a stage by its number too."""
-        found = self.stage_named(name, before)
-        if found is None and name.isascii() and name.isdecimal() and int(name) < before:
-            return int(name)
-        return found
-
-    def title(self, number: int) -> str:
+    def title(self, index: int) -> str:
         """Return how a stage is called in progress: its name, or which one it is."""
-        name = self.dockerfile.stages[number].start.name
-        return name or (f"stage-{number}" if len(self.dockerfile.stages) > 1 else "")
+        name = self.stages[index].stage.start.name
+        return name or (f"stage-{index}" if len(self.dockerfile.stages) > 1 else "")

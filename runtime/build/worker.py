@@ -19,6 +19,7 @@ from runtime.container import frames
 from runtime.container.becoming import die_with_parent
 from runtime.container.steps import reached
 from runtime.dockerfile import commands, expand, parser
+from runtime.dockerfile.errors import DockerfileError
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Pin
 
@@ -70,13 +71,14 @@ class Worker:
     def __init__(self, job: Job, number: int, channel: Channel) -> None:
         self.job = job
         self.number = number
+        self.node = job.stages[number]
         self.channel = channel
         self.sandbox = Sandbox(job.layout)
         self.pin = Pin()
         self.draft = drafts.scratch("")
         self.step = 0  # of those that are shown
         self.total = 0
-        self._line = job.dockerfile.stages[number].start.place
+        self._line = job.stages[number].stage.start.place
         self._views: dict[str, tuple[tuple[str, ...], str]] = {}
         self._context: dict[str, tuple[str, str]] = {}
 
@@ -87,6 +89,8 @@ class Worker:
                 self._stage()
             finally:
                 self.sandbox.close()
+        except DockerfileError as problem:  # it knows no more of the place than we do
+            self._fail(RuntimeFailure(problem.what, problem.hint, 1))
         except RuntimeFailure as failure:
             self._fail(failure)
         except OSError as error:
@@ -104,13 +108,15 @@ class Worker:
         self.channel.send(frame)
 
     def _stage(self) -> None:
-        stage = self.job.dockerfile.stages[self.number]
+        stage = self.node.stage
         begun = time.monotonic()
         base, onbuild = self._base()
-        triggers = [parser.parse_onbuild(text, self._line) for text in onbuild]
+        triggers = [
+            parser.parse_onbuild(text, self._line, self.job.dockerfile.escape) for text in onbuild
+        ]
         all_commands = (*triggers, *stage.commands)
         self.total = 1 + sum(isinstance(each, _FILES) for each in all_commands)
-        self.begin_step(f"FROM {self.job.bases[self.number]}")
+        self.begin_step(f"FROM {self._base_name()}")
         self.end_step(begun, cached=False)
         self.draft = drafts.begin(base.config, is_host=base.is_host)
         for each in all_commands:
@@ -120,12 +126,14 @@ class Worker:
 
     def _base(self) -> tuple[Draft, tuple[str, ...]]:
         """Return what the stage starts from, and the instructions it has for us."""
-        name = self.job.bases[self.number]
-        stage = self.job.stage_named(name, self.number)
-        if stage is None and name == "scratch":
-            return drafts.scratch(self.job.platform.rpartition("/")[2]), ()
-        base = self.other(stage, name)
+        node = self.node
+        if node.base is None and node.image == "scratch":
+            return drafts.scratch(self.job.architecture), ()
+        base = self.other(node.base, node.image)
         return base, base.config.onbuild
+
+    def _base_name(self) -> str:
+        return self.node.stage.start.image if self.node.base is not None else self.node.image
 
     def other(self, stage: int | None, name: str) -> Draft:
         """Return the draft of another stage, or of the image *name*; its layers are held."""
@@ -163,8 +171,7 @@ class Worker:
     def view(self, from_: str) -> tuple[tuple[str, ...], str]:
         """Return (directories top first, what stands for them in a key) of a stage or image."""
         if from_ not in self._views:
-            stage = self.job.source_named(from_, self.number)
-            found = self.other(stage, from_)
+            found = self.other(self.node.source(from_), from_)
             stamp = machine.stamp() if found.is_host else ""
             shown = cache.below(found.layers, platform=self.job.platform, machine=stamp)
             self._views[from_] = self.sandbox.lowers(found), shown
