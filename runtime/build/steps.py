@@ -135,7 +135,7 @@ def _working_dir(worker: Worker, command: Workdir) -> None:
             except RuntimeFailure:  # USER may name one whom a later step makes
                 owner = None
             where = place.resolve(root_fd, os.fsencode(path))
-            os.close(place.make_directories(root_fd, where, owner, epoch))
+            os.close(place.make_directories(root_fd, where, owner))
 
     worker.draft = changed
     layered(worker, [lambda: key], text, make, text)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
+from runtime.cli import output
 from runtime.container import heal
-from runtime.model import arguments
+from runtime.model import arguments, filters, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 
@@ -57,6 +59,17 @@ BUILD = Verb(
     most=1,
     refused=_REFUSED,
 )
+PRUNE = Verb(
+    "builder prune",
+    "",
+    "Remove the build cache: what no image is made of",
+    """
+  -a, --all             All of it, and the directories of RUN --mount=type=cache
+      --filter filter   until=TIME: only what has not been used since
+  -f, --force           Do not ask
+""",
+    most=0,
+)
 
 
 def build(layout: Layout, words: Arguments) -> int:
@@ -74,6 +87,22 @@ def build(layout: Layout, words: Arguments) -> int:
     _write_id(words.text("iidfile"), image.id)
     if words.flag("quiet"):
         sys.stdout.write(f"{image.id}\n")
+    return 0
+
+
+def prune(layout: Layout, words: Arguments) -> int:
+    """Remove the build cache."""
+    from runtime.build import pruning
+
+    everything = words.flag("all")
+    what = "all of the build cache" if everything else "the build cache that no image is made of"
+    before = filters.until(filters.parse(words.many("filter"), ("until",)), time.time())
+    if not output.agrees(words, f"This will remove {what}."):
+        return 0
+    removed, freed = pruning.prune(layout, everything=everything, before=before)
+    for key in removed:
+        output.say(key)
+    output.say(f"Total reclaimed space: {units.human_size(freed)}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from runtime.build import pruning
 from runtime.cli import found, images, networks, output, removing, sizes, volumes
 from runtime.model import columns, units
 from runtime.model.options import Arguments, Verb
@@ -44,12 +45,11 @@ class _Kind(Record):
 
 def df(layout: Layout, words: Arguments) -> int:
     """Show sizes."""
-    # Tools look for docker's fourth row by name; nothing is kept for builds.
     kinds = (
         _images(layout),
         _containers(layout),
         _volumes(layout),
-        _Kind("Build Cache", 0, 0, 0, 0),
+        _build_cache(layout),
     )
     rows = [
         {
@@ -112,6 +112,11 @@ def _volumes(layout: Layout) -> _Kind:
     return _Kind("Local Volumes", len(known), active, total, free)
 
 
+def _build_cache(layout: Layout) -> _Kind:
+    found = pruning.measure(layout)
+    return _Kind("Build Cache", found.records, found.active, found.size, found.reclaimable)
+
+
 def prune(layout: Layout, words: Arguments) -> int:
     """Remove what nobody uses."""
     if not output.agrees(words, _warning(words)):
@@ -126,6 +131,10 @@ def prune(layout: Layout, words: Arguments) -> int:
     lines, size = images.remove_unused(layout, words, everything=words.flag("all"))
     freed += size
     _report("Images", [line[:1].lower() + line[1:] for line in lines])
+    if not words.many("filter"):
+        keys, size = pruning.prune(layout, everything=words.flag("all"))
+        freed += size
+        _report("Build cache", keys)
     sys.stdout.write(f"Total reclaimed space: {units.human_size(freed)}\n")
     return 0
 
@@ -141,6 +150,8 @@ def _warning(words: Arguments) -> str:
     if words.flag("volumes"):
         what.append("all anonymous volumes not used by at least one container")
     everything = words.flag("all")
+    if not words.many("filter"):
+        what.append("all build cache" if everything else "unused build cache")
     what.append("all images without a container" if everything else "all dangling images")
     return "This will remove:\n" + "".join(f"  - {each}\n" for each in what)
 

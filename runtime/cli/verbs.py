@@ -47,6 +47,9 @@ INDEX = {
     "update": "removing.update",
     "version": "system.version",
     "wait": "life.wait",
+    "builder build": "build.build",
+    "builder prune": "build.prune",
+    "image build": "build.build",
     "image history": "images.history",
     "image import": "archives.import_",
     "image inspect": "inspect.image",
@@ -109,6 +112,7 @@ INDEX = {
     "volume rm": "volumes.rm",
 }
 GROUPS = {
+    "builder": "The build cache",
     "container": "Containers",
     "image": "Images",
     "network": "Networks",

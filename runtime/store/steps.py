@@ -8,7 +8,6 @@ record's file is when it was last used.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from runtime.linux import locks
 from runtime.model import digest as digests
@@ -44,8 +43,7 @@ class Steps:
         path = f"{self._directory}/{key}.json"
         found = self._read(path)
         if found is not None:
-            with suppress(OSError):  # removed meanwhile, or a file system that is read-only
-                os.utime(path)
+            _touch(path)
         return found
 
     def keep(self, key: str, step: Step) -> None:
@@ -72,8 +70,10 @@ class Steps:
 
     def forget(self, key: str) -> None:
         """Remove the record; the caller lets `Images.collect` remove the layer."""
-        with suppress(FileNotFoundError):  # another was faster
+        try:
             os.unlink(f"{self._directory}/{key}.json")
+        except FileNotFoundError:  # another was faster
+            return
 
     def tidy(self) -> None:
         """Remove what killed processes left half-written."""
@@ -95,6 +95,13 @@ class Steps:
             return sorted(os.listdir(self._directory))
         except FileNotFoundError:
             return []
+
+
+def _touch(path: str) -> None:
+    try:
+        os.utime(path)
+    except OSError:  # removed meanwhile, or a file system that is read-only
+        return
 
 
 def _used(path: str) -> float:

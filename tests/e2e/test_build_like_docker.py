@@ -126,9 +126,7 @@ def _by_docker(docker: Docker, case: Case, place: Path) -> tuple[flat.Tree, dict
     return flat.read(archive)
 
 
-def _by_us(
-    runtime: Runtime, case: Case, place: Path
-) -> tuple[flat.Tree, dict[str, Any]] | None:
+def _by_us(runtime: Runtime, case: Case, place: Path) -> tuple[flat.Tree, dict[str, Any]] | None:
     done = runtime(
         *("build", "--network=none", "--tag=case", *case.options, str(case.context)), check=False
     )
@@ -144,9 +142,7 @@ def _by_us(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_image_is_dockers(
-    name: str, builders: tuple[Docker, Runtime], tmp_path: Path
-) -> None:
+def test_the_image_is_dockers(name: str, builders: tuple[Docker, Runtime], tmp_path: Path) -> None:
     docker, runtime = builders
     case = Case(name, tmp_path)
 

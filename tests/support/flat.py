@@ -21,7 +21,7 @@ _KINDS = {
 }
 # What a container's mounts leave in an image of docker's: places, not contents.
 _PLACES = frozenset({
-    *("proc", "sys", "dev", "dev/pts", "dev/shm", "dev/console", ".dockerenv", "run"),  # noqa: S108 - names in an archive
+    *("proc", "sys", "dev", "dev/pts", "dev/shm", "dev/console", ".dockerenv", "run"),
     *("etc/hosts", "etc/hostname", "etc/resolv.conf"),
 })  # fmt: skip
 _CONFIG = (
