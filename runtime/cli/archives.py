@@ -12,6 +12,7 @@ from runtime.model import change
 from runtime.model import digest as digests
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 from runtime.store import load as loading
 from runtime.store import save as saving
 from runtime.store.archive import open_archive, open_stream
@@ -89,6 +90,7 @@ def import_(layout: Layout, words: Arguments) -> int:
         change=lambda config: change.apply(config, words.many("change")),
         what="standard input" if path == "-" else f"'{path}'",
     )
+    events.emit(layout, "image", "import", image.id, {"name": names[0] if names else image.id})
     output.say(image.id)
     return 0
 
@@ -117,6 +119,8 @@ def load(layout: Layout, words: Arguments) -> int:
                 output.say(f"Loaded image ID: {loaded.image.id}")
             for name in loaded.names:
                 output.say(f"Loaded image: {name}")
+            shown = next(iter(loaded.names), loaded.image.id)
+            events.emit(layout, "image", "load", loaded.image.id, {"name": shown})
     return 0
 
 

@@ -7,6 +7,7 @@ from runtime.container import attach as client
 from runtime.container import frames
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def stay(layout: Layout, words: Arguments, spec: Spec, state: State, *, stdin: b
         )
     stdin = spec.interactive and stdin
     sock = client.connect(layout, spec.id, spec.name)
+    events.of_container(layout, spec, "attach")
     sock.sendall(frames.encode_json(frames.ATTACH, {"stdin": stdin, "output": True}))
     ended = client.Client(
         sock,

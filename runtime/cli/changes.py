@@ -13,6 +13,7 @@ from runtime.model import image as model
 from runtime.model import timestamp
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 from runtime.store.images import Images
 from runtime.store.layers import Pin
 from runtime.store.pack import Packer
@@ -96,6 +97,7 @@ def commit(layout: Layout, words: Arguments) -> int:
     finally:
         if freezes:
             life.ask(layout, spec, "unpause")
+    events.of_container(layout, spec, "commit", imageID=made.id)
     output.say(made.id)
     return 0
 

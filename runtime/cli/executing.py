@@ -8,6 +8,7 @@ from runtime.cli import found, life, run_options
 from runtime.container import execute
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ def exec_(layout: Layout, words: Arguments) -> int:
         privileged=words.flag("privileged"),
         detach_keys=life.detach_keys(words, spec),
     )
-    return execute.execute(layout, spec, state, request)
+    shown = " ".join(request.argv)
+    events.of_container(layout, spec, f"exec_start: {shown}")
+    code = execute.execute(layout, spec, state, request)
+    if not request.detached:
+        events.of_container(layout, spec, "exec_die", exitCode=str(code))
+    return code
 
 
 def ctl(layout: Layout, words: Arguments) -> int:

@@ -9,6 +9,7 @@ from runtime.container import attach, heal, monitor
 from runtime.linux import locks
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 from runtime.store.containers import Containers
 from supervise.model.signals import signal_number
 
@@ -168,6 +169,7 @@ def restart(layout: Layout, words: Arguments) -> int:
         if state.status in found.ALIVE:
             stop_running(layout, spec, signal, timeout)
         start_detached(layout, spec)
+        events.of_container(layout, spec, "restart")
         output.say(name)
 
     return output.each(words.operands, restart_one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import sys
@@ -10,6 +9,7 @@ import time
 from collections import deque
 
 from runtime.cli import found
+from runtime.cli.follower import Follower
 from runtime.container import jsonlog
 from runtime.linux import inotify
 from runtime.model import timestamp, units
@@ -38,7 +38,6 @@ LOGS = Verb(
     least=1,
     most=1,
 )
-_READ = 1 << 20
 
 
 class _Wanted:
@@ -93,7 +92,7 @@ def logs(layout: Layout, words: Arguments) -> int:
     follows = words.flag("follow") and state.status in found.ALIVE
     watch_fd = inotify.watch(directory) if follows else -1
     monitor_fd = _pidfd(state.monitor_pid) if follows else -1
-    tail = _Follower(f"{directory}/{jsonlog.NAME}")
+    tail = Follower(f"{directory}/{jsonlog.NAME}")
     _show_past(tail, wanted)
     if follows:
         _follow(tail, wanted, watch_fd, monitor_fd)
@@ -107,7 +106,7 @@ def _pidfd(pid: int) -> int:
         return -1  # it has just ended
 
 
-def _show_past(tail: _Follower, wanted: _Wanted) -> None:
+def _show_past(tail: Follower, wanted: _Wanted) -> None:
     records: Iterator[dict[str, Any]] = filter(lambda each: wanted.lets(each["time"]), tail.past())
     if wanted.tail is not None:
         records = iter(deque(records, maxlen=wanted.tail))
@@ -116,7 +115,7 @@ def _show_past(tail: _Follower, wanted: _Wanted) -> None:
     _flush()
 
 
-def _follow(tail: _Follower, wanted: _Wanted, watch_fd: int, monitor_fd: int) -> None:
+def _follow(tail: Follower, wanted: _Wanted, watch_fd: int, monitor_fd: int) -> None:
     """Show what comes until the monitor ends, or the time for it is over."""
     poll = select.poll()
     poll.register(watch_fd, select.POLLIN)
@@ -140,75 +139,3 @@ def _follow(tail: _Follower, wanted: _Wanted, watch_fd: int, monitor_fd: int) ->
 def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-
-
-class _Follower:
-    """Reads one log from its beginning, rotated files first, and on from there."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = -1
-        self._rest = b""
-
-    def past(self) -> Iterator[dict[str, Any]]:
-        """Yield all that is there."""
-        # The newest is opened first: a rotation in between shows lines twice, never too few.
-        self._open()
-        for path in self._rotated():
-            try:
-                with open(path, "rb") as file:
-                    if self._fd < 0 or os.fstat(file.fileno()).st_ino != os.fstat(self._fd).st_ino:
-                        yield from map(json.loads, file)
-            except FileNotFoundError:
-                continue  # rotated away
-        yield from self.more()
-
-    def more(self) -> Iterator[dict[str, Any]]:
-        """Yield what has come since."""
-        while True:
-            yield from self._read()
-            if not self._was_rotated():
-                return
-            os.close(self._fd)
-            self._fd, self._rest = -1, b""
-            self._open()
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        while self._fd >= 0 and (data := os.read(self._fd, _READ)):
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            yield from map(json.loads, lines)
-
-    def _was_rotated(self) -> bool:
-        """Tell whether the name leads to another file by now; then ours is complete."""
-        try:
-            there = os.stat(self._path).st_ino
-        except FileNotFoundError:
-            return False
-        if self._fd < 0:
-            self._open()
-            return True
-        if os.fstat(self._fd).st_ino == there:
-            # Kept as one file, it is emptied in place.
-            if os.fstat(self._fd).st_size < os.lseek(self._fd, 0, os.SEEK_CUR):
-                os.lseek(self._fd, 0, os.SEEK_SET)
-                self._rest = b""
-                return True
-            return False
-        return True
-
-    def _open(self) -> None:
-        if self._fd < 0:
-            try:
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return  # nothing was ever said
-
-    def _rotated(self) -> list[str]:
-        """Return the older files, the oldest first."""
-        directory, _, name = self._path.rpartition("/")
-        numbers = [
-            int(entry[len(name) + 1 :])
-            for entry in os.listdir(directory)
-            if entry.startswith(f"{name}.") and entry[len(name) + 1 :].isdecimal()
-        ]
-        return [f"{self._path}.{number}" for number in sorted(numbers, reverse=True)]

@@ -6,6 +6,7 @@ import sys
 import time
 
 from runtime.cli import found, life, output, volumes
+from runtime.container import connection
 from runtime.model import columns, filters, joining, plain, units
 from runtime.model import digest as digests
 from runtime.model import networks as model
@@ -13,6 +14,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.model.spec import Join
 from runtime.network.networks import Networks
+from runtime.store import events
 from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
@@ -114,8 +116,14 @@ def create(layout: Layout, words: Arguments) -> int:
         options=volumes.labels_of(words.many("opt")),
     )
     _tell(networks)
+    _note(layout, made, "create")
     output.say(made.id)
     return 0
+
+
+def _note(layout: Layout, network: Network, action: str) -> None:
+    attributes = {"name": network.name, "type": network.driver}
+    events.emit(layout, "network", action, network.id, attributes)
 
 
 def _tell(networks: Networks) -> None:
@@ -176,7 +184,7 @@ def rm(layout: Layout, words: Arguments) -> int:
 
     def remove(name: str) -> None:
         try:
-            networks.remove(name)
+            _note(layout, networks.remove(name), "destroy")
         except RuntimeFailure as failure:
             if words.flag("force") and "no such network" in failure.message:
                 return
@@ -200,7 +208,12 @@ def prune(layout: Layout, words: Arguments) -> int:
 def remove_unused(layout: Layout, words: Arguments) -> tuple[str, ...]:
     """Remove unused networks that the filters let through; return their names."""
     given = filters.parse(words.many("filter"), ("label",))
-    return Networks(layout).prune(volumes.labels_of(given.get("label", ())))
+    networks = Networks(layout)
+    known = {network.name: network for network in networks.list()}
+    removed = networks.prune(volumes.labels_of(given.get("label", ())))
+    for name in removed:
+        _note(layout, known[name], "destroy")
+    return removed
 
 
 def connect(layout: Layout, words: Arguments) -> int:
@@ -212,6 +225,7 @@ def connect(layout: Layout, words: Arguments) -> int:
         endpoint = networks.join(spec, join, state.pid, state.endpoints, owner=state.monitor_pid)
         _tell(networks)
         _keep(layout, spec, (*state.endpoints, endpoint))
+        connection.note(layout, spec, endpoint, "connect")
         name = endpoint.network
     else:
         on = [each.network for each in joining.networks(spec) if each.network != "none"]
@@ -245,5 +259,6 @@ def disconnect(layout: Layout, words: Arguments) -> int:
     if runs and endpoint is not None:
         networks.leave(spec.id, endpoint, state.pid)
         _keep(layout, spec, tuple(each for each in state.endpoints if each != endpoint))
+        connection.note(layout, spec, endpoint, "disconnect")
     _change(layout, joining.disconnected(spec, name), state)
     return 0

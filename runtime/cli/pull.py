@@ -10,6 +10,7 @@ from runtime.cli import output, progress
 from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def pull(layout: Layout, words: Arguments) -> int:
         for one in pulling.tags(text) if every else [text]:
             name = names.parse(one)
             shown.say(f"{name.digest or name.tag}: Pulling from {name.path}")
-            pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
+            image = pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
+            events.emit(layout, "image", "pull", image.id, {"name": name.familiar})
             if not isinstance(shown, progress.Json):
                 output.say(str(name))
     except RuntimeFailure as failure:

@@ -11,6 +11,7 @@ from runtime.linux import cgroups
 from runtime.model import arguments, filters, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from runtime.store import events
 from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
@@ -150,6 +151,7 @@ def update(layout: Layout, words: Arguments) -> int:
         Containers(layout).save_spec(changed)
         if state.status in found.ALIVE:
             life.ask(layout, spec, "reload")
+        events.of_container(layout, spec, "update")
         output.say(name)
 
     return output.each(words.operands, change)

@@ -11,6 +11,7 @@ import os
 from runtime.model.errors import RuntimeFailure
 from runtime.model.state import Endpoint
 from runtime.network import files
+from runtime.store import events
 from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
@@ -120,6 +121,13 @@ class Connection:
     def take_remarks(self) -> list[str]:
         """Return the sentences a person should see once, and forget them."""
         return [] if self._networks is None else self._networks.take_remarks()
+
+
+def note(layout: Layout, spec: Spec, endpoint: Endpoint, action: str) -> None:
+    """Note in the log of events that the container has been connected or disconnected."""
+    if network_id := endpoint.extra.get("network_id", ""):
+        attributes = {"container": spec.id, "name": endpoint.network}
+        events.emit(layout, "network", action, network_id, attributes)
 
 
 def _is_alone(network: str) -> bool:

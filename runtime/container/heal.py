@@ -17,7 +17,7 @@ from runtime.model import digest, plain
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
-from runtime.store import files
+from runtime.store import events, files
 from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
@@ -117,6 +117,7 @@ def _clear(layout: Layout, containers: Containers, container_id: str) -> None:
                 remains.forget(layout, spec)
             elif state.status in _LIVING:
                 containers.save_state(container_id, _ended(state))
+                events.of_container(layout, spec, "die", exitCode=str(_KILLED))
         # A build's worker has its steps' files here: see `runtime.build.sandbox`.
         remains.clear_away(f"{layout.root}/build/work/{container_id}")
         remains.remove_run_directory(layout, container_id)

@@ -14,6 +14,7 @@ import stat
 import struct
 
 from runtime.container import bundle, filters, init
+from runtime.container import connection as networking
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
 from runtime.linux import capabilities, cgroups, namespaces
@@ -242,6 +243,8 @@ class Launch:
         self.endpoint = self._network.attach(self.endpoint, self.pid)
         for joined in self._network.join(self.pid, self.endpoint):
             self.joined = (*self.joined, joined)
+        for endpoint in (self.endpoint, *self.joined):
+            networking.note(self._layout, self._spec, endpoint, "connect")
         self.remarks += self._network.take_remarks()
         reached("network-attached")
         with suppress(BrokenPipeError):  # it has failed already, and says why
@@ -303,6 +306,8 @@ class Launch:
         """Leave these networks too at the end: commands have joined them since the start."""
         known = tuple(plain.from_plain(Endpoint, each) for each in endpoints)
         self.joined = tuple(each for each in known if each != self.endpoint)
+        if self.endpoint not in known:
+            self.endpoint = None
         return known
 
     def disconnect(self) -> None:
@@ -310,6 +315,7 @@ class Launch:
         for endpoint in (*self.joined, self.endpoint):
             if endpoint is not None:
                 self._network.disconnect(endpoint)
+                networking.note(self._layout, self._spec, endpoint, "disconnect")
         self.joined, self.endpoint = (), None
 
 

@@ -29,7 +29,7 @@ from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
-from runtime.store import files
+from runtime.store import events, files
 from runtime.store.containers import Containers
 from supervise.model.exitstatus import from_wait_status, shell_code
 
@@ -183,6 +183,7 @@ class Monitor:
             self._clients.tell_all(frames.encode(frames.NOTICE, remark.encode()))
         self._streams.start()
         self._clients.tell_all(frames.encode_json(frames.STARTED, {"pid": launch.pid}))
+        self._note("start")
         self._begin_checks()
         self._reap()  # it may have ended while its SIGCHLD was blocked
 
@@ -220,6 +221,11 @@ class Monitor:
             launch.disconnect()  # so that the next one may have the ports at once
         ended = health.end(self._state)
         self._state = ended.replace(exit_code=code, oom_killed=oom, finished=now, pid=0)
+        if oom:
+            self._note("oom")
+        self._note("die", exitCode=str(code))
+        if self._stop is not None:
+            self._note("stop")
         delay = restarting.delay(
             spec.restart,
             exit_code=code,
@@ -279,6 +285,9 @@ class Monitor:
         self._clients.tell_waiting(frames.encode_json(frames.REPLY, said))
         self._stop = None
         self._clients.tell_viewers(frames.encode_json(frames.EXIT, said))
+
+    def _note(self, action: str, **more: str) -> None:
+        events.of_container(self._layout, self._spec, action, **more)
 
     def _save(self, **changes: Any) -> None:
         self._state = self._state.replace(**changes)
@@ -414,6 +423,7 @@ class Monitor:
             self._freeze(freeze=False)
         self._stop = stopping.Stop(self._launch.pid, number, float(timeout))
         self._stop.ask()
+        self._note("kill", signal=str(number))
         if timeout >= 0:
             self._stop_timer = self._loop.after(float(timeout), self._kill_at_last)
 
@@ -436,6 +446,7 @@ class Monitor:
                 self._freeze(freeze=False)
         with suppress(ProcessLookupError):  # it has just ended
             os.kill(self._launch.pid, number)
+            self._note("kill", signal=str(number))
 
     def _freeze(self, *, freeze: bool) -> None:
         wanted = "running" if freeze else "paused"
@@ -451,6 +462,7 @@ class Monitor:
         if freeze:
             self._end_checks()
         self._save(status="paused" if freeze else "running")
+        self._note("pause" if freeze else "unpause")
         if not freeze:
             self._begin_checks()
 
@@ -472,8 +484,11 @@ class Monitor:
 
     def _checked(self, probe: Probe) -> State:
         assert self._spec.healthcheck is not None
+        before = self._state.health
         self._state = health.after(self._spec.healthcheck, self._state, probe)
         self._save()
+        if self._state.health != before:
+            self._note(f"health_status: {self._state.health}")
         return self._state
 
 

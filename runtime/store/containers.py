@@ -16,7 +16,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
 from runtime.model.suggest import closest
-from runtime.store import files
+from runtime.store import events, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Containers:
             self._write(f"{temporary}/spec.json", spec)
             self._write(f"{temporary}/state.json", state or State())
             os.rename(temporary, directory)
+        events.of_container(self._layout, spec, "create")
         return spec
 
     def load(self, container_id: str) -> tuple[Spec, State]:
@@ -145,6 +146,8 @@ class Containers:
             except FileNotFoundError:
                 return None
             self._release_names(container_id)
+        if (found := files.read_json(f"{doomed}/spec.json")) is not None:
+            events.of_container(self._layout, plain.from_plain(Spec, found), "destroy")
         self._unlink(self._layout.lock(f"container-{container_id}"))
         return doomed
 
@@ -165,8 +168,10 @@ class Containers:
         with self._changing():
             spec = self.spec(container_id)
             self.reserve_name(container_id, name)
-            self.save_spec(spec.replace(name=name))
+            renamed = spec.replace(name=name)
+            self.save_spec(renamed)
             self._unlink(self._name(spec.name))
+        events.of_container(self._layout, renamed, "rename", oldName=spec.name)
 
     def lock(self, container_id: str) -> locks.Lock:
         """Wait for the right to start, stop or remove the container, and hold it."""

@@ -18,7 +18,7 @@ from runtime.model import plain, reference, timestamp
 from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import ImageConfig
-from runtime.store import files, host
+from runtime.store import events, files, host
 from runtime.store.containers import Containers
 from runtime.store.layers import Layers
 from runtime.store.steps import Steps
@@ -232,6 +232,8 @@ class Images:
             if not os.path.exists(self._record(image_id)):
                 files.write_json(self._record(image_id), plain.to_plain(record))
             self.write_tags({**self.tags(), **dict.fromkeys(full_names, image_id)})
+        for name in full_names:
+            self._emit("tag", image_id, name)
         image = self.get(image_id)
         assert image is not None  # its record has just been written
         return image
@@ -252,6 +254,11 @@ class Images:
             if not os.path.exists(self._record(image.id)):
                 raise reference.unknown_image(digests.short(image.id), self.tags())
             self.write_tags({**self.tags(), full: image.id})
+        self._emit("tag", image.id, full)
+
+    def _emit(self, action: str, image_id: str, full_name: str) -> None:
+        name = {"name": reference.parse(full_name).familiar}
+        events.emit(self.layout, "image", action, image_id, name)
 
     def write_tags(self, tags: dict[str, str]) -> None:
         """Replace all names; the caller holds `changing`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtime.model import digest as digests
 from runtime.model import reference
 from runtime.model.errors import RuntimeFailure
+from runtime.store import events
 from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
@@ -51,6 +52,10 @@ def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
         if not remaining:
             users = Containers(images.layout).users_of_image(image.id)
             lines += _delete(images, image, retire=bool(users))
+    for each in wanted:
+        events.emit(images.layout, "image", "untag", image.id, {"name": each})
+    if not remaining:
+        events.emit(images.layout, "image", "delete", image.id, {"name": image.id})
     return lines
 
 

@@ -12,7 +12,7 @@ from runtime.linux import locks
 from runtime.model import names, plain
 from runtime.model.errors import RuntimeFailure
 from runtime.model.suggest import closest
-from runtime.store import files
+from runtime.store import events, files
 from runtime.store.containers import Containers
 from supervise.model.record import Record
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runtime.store.layout import Layout
+
+
+_LOCAL = {"driver": "local"}
 
 
 class Volume(Record):
@@ -72,7 +75,8 @@ class Volumes:
             os.chmod(f"{temporary}/_data", 0o755)  # noqa: S103 - whatever the umask
             files.write_json(f"{temporary}/meta.json", plain.to_plain(made))
             os.rename(temporary, f"{self._layout.volumes}/{name}")
-            return made, True
+        events.emit(self._layout, "volume", "create", name, _LOCAL)
+        return made, True
 
     def find(self, name: str) -> Volume | None:
         """Return the volume *name*, None when there is none."""
@@ -120,6 +124,7 @@ class Volumes:
             doomed = f"{self._layout.volumes}/{files.TEMPORARY}{name}"
             files.remove_tree(doomed)
             os.rename(f"{self._layout.volumes}/{name}", doomed)
+        events.emit(self._layout, "volume", "destroy", name, _LOCAL)
         files.remove_tree(doomed)
 
     def users(self, name: str) -> tuple[str, ...]:

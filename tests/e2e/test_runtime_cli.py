@@ -81,7 +81,7 @@ def test_an_image_is_saved_and_loaded(runtime: Runtime, tmp_path: Path) -> None:
 
 
 def test_an_unknown_image_is_guessed(runtime: Runtime) -> None:
-    code, said = runtime.refusal("run", "test/busibox:1", "true")
+    code, said = runtime.refusal("run", "--pull", "never", "test/busibox:1", "true")
 
     assert code == 125
     assert said == 'runtime: no such image: test/busibox:1\ndid you mean "test/busybox:1"?\n'

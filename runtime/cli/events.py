@@ -1,0 +1,127 @@
+"""`events`: what happens to containers, images, networks and volumes, and what has happened."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+from runtime.cli import found, output
+from runtime.cli.follower import Follower
+from runtime.linux import inotify
+from runtime.model import event as model
+from runtime.model import filters, units
+from runtime.model import format as templates
+from runtime.model.errors import RuntimeFailure
+from runtime.model.functions import TemplateError
+from runtime.model.options import Verb
+from runtime.store import events as log
+from runtime.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.model.event import Event
+    from runtime.model.filters import Filters
+    from runtime.model.options import Arguments
+    from runtime.store.layout import Layout
+
+EVENTS = Verb(
+    "events",
+    "",
+    "Show what happens, as it happens",
+    """
+  -f, --filter filter   container=C, event=ACTION, image=IMAGE, label=KEY[=VALUE],
+                        network=N, scope=local, type=container|image|network|volume,
+                        volume=NAME
+      --format string   'json', or a Go template
+      --since string    What has happened from this time on: a time, or 10m ago
+      --until string    Only up to this time; then end
+""",
+    most=0,
+)
+
+
+def events(layout: Layout, words: Arguments) -> int:
+    """Show events until the time given, or for ever."""
+    given = filters.parse(words.many("filter"), model.FILTERS)
+    for text in given.get("type", ()):
+        if text not in model.TYPES:
+            known = ", ".join(model.TYPES)
+            raise RuntimeFailure(f"invalid filter 'type={text}'", f"there are {known}", code=1)
+    now = time.time()
+    shown = _Shown(
+        given,
+        _moment(words, "since", now, default=now),
+        _moment(words, "until", now, default=None),
+        words.text("format"),
+    )
+    found.heal(layout)
+    directory = log.directory(layout)
+    files.make_directories(directory)
+    _stream(directory, shown)
+    return 0
+
+
+def _moment(words: Arguments, option: str, now: float, *, default: float | None) -> float | None:
+    if not words.given(option):
+        return default
+    try:
+        return units.moment(words.text(option), now)
+    except ValueError as error:
+        raise RuntimeFailure(f"--{option}: {error}", code=1) from None
+
+
+class _Shown:
+    """Which events are shown, and how."""
+
+    def __init__(self, given: Filters, since: float | None, until: float | None, form: str) -> None:
+        self._given, self._since, self.until = given, since, until
+        self._json = form == "json"
+        try:
+            text = form.replace("\\t", "\t").replace("\\n", "\n")
+            self._template = templates.parse(text) if form and not self._json else None
+        except TemplateError as error:
+            raise output.template_failure(error) from error
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether nothing more can come that is wanted."""
+        return self.until is not None and now >= self.until
+
+    def show(self, event: Event) -> None:
+        """Print an event that is wanted."""
+        early = self._since is not None and event.time < self._since
+        late = self.until is not None and event.time > self.until
+        if early or late or not model.matches(event, self._given):
+            return
+        sys.stdout.write(f"{self._text(event)}\n")
+
+    def _text(self, event: Event) -> str:
+        if self._json:
+            return model.encode(event)
+        if self._template is None:
+            return model.line(event)
+        try:
+            return self._template.render(model.fields(event))
+        except TemplateError as error:
+            raise output.template_failure(error, model.fields(event)) from error
+
+
+def _stream(directory: str, shown: _Shown) -> None:
+    watch_fd = inotify.watch(directory)  # before the first reading: nothing falls between
+    tail = Follower(f"{directory}/{log.NAME}")
+    poll = select.poll()
+    poll.register(watch_fd, select.POLLIN)
+    coming = tail.past()
+    while True:
+        over = shown.is_over(time.time())
+        for each in coming:
+            shown.show(model.from_document(each))
+        sys.stdout.flush()
+        if over:
+            break
+        left = None if shown.until is None else max(0.0, shown.until - time.time()) * 1000 + 1
+        poll.poll(left)
+        inotify.drain(watch_fd)
+        coming = tail.more()
+    os.close(watch_fd)
