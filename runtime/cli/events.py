@@ -14,7 +14,7 @@ from runtime.model import event as model
 from runtime.model import filters, units
 from runtime.model import format as templates
 from runtime.model.errors import RuntimeFailure
-from runtime.model.functions import TemplateError
+from runtime.model.functions import TemplateError, to_json
 from runtime.model.options import Verb
 from runtime.store import events as log
 from runtime.store import files
@@ -98,7 +98,7 @@ class _Shown:
 
     def _text(self, event: Event) -> str:
         if self._json:
-            return model.encode(event)
+            return to_json(model.document(event))
         if self._template is None:
             return model.line(event)
         try:

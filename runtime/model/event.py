@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from runtime.model import timestamp
+from runtime.model import jsontext, timestamp
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -57,7 +55,7 @@ def document(event: Event) -> dict[str, Any]:
 
 def encode(event: Event) -> str:
     """Return the JSON text, one line."""
-    return json.dumps(document(event), separators=(",", ":"), ensure_ascii=False)
+    return jsontext.dumps(document(event))
 
 
 def from_document(found: Mapping[str, Any]) -> Event:

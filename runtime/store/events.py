@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 
 from runtime.linux import locks
 from runtime.model import event as model
+from runtime.model.contexts import suppress
 from runtime.model.event import Event
 from runtime.store import files
 
