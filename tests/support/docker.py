@@ -3,6 +3,7 @@
 The daemon's data, its sockets and its containers lie below one directory and go with it.  They are
 in memory, about 600 MB, because ten thousand files take half a minute to remove from a disk.  It has
 no bridge and no rules in the host's packet filter: containers get ``--network none`` or ``host``.
+In a network namespace of its own it has a bridge and publishes ports there, by its proxy.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.eventually import eventually
+from tests.support.netmachine import Namespace
 from tests.support.scripts import ROOT
 
 _START_TIMEOUT = 60.0  # seconds
@@ -31,7 +33,7 @@ _DEBIAN_PYTHON = "3.11"  # what bookworm's python3 is: the wheels must fit it
 class Docker:
     """One daemon; `close` ends it and its containers."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, network: Namespace | None = None) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         subprocess.run(
@@ -41,11 +43,13 @@ class Docker:
         configuration = directory / "daemon.json"
         configuration.write_text("{}")  # not the machine's /etc/docker/daemon.json
         self._log = (directory / "log").open("wb")
+        enter = ["nsenter", f"--net=/proc/{network.pid}/ns/net"] if network else []
+        bridge = [] if network else ["--bridge=none"]
         self._daemon = subprocess.Popen(
             [
-                *("dockerd", f"--host={self._socket}", f"--config-file={configuration}"),
+                *(*enter, "dockerd", f"--host={self._socket}", f"--config-file={configuration}"),
                 *(f"--data-root={directory}/data", f"--exec-root={directory}/exec"),
-                *(f"--pidfile={directory}/pid", "--bridge=none"),
+                *(f"--pidfile={directory}/pid", *bridge),
                 *("--iptables=false", "--ip6tables=false"),
             ],
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,130 @@
+"""Docker and `runtime`, each on a machine of its own, by the verbs that both have.
+
+A machine is a network namespace: what a container publishes is asked for in there.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from tests.support.netmachine import PATIENCE, Namespace
+from tests.support.terminal import Terminal
+
+_BUILD_TIMEOUT = 300.0  # seconds
+
+
+class Tool(Protocol):
+    """What `tests.support.docker.Docker` and `tests.support.runtime.Runtime` have in common."""
+
+    def __call__(
+        self, *arguments: str, check: bool = True, timeout: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command."""
+
+
+class Answer(NamedTuple):
+    """What came back from a published port."""
+
+    status: int
+    text: str
+
+
+class Engine:
+    """One of the two; the tests read the same for both."""
+
+    def __init__(
+        self,
+        tool: Tool,
+        command: list[str],
+        environment: Mapping[str, str],
+        machine: Namespace,
+        proxy: str,
+    ) -> None:
+        self._tool = tool
+        self._command = command
+        self._environment = environment
+        self._machine = machine
+        self._proxy = proxy  # through which apt reaches Debian's archive
+        self._tags: set[str] = set()
+
+    def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the engine's command."""
+        return self._tool(*arguments, check=check)
+
+    def build(self, tag: str, context: Path) -> str:
+        """Build the Dockerfile in *context*, once, and return *tag*."""
+        if tag not in self._tags:
+            through = ("--network=host", f"--build-arg=http_proxy={self._proxy}")
+            self._tool("build", *through, f"--tag={tag}", str(context), timeout=_BUILD_TIMEOUT)
+            self._tags.add(tag)
+        return tag
+
+    def start(self, *arguments: str) -> str:
+        """Start a container in the background and return its id."""
+        return self("run", "--detach", *arguments).stdout.strip()
+
+    def ctl(self, container: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run supervisectl in *container*; never raises for its exit code."""
+        return self("exec", container, "supervisectl", *arguments, check=False)
+
+    def services(self, container: str) -> dict[str, dict[str, Any]]:
+        """Return `supervisectl status` by service, empty while supervise does not answer."""
+        rows = json.loads(self.ctl(container, "status", "--json").stdout or "[]")
+        return {row["name"]: row for row in rows}
+
+    def states(self, container: str) -> dict[str, str]:
+        """Return the state of every service."""
+        return {name: row["state"] for name, row in self.services(container).items()}
+
+    def logs(self, container: str) -> str:
+        """Return what the container has written."""
+        done = self("logs", container)
+        return done.stdout + done.stderr
+
+    def exit_code(self, container: str) -> int:
+        """Return the exit code of a container that has ended."""
+        state = json.loads(self("inspect", container).stdout)[0]["State"]
+        assert not state["Running"], "it has not ended"
+        return int(state["ExitCode"])
+
+    def get(self, port: int, path: str = "/") -> Answer:
+        """Fetch a page from a published port of 127.0.0.1; OSError while nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.sock = self._machine.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection.sock.settimeout(PATIENCE)
+            connection.sock.connect(("127.0.0.1", port))
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read().decode())
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            connection.close()
+
+    def sit_down(self, *arguments: str) -> Terminal:
+        """Start the engine's command on a terminal, which the caller closes."""
+        terminal = Terminal()
+        terminal.client = subprocess.Popen(
+            ["setsid", "--ctty", *self._command, *arguments],
+            env=self._environment,
+            stdin=terminal.device,
+            stdout=terminal.device,
+            stderr=terminal.device,
+        )
+        terminal.release_device()
+        return terminal
+
+
+def context_of(example: Path, wheel: Path, directory: Path) -> Path:
+    """Return a copy of an example with the wheel in it, as its README says."""
+    context = Path(shutil.copytree(example, directory / example.name))
+    shutil.copy(wheel, context)
+    return context
