@@ -9,6 +9,7 @@ import _socket
 import errno
 import os
 import struct
+import time
 
 from supervise.wire import address, api, varlink
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PATIENCE = 10  # seconds
+# The socket opens once the configuration is read: a client of a container that has just started
+# comes too early.  PID 1 is given this long since its start.
+_BOOT = 3.0  # seconds
+_PAUSE = 0.02  # seconds
 ANSWER_TIMEOUT = float(_PATIENCE)  # seconds PID 1 may take to answer what needs no waiting
 _CHUNK = 256 * 1024
 _MAX_REPLY = 1024 * 1024 * 1024  # bytes; ten thousand services make some three million
@@ -113,6 +118,29 @@ class Client:
 
 
 def _connect(place: str | None) -> tuple[_socket.socket, str]:
+    """Return a connection and its place; raises UnreachableError."""
+    while True:
+        try:
+            return _connect_once(place)
+        except UnreachableError:
+            if not _pid_1_boots():
+                raise
+        time.sleep(_PAUSE)
+
+
+def _pid_1_boots() -> bool:
+    """Tell whether PID 1 is a supervise that started a moment ago."""
+    try:
+        with open("/proc/1/cmdline", "rb") as file:
+            is_supervise = b"supervise" in file.read()
+        with open("/proc/1/stat", "rb") as file:
+            started = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return is_supervise and time.clock_gettime(time.CLOCK_BOOTTIME) - started < _BOOT
+    except (OSError, IndexError):  # no /proc, or none that we may read
+        return False
+
+
+def _connect_once(place: str | None) -> tuple[_socket.socket, str]:
     chosen = place or os.environ.get(address.ENVIRONMENT)
     tried: list[tuple[str, int]] = []  # (place, errno)
     concerning = (None, 0, os.geteuid())  # what other users left behind explains nothing

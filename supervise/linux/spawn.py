@@ -223,7 +223,33 @@ def _exec_reason(request: SpawnRequest, number: int, reason: str) -> str:
         return "not found in PATH" if number == errno.ENOENT else reason
     path = os.path.join(request.working_dir or "", program)
     if number == errno.ENOENT and os.path.exists(path):
-        return "its interpreter (the #! line's, or the ELF loader) is missing"
+        return _missing_interpreter(path)
     if number == errno.EACCES and os.path.isdir(path):
         return "it is a directory"
+    if number == errno.EACCES and not _may_be_executed(path):
+        return f"it is not executable (chmod +x {program})"
     return reason
+
+
+def _missing_interpreter(path: str) -> str:
+    """Say which interpreter of the program at *path* is not there."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(256).rstrip(b"\n")
+    except OSError:
+        return "its interpreter (the #! line's, or the ELF loader) is missing"
+    if not first.startswith(b"#!"):
+        return "the loader that it names is missing (built for another libc?)"
+    if first.endswith(b"\r"):
+        return "its #! line ends with a carriage return; save it with Unix line ends"
+    words = first[2:].split()
+    name = os.fsdecode(words[0]) if words else ""
+    return f"its interpreter '{name}' is missing"
+
+
+def _may_be_executed(path: str) -> bool:
+    """Tell whether somebody may execute the file; True where that cannot be seen."""
+    try:
+        return os.stat(path).st_mode & 0o111 != 0
+    except OSError:
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervise.model.exitstatus import Exited, Killed, shell_code
-from supervise.model.process import Desired, Process, ProcessState
+from supervise.model.process import Desired, Process, ProcessState, StopReason
 from supervise.model.service import RestartMode, ServiceType
 from supervise.model.signals import SIGNALS
 from supervise.model.view import Blocker, Explanation, ServiceView
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STALLED = "output is stalled, as the reader of its logs does not keep up"
+_TO_THE_BACKGROUND = (
+    "It ended well and left processes behind: programs that go to the background have to stay in "
+    "the foreground here, as with nginx -g 'daemon off;'."
+)
 WAITING = "waiting"  # shown for a stopped service that is wanted up
 
 
@@ -193,6 +197,10 @@ def _way_out(process: Process, blockers: Sequence[Blocker]) -> list[str]:
     if process.state is ProcessState.FAILED:
         name = process.spec.name
         return [f"Try: supervisectl logs -n 20 {name}; then supervisectl start {name}"]
+    if process.state is ProcessState.BACKOFF and process.failure == StopReason.LEFTOVERS.value:
+        return [_TO_THE_BACKGROUND] if process.last_exit == Exited(0) else []
+    if process.state is ProcessState.BACKOFF and process.last_exit is not None:
+        return [f"Try: supervisectl logs -n 20 {process.spec.name}"]
     if process.state is ProcessState.STOPPED and process.desired is Desired.DOWN:
         return [f"Try: supervisectl start {process.spec.name}"]
     return []

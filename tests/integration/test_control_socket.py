@@ -100,3 +100,12 @@ def test_members_of_the_operators_group_may_do_everything(bench: Bench) -> None:
     assert as_user(USER) == 0
     assert as_user(4712) == 5
     pid1.wait_for("Refused a client (uid 4711")
+
+
+def test_a_client_that_comes_before_the_socket_waits_for_it(bench: Bench) -> None:
+    many = "".join(f"  s{n}: {{command: [x], autostart: false}}\n" for n in range(800))
+    path = bench.write("supervise.yaml", f"services:\n  web: {{command: [sleep, '9']}}\n{many}")
+
+    pid1 = bench.start(["supervise", "-c", str(path)])
+
+    assert pid1.ctl("wait", "web", "--for", "started").returncode == 0

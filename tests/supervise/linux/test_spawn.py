@@ -294,8 +294,20 @@ def test_script_whose_interpreter_is_missing(way: str, tmp_path: Path) -> None:
     error = refusal(make_request(str(script), way=way))
 
     assert (error.stage, error.errno) == ("exec", errno.ENOENT)
+    assert error.message == f"cannot execute '{script}': its interpreter '/nowhere/sh' is missing"
+
+
+@both_ways
+def test_script_with_windows_line_ends(way: str, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(b"#!/bin/sh\r\necho hello\r\n")
+    script.chmod(0o755)
+
+    error = refusal(make_request(str(script), way=way))
+
     assert error.message == (
-        f"cannot execute '{script}': its interpreter (the #! line's, or the ELF loader) is missing"
+        f"cannot execute '{script}': its #! line ends with a carriage return; "
+        "save it with Unix line ends"
     )
 
 
@@ -312,12 +324,13 @@ def test_relative_script_is_explained_where_it_was_looked_for(way: str, tmp_path
 
 @both_ways
 def test_file_that_is_not_executable(way: str, tmp_path: Path) -> None:
-    (tmp_path / "data").touch(mode=0o644)
+    data = tmp_path / "data"
+    data.touch(mode=0o644)
 
-    error = refusal(make_request(str(tmp_path / "data"), way=way))
+    error = refusal(make_request(str(data), way=way))
 
     assert (error.stage, error.errno) == ("exec", errno.EACCES)
-    assert error.message == f"cannot execute '{tmp_path}/data': Permission denied"
+    assert error.message == f"cannot execute '{data}': it is not executable (chmod +x {data})"
 
 
 @both_ways

@@ -220,6 +220,21 @@ def test_failed_service_is_told_where_its_log_is() -> None:
     )
 
 
+def test_service_that_went_to_the_background_is_told_to_stay_in_the_foreground() -> None:
+    left = StopReason.LEFTOVERS.value
+    daemonised = make_process(S.BACKOFF, failure=left, last_exit=Exited(0), next_start=11.0)
+    crashed = make_process(S.BACKOFF, failure=left, last_exit=Exited(1), next_start=11.0)
+
+    assert "stay in the foreground" in sentences(daemonised)
+    assert "foreground" not in sentences(crashed)
+
+
+def test_service_that_keeps_ending_is_told_where_its_log_is() -> None:
+    crashing = make_process(S.BACKOFF, last_exit=Exited(1), next_start=11.0)
+
+    assert "Try: supervisectl logs -n 20" in sentences(crashing)
+
+
 def test_stopped_service_is_told_how_to_start_it() -> None:
     assert sentences(make_process()).endswith("Try: supervisectl start web")
 
