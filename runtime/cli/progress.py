@@ -120,6 +120,8 @@ class Bars:
         self._layers: dict[str, tuple[str, int, int]] = {}
         self._drawn = 0  # lines on the screen that are ours
         self._when = 0.0
+        self._is_stale = False  # the last numbers are not on the screen
+        self._ticker: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
@@ -128,7 +130,7 @@ class Bars:
             self._draw()
             self._stream.write(f"{text}\n")
             self._stream.flush()
-            self._layers, self._drawn = {}, 0
+            self._layers, self._drawn, self._ticker = {}, 0, None
 
     def layer(self, digest: str, status: str, done: int = 0, total: int = 0) -> None:
         """Show it, at most ten times a second while nothing but a number changes."""
@@ -136,9 +138,22 @@ class Bars:
             before = self._layers.get(digest)
             self._layers[digest] = status, done, total
             now = time.monotonic()
+            self._is_stale = True
             if before is None or before[0] != status or now - self._when >= _FRAME:
                 self._when = now
                 self._draw()
+            if self._ticker is None:
+                self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
+                self._ticker.start()
+
+    def _tick(self) -> None:
+        """Draw what `layer` left out, until the layers are done with."""
+        mine = threading.current_thread()
+        while self._ticker is mine:
+            with self._lock:
+                if self._ticker is mine and self._is_stale:
+                    self._draw()
+            time.sleep(_FRAME)
 
     def _draw(self) -> None:
         if not self._layers:
@@ -149,7 +164,7 @@ class Bars:
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         self._stream.write(up + "".join(f"\r{line}\x1b[K\n" for line in lines))
         self._stream.flush()
-        self._drawn = len(lines)
+        self._drawn, self._is_stale = len(lines), False
 
     def _line(self, digest: str, columns: int) -> str:
         status, done, total = self._layers[digest]

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from runtime.registry.documents import ACCEPT
+from runtime.registry.documents import ACCEPT, OCI_INDEX
 from tests.support.eventually import eventually
 
 
@@ -83,9 +83,22 @@ class Registry:
         url = f"http://{self.host}/v2/{repository}/manifests/{tag}"
         request = urllib.request.Request(url, headers={"Accept": ACCEPT})
         with urllib.request.urlopen(request, timeout=15) as answer:
-            found: dict[str, Any] = json.load(answer)
-            found["digest"] = answer.headers["Docker-Content-Digest"]
+            data = answer.read()
+            found: dict[str, Any] = json.loads(data)
+            found |= {"digest": answer.headers["Docker-Content-Digest"], "size": len(data)}
             return found
+
+    def put_index(self, repository: str, tag: str, entries: list[dict[str, Any]]) -> str:
+        """Store an index of manifests that are there and return its digest."""
+        value = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+        request = urllib.request.Request(
+            f"http://{self.host}/v2/{repository}/manifests/{tag}",
+            data=json.dumps(value).encode(),
+            headers={"Content-Type": OCI_INDEX},
+            method="PUT",
+        )
+        with urllib.request.urlopen(request, timeout=15) as answer:
+            return str(answer.headers["Docker-Content-Digest"])
 
     def close(self) -> None:
         """End it."""

@@ -18,10 +18,17 @@ class Skopeo:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        archive = directory / "base.tar"
-        layers = [busybox(), make_tar(file("etc/motd", b"hello\n"))]
+        self.base = self.archive("base")
+
+    def archive(self, name: str) -> str:
+        """Return an image whose layers no other has: skopeo remembers where it has put which."""
+        archive = self.directory / f"{name}.tar"
+        layers = [
+            busybox(file("etc/name", name.encode())),
+            make_tar(file("etc/motd", name.encode())),
+        ]
         archive.write_bytes(docker_archive((config_of(*layers), layers, None)))
-        self.base = f"docker-archive:{archive}"
+        return f"docker-archive:{archive}"
 
     def copy(self, source: str, target: str, *options: str) -> None:
         """Copy an image between any two of skopeo's transports."""
