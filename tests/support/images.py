@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,22 @@ class Oci:
         self.files[f"blobs/sha256/{digest(data)[7:]}"] = data
         return {"mediaType": media_type, "digest": digest(data), "size": len(data), **extra}
 
-    def image(self, config: bytes, layers: list[bytes], **extra: Any) -> dict[str, Any]:
-        """Add an image with gzip layers and return the descriptor of its manifest."""
+    def image(
+        self,
+        config: bytes,
+        layers: list[bytes],
+        *,
+        pack: tuple[Callable[[bytes], bytes], str] = (lambda d: gzip.compress(d, mtime=0), "gzip"),
+        **extra: Any,
+    ) -> dict[str, Any]:
+        """Add an image with packed layers and return the descriptor of its manifest."""
+        packed, name = pack
         kind = "application/vnd.oci.image"
         manifest = {
             "schemaVersion": 2,
             "mediaType": f"{kind}.manifest.v1+json",
             "config": self.blob(config, f"{kind}.config.v1+json"),
-            "layers": [
-                self.blob(gzip.compress(layer, mtime=0), f"{kind}.layer.v1.tar+gzip")
-                for layer in layers
-            ],
+            "layers": [self.blob(packed(layer), f"{kind}.layer.v1.tar+{name}") for layer in layers],
         }
         return self.blob(json.dumps(manifest).encode(), f"{kind}.manifest.v1+json", **extra)
 
