@@ -13,6 +13,7 @@ from runtime.build import context as contexts
 from runtime.build import failures
 from runtime.build.executor import Executor
 from runtime.build.job import Job
+from runtime.container.steps import reached
 from runtime.dockerfile import graph, parser, predefined
 from runtime.model import image as model
 from runtime.model import reference, timestamp
@@ -91,7 +92,9 @@ def _write(job: Job, progress: Progress, draft: Draft) -> Image:
     now = time.time()
     if not config.created:
         config = config.replace(created=timestamp.render(float(request.epoch or now)))
+    reached("builder-writes")
     image = images.add(model.to_json(config), request.tags, now=now, is_host=draft.is_host)
     names = [reference.parse(name).familiar for name in request.tags]
+    reached("builder-wrote")
     progress.exported(image.id, names, time.monotonic() - begun)
     return image

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from runtime.build import bases, messages, worker
 from runtime.container import frames
+from runtime.container.steps import reached
 from runtime.model.errors import RuntimeFailure
 from runtime.store.images import Images
 from runtime.store.layers import Pin
@@ -86,6 +87,7 @@ class Executor:
         others = [ours.fileno(), *(each.sock.fileno() for each in self._stages.values())]
         pid = worker.start(self._job, number, theirs, others)
         theirs.close()
+        reached("builder-forked")
         self._stages[number] = _Stage(number, pid, ours)
 
     def _loop(self) -> None:
@@ -134,6 +136,7 @@ class Executor:
             self._failure = Failed(failure, said["first"], said["last"])
 
     def _answer(self, stage: _Stage, wanted: dict[str, object]) -> None:
+        reached("builder-answers")
         if "stage" in wanted:
             number = wanted["stage"]
             assert isinstance(number, int)
@@ -158,6 +161,7 @@ class Executor:
 
     def _take(self, stage: _Stage, body: bytes) -> None:
         """Hold the layers that a stage has made, and let those have them that wait for it."""
+        reached("builder-hears-result")
         stage.draft, _ = messages.decode_draft(body)
         for layer in stage.draft.layers:
             self._images.layers.hold(layer, self._pin)
