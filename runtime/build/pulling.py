@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from runtime.linux import locks
 from runtime.model import reference as names
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -177,17 +178,35 @@ def _can_be_pulled(name: str, found: Image) -> bool:
     return not found.is_host or bool(found.layers)
 
 
-def _downloads(layout: Layout) -> str:
-    """Make the directory of half-downloaded blobs, without those that nobody came back for."""
-    directory = f"{layout.images}/downloads"
-    files.make_directories(directory)
-    now = time.time()
-    with os.scandir(directory) as entries:
+def forget(layout: Layout, *, older_than: float = 0.0) -> int:
+    """Remove half-downloaded blobs that no pull is at; return how many bytes that frees.
+
+    *older_than* is in seconds, since the last byte came.
+    """
+    freed = 0
+    limit = time.time() - older_than
+    with suppress(FileNotFoundError), os.scandir(_directory(layout)) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
-                if now - entry.stat().st_mtime > _KEPT:
+                found = entry.stat()
+                lock = locks.lock_existing(entry.path, wait=False)
+                if found.st_mtime <= limit and lock is not None:
                     os.unlink(entry.path)
-    return directory
+                    freed += found.st_size
+                if lock is not None:
+                    lock.release()
+    return freed
+
+
+def _downloads(layout: Layout) -> str:
+    """Make the directory of half-downloaded blobs, without those that nobody came back for."""
+    files.make_directories(_directory(layout))
+    forget(layout, older_than=_KEPT)
+    return _directory(layout)
+
+
+def _directory(layout: Layout) -> str:
+    return f"{layout.images}/downloads"
 
 
 class _Sink:

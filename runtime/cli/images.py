@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from runtime.build import pulling
 from runtime.cli import output
 from runtime.model import columns, filters, reference, units
 from runtime.model import digest as digests
@@ -244,4 +245,7 @@ def remove_unused(layout: Layout, words: Arguments, *, everything: bool) -> tupl
             and not any(filters.has_labels([text], labels) for text in given.get("label!", ()))
         )
 
-    return removal.prune(Images(layout), everything=everything, wanted=is_wanted)
+    lines, freed = removal.prune(Images(layout), everything=everything, wanted=is_wanted)
+    if not given:
+        freed += pulling.forget(layout)
+    return lines, freed

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from runtime.registry import challenges
 from runtime.registry.problems import DeniedError, RegistryError
-from runtime.registry.settings import is_loopback
+from runtime.registry.settings import DOCKER_ACCOUNT, is_loopback
 from runtime.registry.transport import status_text
 from supervise.model.record import Record
 
@@ -108,11 +108,13 @@ class Authority:
 
     def _denied(self, endpoint: Endpoint) -> DeniedError:
         who = self.credentials(endpoint.account)
-        account = endpoint.location.host
+        host = "" if endpoint.account == DOCKER_ACCOUNT else f" {endpoint.location.host}"
         if who is None:
-            return DeniedError("it wants a login", f"runtime login {account}")
+            # Hub and many others say the same of what is not there.
+            missing = ", or there is no such repository" if endpoint.repository else ""
+            return DeniedError(f"it wants a login{missing}", f"runtime login{host}")
         user = f"'{who.user}'" if who.user else "the login that is stored"
-        return DeniedError(f"it does not let {user} in", f"runtime login {account}")
+        return DeniedError(f"it does not let {user} in", f"runtime login{host}")
 
     def _fetch(self, endpoint: Endpoint, scope: str, challenge: Challenge, url: str) -> Token:
         realm = challenge.parameters.get("realm", "")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.build import pulling
 from runtime.store.images import Images
 from tests.support import hostile_registry as hostile
 from tests.support.eventually import PATIENCE, eventually
@@ -119,6 +120,21 @@ def test_the_next_pull_goes_on_where_one_failed(registry: HostileRegistry, image
     assert contents(images, image)
     ranges = [one.headers["range"] for one in registry.requests[before:] if "range" in one.headers]
     assert ranges == ["bytes=70000-"]
+    assert partial(images) == []
+
+
+def test_half_a_blob_goes_when_the_store_is_cleared(
+    registry: HostileRegistry, images: Images
+) -> None:
+    registry.image("cut:1", hostile.layer())
+    registry.fault("/blobs/", lambda handler, data: handler.send(200, data))
+    registry.fault("/blobs/", hostile.cut(70_000))
+    registry.fault("/blobs/", hostile.status(404))
+    refused(images, f"{registry.host}/cut:1")
+
+    freed = pulling.forget(images.layout)
+
+    assert freed == 70_000
     assert partial(images) == []
 
 
