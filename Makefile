@@ -13,9 +13,10 @@ WORKERS ?= auto
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: help setup lint unit integration e2e pytest test conformance bench docs wheel clean
+.PHONY: help setup lint unit integration e2e pytest test conformance bench demo docs wheel clean
 
 help:
+	@echo 'make demo         a first run: builds, runs, breaks and stops four services (root)'
 	@echo 'make test         lint, types and every test (root sees all of them, others what they can)'
 	@echo 'make setup        $(VENV) with the package and its tools'
 	@echo 'make lint         ruff format, ruff check, mypy --strict'
@@ -77,9 +78,19 @@ wheel: setup
 	rm -rf build
 	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+# PORT= is the port of this machine.
+demo: setup configs/demo/wheels/.made
+	@PATH="$(abspath $(VENV))/bin:$$PATH" configs/demo/demo.sh
+
+configs/demo/wheels/.made: $(STAMP) $(shell find supervise runtime -name '*.py')
+	rm -rf configs/demo/wheels
+	$(VENV)/bin/python -m pip wheel --quiet --disable-pip-version-check \
+		--wheel-dir configs/demo/wheels .
+	touch $@
+
 bench: setup
 	$(VENV)/bin/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf configs/demo/wheels .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -142,6 +142,7 @@ class Catalog:
             found = self.records.load(name)
             if found is None or self._must_move(found):
                 with netlink.Socket() as kernel:
+                    links.remove_left(kernel, model.DEFAULT_INTERFACE)
                     routes = links.routes(kernel)
                 others = [each for each in self.records.all() if each.name != name]
                 found = records.default_bridge(routes, others)

@@ -40,7 +40,27 @@ def routes(kernel: netlink.Socket) -> list[tuple[int, int]]:
 def is_ready(kernel: netlink.Socket, network: Network) -> bool:
     """Tell whether the network's bridge is there: it is switched on last."""
     found = rtnetlink.find(kernel, network.interface)
-    return found is not None and found.is_up
+    return found is not None and found.is_up and found.mac == _mac(network)
+
+
+def _mac(network: Network) -> str:
+    """Return the bridge's own address, by which it is known to be this network's."""
+    return f"02:42:{bytes.fromhex(network.id[:8]).hex(':')}"
+
+
+def remove_left(kernel: netlink.Socket, name: str, mac: str = "") -> bool:
+    """Remove the bridge *name* unless its address is *mac*; tell whether the name is free or ours.
+
+    A root directory that was deleted leaves its default bridge behind.  One with containers on
+    it belongs to a root that is in use, and stays.
+    """
+    found = rtnetlink.find(kernel, name)
+    if found is None or found.mac == mac:
+        return True
+    if any(link.master == found.index for link in rtnetlink.links(kernel)):
+        return False
+    delete(kernel, name)
+    return True
 
 
 def make_bridge(kernel: netlink.Socket, network: Network) -> None:
@@ -49,14 +69,20 @@ def make_bridge(kernel: netlink.Socket, network: Network) -> None:
     The caller holds the lock; a half-made one, of a process that was killed, is finished.
 
     Raises:
-        RuntimeFailure: another route of this machine overlaps its subnet.
+        RuntimeFailure: another route of this machine overlaps its subnet, or another root's
+            containers are on a bridge of its name.
     """
     name = network.interface
+    if not remove_left(kernel, name, _mac(network)):
+        raise RuntimeFailure(
+            f"cannot set up network '{network.name}': containers of another --root are on the "
+            f"bridge {name}",
+            "stop them, or use a network of your own: `runtime network create NAME`",
+        )
     found = rtnetlink.find(kernel, name)
     if found is None:
         _refuse_overlap(kernel, network)
-        mac = f"02:42:{bytes.fromhex(network.id[:8]).hex(':')}"
-        kernel.run(rtnetlink.new_bridge(name, mac, _mtu(kernel, network)))
+        kernel.run(rtnetlink.new_bridge(name, _mac(network), _mtu(kernel, network)))
         found = rtnetlink.find(kernel, name)
         assert found is not None
     _, prefix = ipam.subnet(network.subnet)

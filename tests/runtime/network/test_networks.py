@@ -77,6 +77,29 @@ def test_a_taken_subnet_is_left_alone(machine: Machine) -> None:
     assert machine.run(machine.monitor()).address == "172.18.0.2"
 
 
+def test_the_bridge_of_a_root_that_was_deleted_is_replaced(machine: Machine) -> None:
+    machine.here.sh(
+        "ip link add runtime0 type bridge; ip addr add 172.17.0.1/16 dev runtime0;"
+        "ip link set runtime0 up"
+    )
+
+    web = machine.run(machine.monitor())
+
+    assert web.address == "172.17.0.2"
+    (bridge,) = machine.here.json("ip -j addr show runtime0")
+    assert [a["local"] for a in bridge["addr_info"] if a["family"] == "inet"] == ["172.17.0.1"]
+
+
+def test_the_bridge_of_another_root_in_use_is_left_alone(machine: Machine) -> None:
+    machine.here.sh(
+        "ip link add runtime0 type bridge; ip addr add 172.17.0.1/16 dev runtime0;"
+        "ip link set runtime0 up; ip link add port type veth peer name far; ip link set port master runtime0"
+    )
+
+    with pytest.raises(Failed, match="containers of another --root are on the bridge runtime0"):
+        machine.run(machine.monitor())
+
+
 def test_the_default_bridge_moves_when_docker_was_first_after_a_reboot(machine: Machine) -> None:
     monitor = machine.monitor()
     assert monitor.call("inspect", name="bridge")["IPAM"]["Config"][0]["Subnet"] == "172.17.0.0/16"
