@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from runtime.model.image import ImageConfig
 
+_SHELLS = ("sh", "bash", "ash", "dash", "zsh", "fish")
 # An entrypoint that is an init already gets no second one in front.
 _INITS = ("supervise", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan", "init")
 
@@ -211,11 +212,26 @@ def _command(config: ImageConfig, options: Options) -> tuple[tuple[str, ...], tu
         entrypoint, command = options.entrypoint, options.command
     else:
         entrypoint, command = config.entrypoint or (), options.command or config.cmd or ()
+    if (
+        options.services
+        and not options.command
+        and _is_idle_shell((*entrypoint, *command), options)
+    ):
+        return (), ()
     if not entrypoint and not command and not options.services:
         raise RuntimeFailure(
             "no command specified", "the image has no CMD and no ENTRYPOINT; name a command"
         )
     return entrypoint, command
+
+
+def _is_idle_shell(argv: tuple[str, ...], options: Options) -> bool:
+    """Tell whether the command would be a shell that nobody talks to.
+
+    Most images have one for their CMD.  It ends at once, and would take the services with it.
+    """
+    alone = len(argv) == 1 and argv[0].rpartition("/")[2] in _SHELLS
+    return alone and not options.tty and not options.interactive
 
 
 def _environment(config: ImageConfig, options: Options, container_id: str) -> dict[str, str]:

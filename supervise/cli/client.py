@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10  # seconds
 # The socket opens once the configuration is read: a client of a container that has just started
-# comes too early.  PID 1 is given this long since its start.
+# comes too early.  A supervise is given this long since its start.
 _BOOT = 3.0  # seconds
 _PAUSE = 0.02  # seconds
 ANSWER_TIMEOUT = float(_PATIENCE)  # seconds PID 1 may take to answer what needs no waiting
@@ -123,21 +123,35 @@ def _connect(place: str | None) -> tuple[_socket.socket, str]:
         try:
             return _connect_once(place)
         except UnreachableError:
-            if not _pid_1_boots():
+            if not _one_boots():
                 raise
         time.sleep(_PAUSE)
 
 
-def _pid_1_boots() -> bool:
-    """Tell whether PID 1 is a supervise that started a moment ago."""
-    try:
-        with open("/proc/1/cmdline", "rb") as file:
-            is_supervise = b"supervise" in file.read()
-        with open("/proc/1/stat", "rb") as file:
-            started = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return is_supervise and time.clock_gettime(time.CLOCK_BOOTTIME) - started < _BOOT
-    except (OSError, IndexError):  # no /proc, or none that we may read
+def _one_boots() -> bool:
+    """Tell whether a supervise started a moment ago: PID 1, or one from the shell we are from."""
+    parent = os.getppid()
+    beside = _read(f"/proc/{parent}/task/{parent}/children").split()
+    return any(_boots(pid) for pid in ("1", *map(os.fsdecode, beside)) if pid != str(os.getpid()))
+
+
+def _boots(pid: str) -> bool:
+    if b"supervise" not in _read(f"/proc/{pid}/cmdline"):
         return False
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if len(fields) < 20:
+        return False  # it has ended
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started < _BOOT
+
+
+def _read(path: str) -> bytes:
+    """Return the file's bytes, none where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _connect_once(place: str | None) -> tuple[_socket.socket, str]:

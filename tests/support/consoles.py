@@ -44,6 +44,7 @@ _VOLATILE = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?"), "TIME"),
     (re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b"), "ID"),
     (re.compile(r"\bpid \d+"), "pid N"),
+    (re.compile(r"@supervise-0-\d+"), "@supervise-0-N"),
     (re.compile(r"\b(running|starting|stopping)(\s+\S+\s+)\d+\b"), r"\1\2N"),  # a row of `status`
     (re.compile(r"\b\d+(?:\.\d+)? ?(?:us|ms|s|m|h)\b(?: \d+(?:ms|s|m|h)\b)*"), "TIME"),
     (re.compile(r"\s+"), " "),

@@ -58,6 +58,15 @@ def test_services_need_no_command() -> None:
     assert composed(ImageConfig(), services="/s.yaml").argv == ()
 
 
+def test_services_are_not_ended_by_a_shell_that_nobody_talks_to() -> None:
+    shell = ImageConfig(cmd=("/bin/bash",))
+
+    assert composed(shell, services="/s.yaml").argv == ()
+    assert composed(shell, services="/s.yaml", tty=True).argv == ("/bin/bash",)
+    assert composed(shell, services="/s.yaml", command=("bash",)).argv == ("bash",)
+    assert composed(shell).argv == ("/bin/bash",)
+
+
 def test_later_variables_win() -> None:
     found = composed(
         ImageConfig(cmd=("sh",), env=("PATH=/image", "A=image", "B=image")),
