@@ -219,7 +219,7 @@ class _Copier:
             try:
                 _pour(read_fd, write_fd, status)
                 self.decorate(source, status, write_fd)
-                if value := capabilities(found):
+                if value := capabilities(source.tree, found):
                     os.setxattr(write_fd, CAPABILITIES, value)
                 os.utime(write_fd, ns=self.times(status))
             finally:

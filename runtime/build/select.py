@@ -251,7 +251,7 @@ def _digest_source(source: Source, update: Callable[[bytes], None], *, with_owne
             twin = found.path
             if status.st_nlink > 1:
                 twin = first.setdefault((status.st_dev, status.st_ino), found.path)
-            words += [twin, source.tree.digest(found), capabilities(found)]
+            words += [twin, source.tree.digest(found), capabilities(source.tree, found)]
         elif stat.S_ISLNK(status.st_mode):
             words.append(os.readlink(found.name, dir_fd=found.parent_fd))
         elif not found.is_directory:
@@ -259,11 +259,17 @@ def _digest_source(source: Source, update: Callable[[bytes], None], *, with_owne
         update(_words(*words))
 
 
-def capabilities(found: Found) -> bytes:
-    """Return the file capabilities of a regular file, nothing when it has none."""
-    place = b"/proc/self/fd/%d/%s" % (found.parent_fd, found.name)
+def capabilities(tree: Tree, found: Found) -> bytes:
+    """Return the file capabilities of a regular file, nothing when it has none.
+
+    Those of the build context do not count: no docker brings them into an image, and they would
+    be rights that this machine's administrator gave to a file for this machine.
+    """
+    if not tree.keep_owner:
+        return b""
+    path = b"/proc/self/fd/%d/%s" % (found.parent_fd, found.name)
     try:
-        return os.getxattr(place, CAPABILITIES, follow_symlinks=False)
+        return os.getxattr(path, CAPABILITIES, follow_symlinks=False)
     except OSError:  # ENODATA, or a file system without attributes
         return b""
 

@@ -5,11 +5,11 @@ A case is a directory: Dockerfile and the files around it are the context.  Besi
 * ``prepare.sh``, run in a copy of the context first, for what git does not keep: owners, modes,
   hard links, attributes, devices;
 * ``options``, more words for the command line, one a line;
-* ``refused``: both must refuse it; a line in there must stand in what we say.
-
-Docker means its classic builder: BuildKit's client is not in Debian.  Where the two differ we do
-as BuildKit, and what the classic builder does not know is not left out either: ``classic`` is then
-a Dockerfile that says the same in its words.
+* ``refused``: both must refuse it; a line in there must stand in what we say;
+* ``builder``: ``buildkit`` where that builder of docker's is meant.  Without it, it is the classic
+  one.  Where the two differ we do as BuildKit;
+* ``classic``: a Dockerfile that says in the classic builder's words what neither of Debian's
+  builders knows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "docker", "busybox")]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "build"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/Dockerfile"))
-_NOT_CONTEXT = ("prepare.sh", "options", "refused", "classic")
+_NOT_CONTEXT = ("prepare.sh", "options", "refused", "builder", "classic")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -105,6 +105,7 @@ class Case:
             subprocess.run(["sh", "-eu", source / "prepare.sh"], cwd=self.context, check=True)
         self.options = _words(source / "options")
         self.refusal = _words(source / "refused")
+        self.buildkit = _words(source / "builder") == ["buildkit"]
         self.in_other_words: list[str] = []
         if (source / "classic").exists():
             self.in_other_words = ["--file", str(source / "classic")]
@@ -117,7 +118,8 @@ def _words(path: Path) -> list[str]:
 def _by_docker(docker: Docker, case: Case, place: Path) -> tuple[flat.Tree, dict[str, Any]] | None:
     """Build with docker; None: it refuses."""
     words = [*case.options, *case.in_other_words, str(case.context)]
-    done = docker("build", "--network=none", "--tag=case", *words, check=False)
+    words = ["build", "--network=none", "--tag=case", *words]
+    done = docker(*words, check=False, buildkit=case.buildkit)
     if done.returncode:
         assert case.refusal, done.stderr[-2000:]
         return None

@@ -68,12 +68,23 @@ class Docker:
         return self("version", check=False).returncode == 0
 
     def __call__(
-        self, *arguments: str, check: bool = True, timeout: float = 120.0
+        self,
+        *arguments: str,
+        check: bool = True,
+        timeout: float = 120.0,
+        buildkit: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Run the docker command; raises AssertionError with its words when *check* and it fails."""
+        """Run the docker command; raises AssertionError with its words when *check* and it fails.
+
+        *buildkit*: a build is that builder's, as Debian's docker has it; else the classic one's.
+        """
+        environment = self.environment()
+        if buildkit:
+            # Debian's own client has it built in; a newer one wants a plugin.
+            environment |= {"DOCKER_BUILDKIT": "1", "PATH": f"/usr/bin:{environment['PATH']}"}
         done = subprocess.run(
             [*self.command(), *arguments],
-            env=self.environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

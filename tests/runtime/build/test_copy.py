@@ -297,17 +297,20 @@ def test_chmod_counts_for_files_and_copied_directories(work: Workshop) -> None:
     assert [made[path].mode for path in ("x", "x/sub", "x/sub/a")] == [0o755, 0o700, 0o700]
 
 
-def test_special_bits_and_capabilities_come_along(work: Workshop) -> None:
+def test_special_bits_come_along_and_a_stages_capabilities(work: Workshop) -> None:
     file = work.put("a")
     os.setxattr(file, "security.capability", CAPABILITY)
     os.setxattr(file, "user.note", b"stays here: no layer of docker's has it")
     os.chmod(file, 0o6755)
 
-    work.copy("a", "/x", chown="9:9")
+    work.copy("a", "/context", chown="9:9")
+    work.is_stage = True
+    work.copy("a", "/stage", chown="9:9")
 
-    node = work.made()["x"]
-    assert node.mode == 0o6755
-    assert node.xattrs == (("security.capability", CAPABILITY),)
+    made = work.made()
+    assert {node.mode for node in made.values()} == {0o6755}
+    assert made["context"].xattrs == ()
+    assert made["stage"].xattrs == (("security.capability", CAPABILITY),)
 
 
 def test_devices_and_fifos_are_copied_and_sockets_are_not(work: Workshop) -> None:

@@ -194,6 +194,7 @@ def test_all_that_is_copied_is_in_the_digest(work: Workshop, change: object) -> 
     work.put("d/sub/x")
     (work.context / "d/link").symlink_to("a")
     os.link(work.context / "d/a", work.context / "d/twin")
+    work.is_stage = True
     before = work.digest("d", "/")
 
     assert callable(change)

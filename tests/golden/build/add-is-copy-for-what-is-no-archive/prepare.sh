@@ -1,0 +1,1 @@
+tar -cf d/kept.tar a

@@ -1,0 +1,1 @@
+ln -s b d/sub/link

@@ -1,0 +1,3 @@
+ln -s real link
+ln -s d directory
+ln -s /real absolute

@@ -1,0 +1,2 @@
+ln d/a d/sub/b
+ln d/a outside
