@@ -70,6 +70,7 @@ docs: setup
 	$(VENV)/bin/python -m supervise.cli.reference docs
 	$(VENV)/bin/python -m supervise.config.reference >docs/configuration.md
 	$(VENV)/bin/python tests/support/helpdocs.py
+	$(VENV)/bin/python docs/generate_comparisons.py
 	$(VENV)/bin/python docs/generate_man.py
 	$(VENV)/bin/python docs/generate_completions.py
 

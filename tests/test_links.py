@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -17,3 +18,55 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     ]
 
     assert not broken, f"links to files that are not there: {broken}"
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    sources = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there = {
+        name for text in sources for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)
+    }
+
+    broken = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        for name in re.findall(r"`(test_\w+)`", page.read_text())
+        if name not in there
+    ]
+
+    assert not broken, f"pages name tests that are not there: {broken}"
+
+
+def test_every_file_of_the_tests_that_a_page_names_exists() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages()
+        for name in re.findall(r"`(tests/[\w/]+\.py)`", page.read_text())
+        if not (ROOT / name).exists()
+    ]
+
+    assert not broken, f"pages name files that are not there: {broken}"
+
+
+def test_every_danger_on_the_security_page_has_a_test_that_holds_it() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    tables = re.findall(r"^\| danger \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+
+    rows = [row for table in tables for row in table.splitlines()]
+
+    assert len(rows) > 20
+    assert [row for row in rows if "`test_" not in row.rstrip("|").rpartition("|")[2]] == []
+
+
+def test_the_measured_table_of_the_comparisons_is_that_of_the_benchmarks() -> None:
+    spec = importlib.util.spec_from_file_location("made", ROOT / "docs/generate_comparisons.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    page = (ROOT / "docs/comparisons.md").read_text()
+
+    assert page == made.filled(page), "stale: make docs"
