@@ -39,8 +39,14 @@ def build(layout: Layout, request: Request, progress: Progress) -> Image:
     Raises:
         RuntimeFailure: what cannot be done, with the place in the Dockerfile; code 1.
     """
-    for name in request.tags:
-        reference.parse_tagged(name)
+    try:
+        return _build(layout, request, progress)
+    except RuntimeFailure as failure:
+        failure.code = 1
+        raise
+
+
+def _build(layout: Layout, request: Request, progress: Progress) -> Image:
     store = f"{layout.root}/build/context"
     dockerfile_option = request.dockerfile or None
     with contexts.open_context(

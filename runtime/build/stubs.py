@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _OURS = ("/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+_MOST_LINKS = 40  # MAXSYMLINKS of the kernel
 _WITHIN = beneath.RESOLVE_BENEATH | beneath.RESOLVE_NO_SYMLINKS
 _PLACE = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -27,12 +28,42 @@ def clear(directory: str, lowers: Sequence[str], targets: Iterable[str]) -> None
 
     *directory* is the step's, *lowers* are the directories below it, top first.
     """
-    root_fd = os.open(f"{directory}/upper", _PLACE)
+    upper = f"{directory}/upper"
+    root_fd = os.open(upper, _PLACE)
     try:
         for target in (*_OURS, *targets):
-            _clear_one(root_fd, list(lowers), target.strip("/"))
+            place = _resolved([upper, *lowers], target)
+            if place:
+                _clear_one(root_fd, list(lowers), place)
     finally:
         os.close(root_fd)
+
+
+def _resolved(layers: list[str], path: str) -> str:
+    """Return where *path* lies when the links of the image are followed; no slash in front.
+
+    *layers* are the directories that are seen as one, top first.
+    """
+    done: list[str] = []
+    todo = path.split("/")[::-1]
+    links = 0
+    while todo:
+        name = todo.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            del done[-1:]
+            continue
+        done.append(name)
+        found = _seen(layers, "/".join(done))
+        if found and os.path.islink(found[0]) and links < _MOST_LINKS:
+            links += 1
+            target = os.readlink(found[0])
+            del done[-1:]
+            if target.startswith("/"):
+                done.clear()
+            todo += target.split("/")[::-1]
+    return "/".join(done)
 
 
 def _clear_one(root_fd: int, lowers: list[str], path: str) -> None:

@@ -9,7 +9,7 @@ import time
 
 from runtime.cli import output
 from runtime.container import heal
-from runtime.model import arguments, filters, units
+from runtime.model import arguments, filters, reference, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 
@@ -77,6 +77,8 @@ def build(layout: Layout, words: Arguments) -> int:
     from runtime.build import build as builder
 
     request = _request(words)
+    for name in request.tags:
+        reference.parse_tagged(name)
     heal.heal(layout)
     signal.signal(signal.SIGTERM, _interrupt)
     progress = _progress(words)
