@@ -127,7 +127,7 @@ VERBS: tuple[Verb, ...] = (
         options=(Option("all", "every running service that can reload", short="a"),),
         notes=(
             (
-                "Sends reload_signal or runs reload_command.  For supervise's own configuration: "
+                "Sends reload_signal, or runs reload_command and waits for it.  For supervise's own configuration: "
                 "supervisectl apply."
             ),
         ),

@@ -71,31 +71,39 @@ class Errands:
         return True
 
     def reload(self, service: Service) -> str | None:
-        """Have *service* re-read its configuration; returns how, None if it has no way."""
+        """Have *service* re-read its configuration; returns how, None if it has no way.
+
+        How a command ends is announced.
+        """
         spec = service.process.spec
         if spec.reload_command is not None:
-            how = " ".join(spec.reload_command)
-            ended = self._reload_ended(service, how)
+            command = " ".join(spec.reload_command)
+            how = f"ran {command}"
+            self._announce(service, "service.reloading", how=how)
+            ended = self._reload_ended(service, command)
             self._commands.run(spec, spec.reload_command, RELOAD_TIMEOUT, ended)
-            how = f"ran {how}"
         elif spec.reload_signal is not None and service.pid is not None:
             self._kernel.kill(service.pid, spec.reload_signal)
             how = f"sent {signal_name(spec.reload_signal)}"
+            self._announce(service, "service.reloading", how=how)
         else:
             return None
-        self._announce_reload(service, how)
         return how
 
     def _reload_ended(
-        self, service: Service, how: str
+        self, service: Service, command: str
     ) -> Callable[[ExitStatus | None, bytes], None]:
         def ended(status: ExitStatus | None, output: bytes) -> None:
-            if status is None or str(status) != "exit code 0":
-                text = output.decode(errors="replace").strip()
-                self._announce_reload(service, f"{how} failed: {status}: {text}")
+            text = output.decode(errors="replace").strip()
+            if status is not None and str(status) == "exit code 0":
+                self._announce(service, "service.reloaded", how=f"ran {command}")
+                return
+            # Without a status the output says why it could not be run, or there is none.
+            why = str(status) if status is not None else "" if text else "it took too long"
+            said = ": ".join(filter(None, (why, text)))
+            self._announce(service, "service.reload_failed", message=f"{command}: {said}")
 
         return ended
 
-    def _announce_reload(self, service: Service, how: str) -> None:
-        fields = {"service": service.name, "how": how}
-        self._events.announce(Announcement("service.reloading", fields))
+    def _announce(self, service: Service, name: str, **fields: str) -> None:
+        self._events.announce(Announcement(name, {"service": service.name, **fields}))

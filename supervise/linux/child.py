@@ -168,6 +168,8 @@ def _execute(request: SpawnRequest) -> None:
     """Try each candidate as execvp(3) does: EACCES counts more than "not there"."""
     refused: OSError | None = None
     missing: OSError | None = None
+    if not request.argv[0]:  # of which os.execve says EINVAL
+        raise FileNotFoundError(errno.ENOENT, "no name")
     for path in request.executables():
         try:
             os.execve(path, request.argv, {**request.base.values, **request.environment})

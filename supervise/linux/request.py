@@ -134,7 +134,7 @@ class SpawnRequest:
     def executables(self) -> list[bytes]:
         """Return the paths to try, in order, as execvp(3) would; relative to the working_dir."""
         program = self.argv[0]
-        if "/" in program:
+        if "/" in program or not program:  # nothing is called "", not even a directory of PATH
             return [os.fsencode(program)]
         path = self.environment.get("PATH") or self.base.values.get("PATH", DEFAULT_PATH)
         return [os.fsencode(os.path.join(folder or ".", program)) for folder in path.split(":")]

@@ -219,6 +219,8 @@ def _exec_reason(request: SpawnRequest, number: int, reason: str) -> str:
     program = request.argv[0]
     if number == errno.ENOEXEC:
         return f"{reason} (another architecture, or a script without a #! line?)"
+    if not program:
+        return "its name is empty"
     if "/" not in program:
         return "not found in PATH" if number == errno.ENOENT else reason
     path = os.path.join(request.working_dir or "", program)

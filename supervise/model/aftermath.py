@@ -48,6 +48,7 @@ def spawn(process: Process, now: float, *, again: bool = False) -> Step:
         health="",
         starts=(*starts, now) if limit else (),
         restarts=process.restarts + again,
+        cut_off=False,
         next_start=None,
         reason=None,
         killed=False,
@@ -67,7 +68,8 @@ def settle(process: Process, now: float, jitter: float) -> Step:
         left = process.reason is StopReason.LEFTOVERS
         success = left and last is not None and restart.is_success(process.spec, last)
         why = process.failure or (process.reason.value if process.reason else "")
-        after, effects = follow(process.replace(failure=why), now, jitter, success=success)
+        ended = process.replace(failure=why, cut_off=not left)
+        after, effects = follow(ended, now, jitter, success=success)
     return after, disarm + effects
 
 

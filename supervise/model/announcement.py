@@ -85,6 +85,12 @@ EVENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "service.unhealthy": ("warning", "The health check failed.", ("service", "message")),
     "service.status": ("debug", "The service said how it is (sd_notify).", ("service", "message")),
     "service.reloading": ("info", "The service was asked to reload.", ("service", "how")),
+    "service.reloaded": ("info", "Its reload command has succeeded.", ("service", "how")),
+    "service.reload_failed": (
+        "error",
+        "Its reload command has failed; the service goes on.",
+        ("service", "message"),
+    ),
     "log.dropped": (
         "warning",
         "Lines were thrown away because a log's reader did not keep up.",

@@ -75,6 +75,7 @@ class Process(Record):
     starts: tuple[float, ...] = ()  # those that the start limit counts
     next_start: float | None = None  # in BACKOFF
     last_exit: ExitStatus | None = None
+    cut_off: bool = False  # it was us who ended it then, for its failure: its code says nothing
     failure: str = ""  # why it is FAILED or in BACKOFF, one clause
     reason: StopReason | None = None  # in STOPPING
     killed: bool = False  # in STOPPING: SIGKILL has been sent

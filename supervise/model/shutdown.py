@@ -42,10 +42,12 @@ def failure_code(process: Process) -> int | None:
     """Return the exit code *process* gives the container, None when it did not fail for good."""
     if process.state is not ProcessState.FAILED:
         return None
-    if process.last_exit is None:
-        return 1
+    if process.last_exit is None or process.cut_off:
+        return (
+            1  # with the code of a stop, 143 most often, it would seem that somebody asked for it
+        )
     code = shell_code(process.last_exit)
-    # It failed with a code that counts as success: by the start limit, or not ready in time.
+    # It failed with a code that counts as success: by the start limit.
     return code if code != 0 else 1
 
 

@@ -195,7 +195,8 @@ METHODS: tuple[Method, ...] = (
     ),
     Method(
         "Reload",
-        "Have services read their own configuration again: reload_signal or reload_command.",
+        "Have services read their own configuration again: reload_signal, or reload_command, "
+        "whose end is waited for.",
         CHOICE,
         RESULTS,
         streams=True,

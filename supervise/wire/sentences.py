@@ -46,6 +46,8 @@ _SENTENCES = {
     "service.unhealthy": "{service} is unhealthy[: {message}]",
     "service.status": "{service} says: {message}",
     "service.reloading": "Reloading {service}[ with {how}]",
+    "service.reloaded": "Reloaded {service}[: {how}]",
+    "service.reload_failed": "Cannot reload {service}: {message}",
     "log.dropped": "Dropped {lines} lines of {service}",
     "log.file_failed": "Cannot write '{file}'[ for {service}]: {message}",
     "log.file_recovered": "Writing '{file}' again[, {lost} lines were lost]",

@@ -112,6 +112,13 @@ def test_what_is_not_there_is_127_and_says_so(bench: Bench) -> None:
     assert "no-such-program" in pid1.console
 
 
+def test_what_has_no_name_is_127(bench: Bench) -> None:
+    pid1 = bench.start(["supervise", "--", ""])
+
+    assert pid1.wait() == 127
+    assert "cannot execute '': its name is empty" in pid1.console
+
+
 def test_what_cannot_be_executed_is_126_and_says_so(bench: Bench) -> None:
     bench.write("data", "not a program")
     pid1 = bench.start(["supervise", "--", "./data"])

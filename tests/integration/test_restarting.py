@@ -213,3 +213,42 @@ def test_a_descriptor_limit_that_is_lowered_later_does_not_end_restarts(bench: B
 
     eventually(lambda: pid1.status()["web"]["pid"] not in (None, first))
     assert pid1.status()["web"]["state"] == "running"
+
+
+def test_a_reload_says_how_its_command_has_ended(bench: Bench) -> None:
+    pid1 = bench.supervise("""
+        services:
+          good: {command: [sleep, "3600"], reload_command: {shell: "sleep 0.2; echo read"}}
+          bad: {command: [sleep, "3600"], reload_command: {shell: "echo no such file; exit 3"}}
+          gone: {command: [sleep, "3600"], reload_command: [no-such-program]}
+    """)
+    for name in ("good", "bad", "gone"):
+        pid1.wait_state(name, "running")
+
+    good = pid1.ctl("reload", "good")
+    bad = pid1.ctl("reload", "bad")
+    gone = pid1.ctl("reload", "gone")
+
+    assert (good.returncode, good.stdout) == (
+        0,
+        "good: has reloaded: ran /bin/sh -c sleep 0.2; echo read\n",
+    )
+    assert bad.returncode == gone.returncode == 1
+    assert "exit code 3: no such file (it goes on as it was)" in bad.stderr
+    assert "cannot reload: no-such-program" in gone.stderr
+    assert pid1.status()["bad"]["state"] == "running"
+
+
+def test_a_service_that_is_never_ready_ends_the_container_with_1(bench: Bench) -> None:
+    pid1 = bench.supervise("""
+        services:
+          web:
+            command: [sleep, "3600"]
+            ready: {exec: ["false"], interval: 10ms}
+            start_timeout: 100ms
+            restart: "no"
+            essential: true
+    """)
+
+    assert pid1.wait() == 1
+    assert "essential service web ended (not ready within 0.1 s)" in pid1.console

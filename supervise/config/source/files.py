@@ -6,7 +6,9 @@ Every file once, however often it is named; what cannot be read is a problem wit
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from supervise.config.decode import MAX_FILE_BYTES, decode_file
 from supervise.config.decoder import Decoder
@@ -18,6 +20,7 @@ from supervise.model.service import Source
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import BinaryIO
 
     from supervise.config.keys.shapes import Table
     from supervise.config.source.nodes import Node
@@ -121,7 +124,7 @@ class Reader:
 
     def _bytes(self, path: str, include: Node | None) -> bytes | None:
         try:
-            with open(os.path.join(self.cwd, path), "rb") as file:
+            with _opened(os.path.join(self.cwd, path)) as file:
                 return file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
             self._unreadable(path, error, include)
@@ -156,7 +159,7 @@ class Reader:
         if path in self.env_files:
             return self.env_files[path]
         try:
-            with open(os.path.join(self.cwd, path), "rb") as file:
+            with _opened(os.path.join(self.cwd, path)) as file:
                 data = file.read(MAX_FILE_BYTES)
         except OSError as error:
             if required or not isinstance(error, FileNotFoundError):
@@ -184,3 +187,24 @@ class Reader:
         return tuple(
             sorted(problems, key=lambda p: (self.order.get(p.file, last), p.line, p.column))
         )
+
+
+def _opened(path: str) -> BinaryIO:
+    """Open a file for reading; never wait for somebody who may never come to write it.
+
+    A pipe that is open already is read to its end: ``<(command)`` of a shell, /dev/stdin.
+
+    Raises:
+        OSError: it cannot be opened, or it is a named pipe.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    # What an open pipe is called leads to no file.
+    if stat.S_ISFIFO(os.fstat(fd).st_mode) and os.path.exists(os.path.realpath(path)):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is a named pipe, which may never end", path)
+    os.set_blocking(fd, True)
+    try:
+        return open(fd, "rb")
+    except OSError:  # a directory
+        os.close(fd)
+        raise

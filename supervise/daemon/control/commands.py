@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervise.daemon.control import selection
-from supervise.daemon.control.expectations import Outcome, Started, Stopped
+from supervise.daemon.control.expectations import Outcome, Reloaded, Started, Stopped
 from supervise.daemon.control.operations import Operation, answer
 from supervise.daemon.control.selection import RefusalError
 from supervise.model.errors import ConfigError
@@ -106,9 +106,18 @@ class Commands:
         services: list[str] | None,
         all: bool | None,  # noqa: A002
     ) -> None:
-        """Have services reload; all: those that run and know how."""
+        """Have services reload; all: those that run and know how.  A command is waited for."""
         names = selection.chosen(self._supervisor, services, all, self._can_reload)
-        answer(request, [self._reload(name) for name in names])
+        expected = {name: Reloaded(name) for name in names}
+
+        def ask() -> None:
+            for name, expectation in expected.items():
+                outcome = self._reload(name)
+                spec = selection.spec(self._supervisor, name)
+                if outcome.trouble or spec is None or spec.reload_command is None:
+                    expectation.known = outcome
+
+        self._operate(request, dict(expected), ask, wait=None, timeout=None)
 
     def signal(
         self,

@@ -187,6 +187,35 @@ class Stopped:
         return Outcome(self._name, "stopped")
 
 
+class Reloaded:
+    """A reload: its command has ended.  A signal has no end that could be seen."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.known: Outcome | None = None
+
+    def note(self, event: Announcement) -> None:
+        """Keep how the command ended."""
+        if self.known is not None:
+            return
+        if event.name == "service.reloaded":
+            self.known = Outcome(self._name, f"has reloaded: {event.fields.get('how')}")
+        elif event.name == "service.reload_failed":
+            message = f"cannot reload: {event.fields.get('message')}"
+            self.known = Outcome(self._name, message, "failed", "it goes on as it was")
+        elif event.name == "supervise.stopping":
+            self.known = Outcome(self._name, "supervise is shutting down", "failed")
+
+    def judge(
+        self,
+        view: ServiceView,  # noqa: ARG002 - what becomes of the service meanwhile does not matter
+        waited: float,  # noqa: ARG002
+        explain: Callable[[], Explanation],  # noqa: ARG002
+    ) -> Verdict:
+        """Return the outcome if it is known."""
+        return self.known or Later()
+
+
 class Reached:
     """A wait: the service has come to a milestone, or cannot come to it."""
 

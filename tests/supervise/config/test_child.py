@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from supervise.config import child
 from supervise.config.load import load
 from supervise.model.service import plan_from_plain
+from tests.support.eventually import eventually
 
 
 def ask(directory: Path, *paths: str, environ: dict[str, str] | None = None) -> dict[str, Any]:
@@ -72,26 +74,35 @@ def test_running_out_of_memory_is_one_sentence(
     assert "memory" in answer["failure"]
 
 
-def test_the_parents_signal_handling_is_undone(tmp_path: Path) -> None:
+def test_the_parents_signal_handling_is_undone() -> None:
     """A child that waits for a file without end dies of SIGTERM like any program."""
-    fifo = tmp_path / "fifo.yaml"
-    os.mkfifo(fifo)
     before = signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     read_fd, write_fd = os.pipe()
+    endless_fd, writer = os.pipe()
     try:
         pid = os.fork()
         if pid == 0:
-            child.main(write_fd, [str(fifo)], {}, "/")
+            child.main(write_fd, [f"/proc/self/fd/{endless_fd}"], {}, "/")
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(write_fd)
 
-    writer = os.open(fifo, os.O_WRONLY)  # returns when the child has opened it: it is loading
+    pipe = os.readlink(f"/proc/self/fd/{endless_fd}")
+    # Its own, the one of ours that it inherited, and the writer: it is loading.
+    eventually(lambda: _open_files(pid).count(pipe) == 3)
     os.kill(pid, signal.SIGTERM)
     _, status = os.waitpid(pid, 0)
-    os.close(writer)
-    os.close(read_fd)
+    for fd in (writer, endless_fd, read_fd):
+        os.close(fd)
 
     assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+
+
+def _open_files(pid: int) -> list[str]:
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found

@@ -42,6 +42,38 @@ def test_check_of_a_good_file_says_so_and_warns_apart(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["check", "env_file"])
+def test_check_does_not_wait_for_a_named_pipe(tmp_path: Path, key: str) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "f.yaml").write_text("services: {a: {command: x, env_file: [pipe.yaml]}}")
+
+    done = run(tmp_path, "check", "pipe.yaml" if key == "check" else "f.yaml")
+
+    assert done.returncode == 78
+    assert "cannot read 'pipe.yaml': it is a named pipe, which may never end" in done.stdout
+
+
+def test_check_reads_a_pipe_of_a_shell_to_its_end(tmp_path: Path) -> None:
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, b"services: {a: {command: x}}")
+    os.close(write_fd)
+    code = "import sys; from supervise.config.commands import main; sys.exit(main(sys.argv[1:]))"
+    root = Path(__file__).resolve().parents[3]
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check", f"/dev/fd/{read_fd}"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(root)},
+        pass_fds=[read_fd],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(read_fd)
+
+    assert (done.returncode, done.stdout) == (0, f"/dev/fd/{read_fd}: ok, 1 service\n")
+
+
 def test_check_without_a_file_says_which_it_found(tmp_path: Path) -> None:
     (tmp_path / "supervise.yaml").write_text("services: {a: {command: x}}")
 

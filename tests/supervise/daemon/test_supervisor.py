@@ -154,6 +154,7 @@ def test_reload_by_command() -> None:
 
         assert how == "ran again -r"
         assert len(sim.told("service.reloading", "web")) == 1
+        assert sim.told("service.reloaded", "web") == [{"service": "web", "how": how}]
 
 
 def test_reload_command_that_fails_is_told_with_its_output() -> None:
@@ -163,9 +164,10 @@ def test_reload_command_that_fails_is_told_with_its_output() -> None:
         sim.facade.reload("web")
         sim.run(5.0)
 
-        assert sim.told("service.reloading", "web")[1]["how"] == (
-            "again failed: exit code 1: no such file"
-        )
+        assert sim.told("service.reloaded", "web") == []
+        assert sim.told("service.reload_failed", "web") == [
+            {"service": "web", "message": "again: exit code 1: no such file"}
+        ]
 
 
 def test_reload_command_that_hangs_is_killed() -> None:
@@ -175,6 +177,9 @@ def test_reload_command_that_hangs_is_killed() -> None:
 
         assert sim.kernel.alive("again") == []
         assert sim.starts("web") == [0.0]
+        assert sim.told("service.reload_failed", "web") == [
+            {"service": "web", "message": "again: it took too long"}
+        ]
 
 
 def test_reload_without_a_way() -> None:

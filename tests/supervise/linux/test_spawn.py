@@ -51,6 +51,14 @@ def test_exit_code_arrives(way: str, code: int) -> None:
 
 
 @both_ways
+def test_what_has_no_name_is_not_there(way: str) -> None:
+    refused = refusal(make_request("", way=way))
+
+    assert refused.errno == errno.ENOENT
+    assert refused.message == "cannot execute '': its name is empty"
+
+
+@both_ways
 def test_death_by_signal_arrives(way: str) -> None:
     assert run(make_request("sh", "-c", "kill -9 $$", way=way)) == (-9, "")
 

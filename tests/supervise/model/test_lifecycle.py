@@ -396,6 +396,7 @@ def test_announcements_have_the_fields_their_catalogue_lists() -> None:
 
     assert said == {name: set(EVENTS[name][2]) for name in said}
     others = {"service.waiting", "service.reloading"}  # the supervisor's own
+    others |= {"service.reloaded", "service.reload_failed"}
     assert set(said) == {name for name in EVENTS if name.startswith("service.")} - others
 
 

@@ -74,6 +74,8 @@ def test_service_that_never_ran_is_named_so() -> None:
         (failed(3), 3),
         (make_process(ProcessState.FAILED, last_exit=Killed(9)), 137),
         (make_process(ProcessState.FAILED, last_exit=None), 1),
+        (make_process(ProcessState.FAILED, last_exit=Killed(15), cut_off=True), 1),
+        (failed(3).replace(cut_off=True), 1),
         (failed(0), 1),  # by the start limit, although each run ended well
         (completed(), None),
         (make_process(ProcessState.RUNNING), None),
