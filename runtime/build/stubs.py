@@ -42,7 +42,7 @@ def clear(directory: str, lowers: Sequence[str], targets: Iterable[str]) -> None
 def _resolved(layers: list[str], path: str) -> str:
     """Return where *path* lies when the links of the image are followed; no slash in front.
 
-    *layers* are the directories that are seen as one, top first.
+    Empty when they go round in circles.  *layers* are the directories that are seen as one, top first.
     """
     done: list[str] = []
     todo = path.split("/")[::-1]
@@ -56,8 +56,10 @@ def _resolved(layers: list[str], path: str) -> str:
             continue
         done.append(name)
         found = _seen(layers, "/".join(done))
-        if found and os.path.islink(found[0]) and links < _MOST_LINKS:
+        if found and os.path.islink(found[0]):
             links += 1
+            if links > _MOST_LINKS:
+                return ""
             target = os.readlink(found[0])
             del done[-1:]
             if target.startswith("/"):
@@ -114,5 +116,6 @@ def _is_same(found: os.stat_result, below: str) -> bool:
 def _seen(lowers: list[str], path: str) -> list[str]:
     """Return the places of *path* in the directories below, top first; none: it is not there."""
     for name in path.split("/"):
-        lowers = seen_below(lowers, name)
+        # A link is an end: the host would follow it out of the image.
+        lowers = seen_below([each for each in lowers if not os.path.islink(each)], name)
     return lowers
