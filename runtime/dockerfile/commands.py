@@ -60,6 +60,7 @@ class Mount(Record):
     gid: str = ""
     env: str = ""  # secret: also this environment variable
     unknown: tuple[str, ...] = ()  # options that no type has: refused when the step is reached
+    text: str = ""  # as written, until its variables are expanded
 
 
 class Command(Record):

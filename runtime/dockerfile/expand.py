@@ -29,7 +29,11 @@ _FIELDS: dict[type[commands.Command], tuple[str, ...]] = {
 
 
 class Expansion:
-    """Expands with the variables *env*; `used` and `unset` collect the names that were met."""
+    """Expands with the variables *env*.
+
+    `used` collects the names that were met and set, `unset` those that were not, unless the word
+    says what holds then: `${x:-default}`.
+    """
 
     def __init__(self, env: Mapping[str, str], escape: str = "\\") -> None:
         self._env = env
@@ -68,7 +72,9 @@ class Expansion:
         return expanded
 
     def _command(self, command: commands.Command) -> Any:
-        if isinstance(command, commands.Env | commands.Label | commands.Arg):
+        if isinstance(command, commands.Arg):
+            return command.replace(pairs=self._defaults(command.pairs))
+        if isinstance(command, commands.Env | commands.Label):
             return command.replace(pairs=tuple(self._pair(pair) for pair in command.pairs))
         if isinstance(command, commands.Expose):
             ports = [port for text in command.ports for port in self.words(text)]
@@ -91,6 +97,19 @@ class Expansion:
     def _pair(self, pair: commands.Pair) -> commands.Pair:
         value = None if pair.value is None else self.word(pair.value)
         return pair.replace(key=self.word(pair.key), value=value)
+
+    def _defaults(self, pairs: tuple[commands.Pair, ...]) -> tuple[commands.Pair, ...]:
+        """Return ARG's *pairs*; unlike those of ENV each sees the ones before it."""
+        expanded = []
+        env = dict(self._env)
+        for pair in pairs:
+            one = Expansion(env, self._escape)
+            expanded.append(one._pair(pair))
+            if expanded[-1].value is not None:
+                env[expanded[-1].key] = expanded[-1].value
+            self.used |= one.used
+            self.unset |= one.unset
+        return tuple(expanded)
 
     def _heredoc(self, heredoc: commands.Heredoc) -> commands.Heredoc:
         if not heredoc.expand:

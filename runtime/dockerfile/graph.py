@@ -58,9 +58,14 @@ def target_stages(
         DockerfileError: no such target, a FROM that is empty once expanded, a circle.
     """
     variables = _variables(dockerfile, arguments or {}, platform or {})
+    known = {**(platform or {}), **variables}
+    every = _names(dockerfile)
     nodes: list[StageNode] = []
+    before: dict[str, int] = {}  # what FROM may name so far
     for index, stage in enumerate(dockerfile.stages):
-        nodes.append(_node(index, stage, dockerfile, nodes, {**(platform or {}), **variables}))
+        nodes.append(_node(index, stage, Expansion(known, dockerfile.escape), before, every))
+        if stage.start.name:
+            before[stage.start.name] = index
     wanted = _find(target, dockerfile) if target else len(nodes) - 1
     order = _ordered(wanted, nodes)
     return Plan(tuple(nodes[index] for index in order), wanted, tuple(variables.items()))
@@ -86,12 +91,11 @@ def _variables(
 def _node(
     index: int,
     stage: commands.Stage,
-    dockerfile: commands.Dockerfile,
-    before: list[StageNode],
-    variables: Mapping[str, str],
+    expansion: Expansion,
+    before: Mapping[str, int],
+    every: Mapping[str, int],
 ) -> StageNode:
     start = stage.start
-    expansion = Expansion(variables, dockerfile.escape)
     expanded = expansion.command(start)
     if not expanded.image:
         missing = ", ".join(sorted(expansion.unset))
@@ -101,10 +105,10 @@ def _node(
             f"{missing} has no value: ARG {missing}=… before the first FROM" if missing else "",
             start.place.text,
         )
-    names = {node.stage.start.name: node.index for node in before if node.stage.start.name}
-    base = names.get(expanded.image.lower())
-    every = _names(dockerfile)
-    sources = {name: every[name.lower()] for name in _sources(stage) if name.lower() in every}
+    base = before.get(expanded.image.lower())
+    sources = {
+        name: every[name.lower()] for name in _sources(stage, every) if name.lower() in every
+    }
     needs = {*sources.values(), *(() if base is None else (base,))}
     return StageNode(
         index,
@@ -126,8 +130,8 @@ def _names(dockerfile: commands.Dockerfile) -> dict[str, int]:
     return {**numbers, **named}
 
 
-def _sources(stage: commands.Stage) -> list[str]:
-    """Return what the stage's --from and from= say, in order."""
+def _sources(stage: commands.Stage, every: Mapping[str, int]) -> list[str]:
+    """Return what the stage's --from and from= say, in order; *every* has the file's stages."""
     found = []
     for command in stage.commands:
         if isinstance(command, commands.Copy):
@@ -142,6 +146,13 @@ def _sources(stage: commands.Stage) -> list[str]:
                     f"variables are not expanded in from={name}",
                     command.place.first_line,
                     f"name it by a stage: FROM {name} AS source, then from=source",
+                    command.place.text,
+                )
+            if name.isascii() and name.isdecimal() and name not in every:
+                raise DockerfileError(
+                    f"there is no stage {name} to copy from",
+                    command.place.first_line,
+                    "stages are counted from 0; a name is safer: FROM IMAGE AS NAME",
                     command.place.text,
                 )
             if name:
@@ -164,29 +175,34 @@ def _find(target: str, dockerfile: commands.Dockerfile) -> int:
 
 def _ordered(wanted: int, nodes: list[StageNode]) -> list[int]:
     """Return *wanted* and all that it needs, what is needed first."""
-    order: list[int] = []
-    path: list[int] = []
+    order: dict[int, None] = {}
+    # From *wanted* down to the stage that is looked at, each with what it still waits for.  Not a
+    # recursion: a file may have more stages than Python has frames.
+    path: dict[int, list[int]] = {wanted: list(reversed(nodes[wanted].needs))}
+    while path:
+        index, waits = next(reversed(path.items()))
+        if not waits:
+            order[index] = None
+            del path[index]
+            continue
+        needed = waits.pop()
+        if needed in path:
+            raise _circle([*path, needed], nodes)
+        if needed not in order:
+            path[needed] = list(reversed(nodes[needed].needs))
+    return list(order)
 
-    def visit(index: int) -> None:
-        if index in order:
-            return
-        if index in path:
-            start = nodes[index].stage.start
-            circle = " -> ".join(_called(nodes[i]) for i in [*path[path.index(index) :], index])
-            raise DockerfileError(
-                f"the stages need each other: {circle}",
-                start.place.first_line,
-                "break the circle: a stage copies from stages that do not copy from it",
-                start.place.text,
-            )
-        path.append(index)
-        for needed in nodes[index].needs:
-            visit(needed)
-        path.pop()
-        order.append(index)
 
-    visit(wanted)
-    return order
+def _circle(path: list[int], nodes: list[StageNode]) -> DockerfileError:
+    """Return the refusal of *path*, whose last stage is in it once more."""
+    start = nodes[path[-1]].stage.start
+    circle = path[path.index(path[-1]) :]
+    return DockerfileError(
+        f"the stages need each other: {' -> '.join(_called(nodes[i]) for i in circle)}",
+        start.place.first_line,
+        "break the circle: a stage copies from stages that do not copy from it",
+        start.place.text,
+    )
 
 
 def _called(node: StageNode) -> str:

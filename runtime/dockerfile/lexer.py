@@ -14,9 +14,10 @@ from runtime.dockerfile.commands import Heredoc, Place
 from runtime.dockerfile.errors import DockerfileError
 from supervise.model.record import Record
 
-LONGEST_LINE = 65535  # bytes, its newline included
+LONGEST_LINE = 65535  # bytes, its newline not counted
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _DIRECTIVES = ("check", "escape", "syntax")
+_DEEPEST = 10  # ONBUILDs in front of each other; the second is refused in time
 _WITH_HEREDOCS = ("add", "copy", "run")
 
 
@@ -48,11 +49,15 @@ def read(text: str) -> Text:
     return _Reader(text).read()
 
 
-def node(line: str, place: Place, escape: str) -> Node:
-    """Read one logical line."""
+def node(line: str, place: Place, escape: str, depth: int = 0) -> Node:
+    """Read one logical line; *depth* ONBUILDs stood in front of it."""
     name, flags, rest = arguments.split_command(line)
     if name.lower() == "onbuild":
-        sub = node(rest, place, escape) if rest else None
+        if depth > _DEEPEST:
+            raise DockerfileError(
+                "ONBUILD of ONBUILD of ONBUILD …", place.first_line, "one is enough", place.text
+            )
+        sub = node(rest, place, escape, depth + 1) if rest else None
         return Node(place, name, flags, arguments.Words(()), sub=sub)
     try:
         words = arguments.read(name.lower(), rest, escape)
@@ -87,7 +92,7 @@ class _Reader:
     def _next(self) -> str:
         line = self._lines[self._at]
         self._at += 1
-        if len(line) >= LONGEST_LINE // 4 and len(line.encode()) >= LONGEST_LINE:
+        if len(line) > LONGEST_LINE // 4 and len(line.encode(errors="replace")) > LONGEST_LINE:
             raise DockerfileError(
                 f"the line is longer than {LONGEST_LINE} bytes",
                 self._at,
@@ -154,6 +159,8 @@ class _Reader:
 
     def _node(self, line: str, first: int) -> Node:
         place = Place(first, self._at, line.strip())
+        if "\0" in line:
+            raise DockerfileError("the line holds a NUL byte", first, "is it a text file?")
         made = node(line, place, self._escape)
         inner = made.sub if made.sub is not None else made
         if inner.name.lower() not in _WITH_HEREDOCS or inner.words.json or "<<" not in line:

@@ -1,4 +1,7 @@
-"""`RUN --mount=…`.  Source: the Dockerfile reference, "RUN --mount"."""
+"""`RUN --mount=…`: read with the file, and again when the step's variables are known.
+
+Source: the Dockerfile reference, "RUN --mount"; BuildKit's `instructions/commands_runmount.go`.
+"""
 
 from __future__ import annotations
 
@@ -11,139 +14,165 @@ from runtime.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 SHARING = ("shared", "private", "locked")
-_OWN_NAMES = {"src": "source", "dst": "target", "destination": "target", "from": "from_"}
-_SIZE = re.compile(r"\d+(\.\d+)?\s*([kmgtp]?i?b?)", re.IGNORECASE)
-_ID_OF_FILE = ("mode", "uid", "gid")
+_SHORT = {"src": "source", "dst": "target", "destination": "target"}
+_SHORT |= {"ro": "readonly", "rw": "readwrite"}
+_TEXTS = ("source", "target", "from", "id", "env")
+_SWITCHES = ("readonly", "readwrite", "required")
+_KNOWN = ("type", *_TEXTS, *_SWITCHES, "size", "sharing", "mode", "uid", "gid")
+_WITH_OWNER = ("cache", "secret", "ssh")
 # Which types know an option; those that are not here are every type's.
 _ONLY = {
     "size": ("tmpfs",),
     "sharing": ("cache",),
     "required": ("secret", "ssh"),
-    "mode": ("cache", "secret", "ssh"),
-    "uid": ("cache", "secret", "ssh"),
-    "gid": ("cache", "secret", "ssh"),
+    "mode": _WITH_OWNER,
+    "uid": _WITH_OWNER,
+    "gid": _WITH_OWNER,
     "env": ("secret",),
 }
-_KNOWN = (
-    *("type", "source", "src", "target", "dst", "destination", "from", "readonly", "ro"),
-    *("readwrite", "rw", "required", "size", "id", "sharing", "mode", "uid", "gid", "env"),
-)
+_TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")  # Go's strconv.ParseBool
+_NUMBERS = {"mode": (8, "such as 0755"), "uid": (10, "such as 1000"), "gid": (10, "such as 1000")}
+_SIZE = re.compile(r"\d+(\.\d+)?\s*([kmgtp]?i?b?)", re.IGNORECASE | re.ASCII)
 
 
 def parse(text: str) -> Mount:
-    """Read what follows `--mount=`; values may hold variables.
+    """Read what follows `--mount=`; a value with a variable is looked at by `expand` alone.
 
     As BuildKit does, an option that nobody knows is refused when the step is reached.
 
     Raises:
         DockerfileError: without a line.
     """
-    mount = Mount()
-    for field in _fields(text):
-        key, equals, value = field.partition("=")
-        mount = _with(mount, key.lower(), value if equals else None, text)
-    _check(mount, text)
-    return mount
+    found, unknown, later = _options(text, None)
+    if not later:
+        _check(found, text)
+    return _mount(found).replace(unknown=unknown, text=text)
 
 
 def expand(mount: Mount, word: Callable[[str], str]) -> Mount:
-    """Return *mount* with *word* applied to what may hold variables, and checked again."""
-    names = ("source", "target", "from_", "id", "size", "mode", "uid", "gid", "env")
+    """Return *mount* with *word* applied to every value, and checked.
+
+    Raises:
+        DockerfileError: without a line.
+    """
     for key in mount.unknown:
-        meant = closest(key, _KNOWN)
+        meant = closest(key, (*_KNOWN, *_SHORT))
         raise DockerfileError(
             f"unknown option '{key}' of --mount",
             hint=f"did you mean '{meant}'?" if meant else f"known: {', '.join(_KNOWN)}",
         )
-    expanded = mount.replace(**{name: word(getattr(mount, name)) for name in names})
-    _check(expanded, "")
-    for name in _ID_OF_FILE:
-        _check_number(name, getattr(expanded, name))
-    return expanded
+    found, _, _ = _options(mount.text, word)
+    _check(found, mount.text)
+    return _mount(found)
+
+
+def _mount(found: Mapping[str, Any]) -> Mount:
+    """Return the record of the options *found*, keyed by their long names."""
+    fields = {name: value for name, value in found.items() if name not in _SWITCHES}
+    fields["from_"] = fields.pop("from", "")
+    if "readonly" in found:
+        fields["read_only"] = found["readonly"]
+    return Mount(**fields, required=found.get("required", False))
+
+
+def _options(
+    text: str, word: Callable[[str], str] | None
+) -> tuple[dict[str, Any], tuple[str, ...], bool]:
+    """Return (options by long name, unknown ones, whether a variable hides one) of *text*."""
+    found: dict[str, Any] = {}
+    unknown: list[str] = []
+    later = False
+    for field in _fields(text):
+        key, equals, value = field.partition("=")
+        key = _SHORT.get(key.lower(), key.lower())
+        if key not in _KNOWN:
+            unknown.append(key)
+            continue
+        if not equals and key not in _SWITCHES:
+            raise DockerfileError(f"'{key}' in --mount={text} needs a value", hint=f"{key}=VALUE")
+        if word is not None:
+            value = word(value)
+        elif "$" in value and key not in _TEXTS:
+            later = True
+            continue
+        later = later or (word is None and "$" in value)
+        _put(found, key, value if equals else "true", text)
+    return found, tuple(unknown), later
 
 
 def _fields(text: str) -> list[str]:
     try:
         return next(csv.reader([text], strict=True), [])
     except csv.Error as problem:
-        raise DockerfileError(f"--mount={text} is not a list: {problem}") from None
-
-
-def _with(mount: Mount, key: str, value: str | None, text: str) -> Mount:
-    if key not in _KNOWN:
-        return mount.replace(unknown=(*mount.unknown, key))
-    if key in ("readonly", "ro"):
-        return mount.replace(read_only=_boolean(key, value))
-    if key in ("readwrite", "rw"):
-        return mount.replace(read_only=not _boolean(key, value))
-    if key == "required":
-        _check_type(key, mount.type)
-        return mount.replace(required=_boolean(key, value))
-    if value is None:
-        raise DockerfileError(f"'{key}' in --mount={text} needs a value", hint=f"{key}=VALUE")
-    if key == "type":
-        if value.lower() not in TYPES:
-            raise DockerfileError(
-                f"unknown type '{value}' in --mount={text}", hint=f"it is {', '.join(TYPES)}"
-            )
-        return mount.replace(type=value.lower())
-    if key == "sharing" and value not in SHARING:
-        raise DockerfileError(f"unknown sharing '{value}'", hint=f"it is {', '.join(SHARING)}")
-    return mount.replace(**{_OWN_NAMES.get(key, key): value})
-
-
-def _boolean(key: str, value: str | None) -> bool:
-    if value is None:
-        return True
-    if value.lower() in ("true", "1", "t"):
-        return True
-    if value.lower() in ("false", "0", "f"):
-        return False
-    raise DockerfileError(f"'{key}' is true or false, not '{value}'")
-
-
-def _check_type(key: str, kind: str) -> None:
-    if kind not in _ONLY.get(key, TYPES):
         raise DockerfileError(
-            f"'{key}' means nothing for a mount of type {kind}",
-            hint=f"it is for {' and '.join(_ONLY[key])}; type= stands before it",
-        )
+            f"--mount={text} is not a list: {problem}",
+            hint='quotes are around a whole option: --mount=target=/x,"source=a,b"',
+        ) from None
 
 
-def _check_number(key: str, value: str) -> None:
-    base = 8 if key == "mode" else 10
-    if value and "$" not in value:
-        try:
-            int(value, base)
-        except ValueError:
-            raise DockerfileError(f"{key}={value} is not a number") from None
+def _put(found: dict[str, Any], key: str, value: str, text: str) -> None:
+    """Write one option into *found*, checked as far as it is known alone."""
+    if key in _SWITCHES:
+        truth = _boolean(key, value)
+        if key == "readwrite":
+            key, truth = "readonly", not truth
+        found[key] = truth
+        return
+    if key in ("type", "sharing"):
+        value = value.lower()
+        known = TYPES if key == "type" else SHARING
+        if value not in known:
+            meant = closest(value, known)
+            hint = f"did you mean '{meant}'?" if meant else f"it is {', '.join(known)}"
+            raise DockerfileError(f"unknown {key} '{value}' in --mount={text}", hint=hint)
+    if key in _NUMBERS:
+        base, example = _NUMBERS[key]
+        digits = "01234567" if base == 8 else "0123456789"
+        if not value or value.strip(digits) or len(value) > 11 or int(value, base) >= 1 << 32:
+            raise DockerfileError(f"{key}={value} is not a number", hint=example)
+    if key == "size" and not _SIZE.fullmatch(value):
+        raise DockerfileError(f"size={value} is not a size", hint="such as 64m")
+    found[key] = value
 
 
-def _check(mount: Mount, text: str) -> None:
-    default = Mount()
-    for key in _ONLY:
-        if key != "required" and getattr(mount, key) != getattr(default, key):
-            _check_type(key, mount.type)
-    for key in _ID_OF_FILE:
-        _check_number(key, getattr(mount, key))
-    if mount.size and "$" not in mount.size and not _SIZE.fullmatch(mount.size):
-        raise DockerfileError(f"size={mount.size} is not a size", hint="such as 64m")
-    if mount.type == "secret":
-        if mount.from_:
-            raise DockerfileError("a secret comes from the command line, not from=")
-        if not (mount.source or mount.target or mount.id or mount.env):
+def _boolean(key: str, value: str) -> bool:
+    if value.lower() in _TRUE:
+        return True
+    if value.lower() in _FALSE:
+        return False
+    raise DockerfileError(f"'{key}' is true or false, not '{value}'", hint=f"{key} alone is true")
+
+
+def _check(found: Mapping[str, Any], text: str) -> None:
+    """Refuse what does not go together."""
+    kind = found.get("type", "bind")
+    for key in found:
+        if kind not in _ONLY.get(key, TYPES):
+            raise DockerfileError(
+                f"'{key}' means nothing for a mount of type {kind}",
+                hint=f"it is for {' and '.join(_ONLY[key])}",
+            )
+    if kind == "secret":
+        if found.get("from"):
+            raise DockerfileError(
+                "a secret comes from the command line, not from=",
+                hint="write --mount=type=secret,id=NAME",
+            )
+        if not any(found.get(key) for key in ("source", "target", "id", "env")):
             raise DockerfileError(
                 "the secret has neither id nor target",
                 hint="--mount=type=secret,id=NAME, with --secret id=NAME,src=FILE",
             )
-        if mount.source and mount.id:
-            raise DockerfileError("source and id of a secret are the same; give one")
-    if mount.type in ("bind", "cache", "tmpfs") and not mount.target:
+        if found.get("source") and found.get("id"):
+            raise DockerfileError(
+                "source and id of a secret are the same", hint="leave one of them out"
+            )
+    if kind in ("bind", "cache", "tmpfs") and not found.get("target"):
         raise DockerfileError(
-            f"--mount={text} has no target" if text else "the mount has no target",
-            hint="target=DIRECTORY says where it is seen",
+            f"--mount={text} has no target", hint="target=DIRECTORY says where it is seen"
         )

@@ -40,19 +40,34 @@ def _reversed(pattern: str) -> str:
 
 
 def _compile(pattern: str, *, greedy: bool) -> re.Pattern[str]:
-    parts = []
+    """Return *pattern* as a regular expression.
+
+    What stands between two `*` may lie as near as it can: that leaves the most to the rest.  So
+    it is never tried again (an atomic group), and a match takes no more than the lengths of
+    pattern and value multiplied, where plain `.*.*.*` would take that to the power of the stars.
+    """
+    segments: list[list[str]] = [[]]
     for piece in _pieces(pattern):
         if piece == "*":
-            parts.append(".*" if greedy else ".*?")
-        elif piece == "?":
-            parts.append(".")
-        elif len(piece) == 2:
-            # } and / are escaped for the sake of ${…} around them, the rest for the pattern's.
-            if piece[1] not in "*?\\}/":
-                raise DockerfileError(f"'{piece}' in the pattern '{pattern}' escapes nothing")
-            parts.append(re.escape(piece[1]))
-        elif piece == "\\":
-            raise DockerfileError(f"the pattern '{pattern}' ends in an escape character")
+            segments.append([])
         else:
-            parts.append(re.escape(piece))
-    return re.compile("".join(parts))
+            segments[-1].append(_letter(piece, pattern))
+    first, *middle = ["".join(segment) for segment in segments]
+    if not middle:
+        return re.compile(first)
+    near = "".join(f"(?>.*?{segment})" for segment in middle[:-1])
+    return re.compile(f"{first}{near}{'.*' if greedy else '.*?'}{middle[-1]}")
+
+
+def _letter(piece: str, pattern: str) -> str:
+    """Return the expression of a piece of *pattern* that is no `*`."""
+    if piece == "?":
+        return "."
+    if piece == "\\":
+        raise DockerfileError(f"the pattern '{pattern}' ends in an escape character")
+    if len(piece) == 2:
+        # } and / are escaped for the sake of ${…} around them, the rest for the pattern's.
+        if piece[1] not in "*?\\}/":
+            raise DockerfileError(f"'{piece}' in the pattern '{pattern}' escapes nothing")
+        return re.escape(piece[1])
+    return re.escape(piece)

@@ -22,7 +22,8 @@ _END = ""
 class Lexer:
     """One reading of one *source* with the variables *env*.
 
-    `matched` and `unmatched` collect the names of variables that were set and that were not.
+    `matched` collects the names of variables that were set, `unmatched` of those that were not and
+    for which the word itself says nothing else, as `${x:-other}` does.
     """
 
     def __init__(
@@ -140,9 +141,12 @@ class Lexer:
                 self._at += 1
         return self._source[start : self._at]
 
-    def _value(self, name: str) -> str | None:
+    def _value(self, name: str, *, has_default: bool = False) -> str | None:
         value = self._env.get(name)
-        (self.unmatched if value is None else self.matched).add(name)
+        if value is not None:
+            self.matched.add(name)
+        elif not has_default:
+            self.unmatched.add(name)
         return value
 
     def _dollar(self) -> str:
@@ -191,10 +195,10 @@ class Lexer:
         if colon:
             modifier = self._next()
         sign = f":{modifier}" if colon else modifier
-        if not modifier or modifier not in "+-?#%" or (colon and modifier in "#%"):
+        if not modifier or modifier not in "+-?#%":
             raise self._unusable(sign)
         word = self._until("}", _Words(), raw_escapes=modifier in "#%")
-        value = self._value(name)
+        value = self._value(name, has_default=modifier in "+-?")
         if value == "" and colon:
             value = None
         if value is None and self._keep_unset:

@@ -7,7 +7,7 @@ import pytest
 from runtime.dockerfile import commands, expand, parser
 from runtime.dockerfile.errors import DockerfileError
 
-ENV = {"A": "one", "PATH": "/usr/local/bin/x", "EMPTY": "", "SPACES": "a  b"}
+ENV = {"A": "one", "PATH": "/usr/local/bin/x", "EMPTY": "", "SPACES": "a  b", "LONG": "aaaabaab"}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,11 @@ ENV = {"A": "one", "PATH": "/usr/local/bin/x", "EMPTY": "", "SPACES": "a  b"}
         ("${A/o?e/two}", "two"),
         ("${A//?/.}", "..."),
         ("x${A/q/r}", "xone"),
+        ("${A:#o}${A:%ne}", "neo"),
+        ("${LONG#*a*a*a*b}|${LONG##*a*a*a*b}", "aab|"),
+        ("${LONG%b*a*a*b}|${LONG%%b*a*a*b}", "aaaa|aaaa"),
+        ("${LONG/a*a/-} ${LONG//a?b/-}", "-b aa--"),
+        ("${LONG//a*a*a*a*a*a*a*a*a*a*a*a*a*c/-}", "aaaabaab"),
     ],
 )
 def test_a_word_is_expanded(text: str, expected: str) -> None:
@@ -37,7 +42,7 @@ def test_a_word_is_expanded(text: str, expected: str) -> None:
         ('"a', "double quote .* not closed"),
         ("${B:?say it}", "B: say it"),
         ("${B?}", "B: is not set"),
-        ("${A:#x}", "unknown modifier ':#'"),
+        ("${A:=x}", "unknown modifier ':='"),
         ("${}", "unknown substitution"),
         ("${A%\\x}", "escapes nothing"),
         ("${A:-" * 200, "more than 100 variables|is missing"),
@@ -52,9 +57,12 @@ def test_values_are_split_unless_they_are_quoted() -> None:
     assert expand.words('$SPACES "$SPACES"', ENV) == ["a", "b", "a  b"]
 
 
+MORE = {"PORTS": "80 443/udp", "D": "/d", "C": "cache", "T": "true", "L": "locked", "N": "7"}
+
+
 def command(text: str) -> commands.Command:
     (found,) = parser.parse(f"FROM base\n{text}\n").stages[0].commands
-    return expand.expand_command(found, {**ENV, "PORTS": "80 443/udp", "D": "/d"})
+    return expand.expand_command(found, {**ENV, **MORE})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +77,14 @@ def command(text: str) -> commands.Command:
         ("COPY --chown=$A --chmod=$A x $D", "chown", "one"),
         ("ENV X=$A Y=$X", "pairs", (commands.Pair("X", "one"), commands.Pair("Y", ""))),
         ("LABEL $A='$A'", "pairs", (commands.Pair("one", "$A"),)),
+        ("ARG X=$A Y=$X.$A", "pairs", (commands.Pair("X", "one"), commands.Pair("Y", "one.one"))),
         ("RUN --mount=target=$D x", "mounts", (commands.Mount(target="/d"),)),
+        ("RUN --mount=target=/x,type=$C x", "mounts", (commands.Mount("cache", target="/x"),)),
+        (
+            "RUN --mount=type=$C,target=/x,ro=$T,sharing=$L,uid=$N x",
+            "mounts",
+            (commands.Mount("cache", "", "/x", read_only=True, sharing="locked", uid="7"),),
+        ),
         ("ONBUILD RUN $A", "expression", "RUN $A"),
         ('SHELL ["$A"]', "words", ("$A",)),
     ],
@@ -99,7 +114,13 @@ def test_an_unknown_option_of_a_mount_is_refused_when_its_step_is_reached() -> N
 def test_an_expansion_knows_what_it_used() -> None:
     expansion = expand.Expansion(ENV)
 
-    expansion.word("$A ${B:-$EMPTY}")
+    expansion.word("$A ${B:-$EMPTY} $C ${D#x}")
 
     assert expansion.used == {"A", "EMPTY"}
-    assert expansion.unset == {"B"}
+    assert expansion.unset == {"C", "D"}
+
+
+@pytest.mark.parametrize("option", ["type=$NOTHING", "type=bind,ro=$A", "type=cache,uid=$A"])
+def test_a_mount_is_checked_when_its_variables_are_known(option: str) -> None:
+    with pytest.raises(DockerfileError, match="Dockerfile:2: "):
+        command(f"RUN --mount={option},target=/x true")

@@ -65,6 +65,12 @@ def test_an_image_of_no_stage_is_an_image() -> None:
     assert plan("FROM x\nCOPY --from=busybox /x /\n").stages[0].needs == ()
 
 
+def test_a_file_may_have_thousands_of_stages() -> None:
+    text = "FROM x AS s0\n" + "".join(f"FROM s{i} AS s{i + 1}\n" for i in range(3000))
+
+    assert order(plan(text)) == list(range(3001))
+
+
 @pytest.mark.parametrize(
     ("text", "target", "what"),
     [
@@ -73,6 +79,8 @@ def test_an_image_of_no_stage_is_an_image() -> None:
         ("FROM $NOTHING\n", "", "Dockerfile:1: FROM \\$NOTHING names no image"),
         ("FROM x AS a\nCOPY --from=b / /\nFROM x AS b\nCOPY --from=a / /\n", "", "b -> a -> b"),
         ("FROM x AS a\nCOPY --from=a / /\n", "", "a -> a"),
+        ("FROM x\nCOPY --from=7 / /\n", "", "Dockerfile:2: there is no stage 7 to copy from"),
+        ("FROM x\nRUN --mount=from=1,target=/a ls\n", "", "Dockerfile:2: there is no stage 1"),
         ("FROM x\nCOPY --from=$s / /\n", "", "Dockerfile:2: variables are not expanded"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import random
 from contextlib import suppress
 from pathlib import Path
@@ -63,6 +64,20 @@ def test_damaged_dockerfiles_are_read_or_refused(seed: int) -> None:
             cut = slice(at, at + chance.choice((0, 1, 1, 7)))
             data[cut] = chance.choice((b"", b"\\", b'"', b"\n", b"<<", b"${", b"[", b"--", b"\xff"))
         read(bytes(data))
+
+
+@given(st.text("ab*?", max_size=12), st.text("ab", max_size=20))
+def test_what_a_pattern_takes_away_matches_it(pattern: str, value: str) -> None:
+    """`#` and `%` take the shortest piece that matches, `##` and `%%` the longest, or nothing."""
+    for modifier, pieces in (
+        ("#", [value[:end] for end in range(len(value) + 1)]),
+        ("%", [value[start:] for start in range(len(value), -1, -1)]),
+    ):
+        matching = [piece for piece in pieces if fnmatch.fnmatchcase(piece, pattern)]
+        for sign, piece in ((modifier, matching[:1]), (modifier * 2, matching[-1:])):
+            gone = len(piece[0]) if piece else 0
+            left = value[gone:] if modifier == "#" else value[: len(value) - gone]
+            assert expand.word(f"${{A{sign}{pattern}}}", {"A": value}) == left
 
 
 _LETTERS = st.characters(exclude_categories=["Cs"])

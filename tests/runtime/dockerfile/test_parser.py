@@ -122,13 +122,27 @@ def test_a_mount_has_its_options_and_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("option", "read_only"),
-    [("ro", True), ("rw", False), ("readonly=false", False), ("readwrite=true", False)],
+    [
+        *(("ro", True), ("rw", False), ("readonly=false", False), ("readwrite=true", False)),
+        *(("ro=1", True), ("rw=F", True), ("ro,rw", False), ("source=/s", None)),
+    ],
 )
-def test_a_mount_is_read_only_or_not(option: str, read_only: bool) -> None:
+def test_a_mount_is_read_only_or_not(option: str, read_only: bool | None) -> None:
     run = only(f"RUN --mount=target=/b,{option} x")
 
     assert isinstance(run, commands.Run)
     assert run.mounts[0].read_only is read_only
+
+
+def test_a_mounts_options_stand_in_any_order() -> None:
+    run = only(
+        "RUN --mount=id=x,required,type=secret --mount=sharing=LOCKED,target=/c,type=cache x"
+    )
+
+    assert isinstance(run, commands.Run)
+    secret, cache = run.mounts
+    assert (secret.type, secret.required) == ("secret", True)
+    assert (cache.type, cache.sharing) == ("cache", "locked")
 
 
 def test_env_knows_both_its_forms() -> None:
@@ -170,9 +184,18 @@ def test_what_a_base_image_kept_may_be_wrong(kept: str) -> None:
 
 
 def test_lines_may_be_long_but_not_endless() -> None:
-    assert parser.parse("FROM a\nRUN " + "x" * 65000).stages
+    longest = "RUN " + "x" * 65531
+
+    assert parser.parse(f"FROM a\n{longest}").stages
+    assert parser.parse(f"FROM a\n{longest}\n").stages
     with pytest.raises(DockerfileError, match="Dockerfile:2: the line is longer than 65535 bytes"):
-        parser.parse("FROM a\nRUN " + "x" * 66000 + "\n")
+        parser.parse(f"FROM a\n{longest}x\n")
+
+
+@pytest.mark.parametrize("count", [2, 8000])
+def test_onbuild_of_onbuild_is_refused_however_often(count: int) -> None:
+    with pytest.raises(DockerfileError, match=r"Dockerfile:2: .*ONBUILD"):
+        parser.parse("FROM a\n" + "ONBUILD " * count + "RUN x\n")
 
 
 def test_a_byte_order_mark_and_carriage_returns_are_no_part_of_the_text() -> None:
