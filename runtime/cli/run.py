@@ -116,24 +116,10 @@ def _find_image(layout: Layout, words: Arguments) -> Image:
     from runtime.cli import progress
 
     shown = progress.choose("auto", sys.stderr, quiet=words.flag("quiet"))
-    try:
-        image = pulling.get(layout, name, when=when, platform=platform, progress=shown)
-    except RuntimeFailure as failure:
-        raise _with_what_is_here(layout, name, failure) from failure
+    image = pulling.get(layout, name, when=when, platform=platform, progress=shown)
     if platform:
         _check_platform(platform, name, image)
     return image
-
-
-def _with_what_is_here(layout: Layout, name: str, failure: RuntimeFailure) -> RuntimeFailure:
-    """Return *failure*, and before its hint the image of this machine that may have been meant."""
-    try:
-        Images(layout).resolve(name)
-    except RuntimeFailure as unknown:
-        if unknown.hint.startswith("did you mean"):
-            hint = "\n".join(filter(None, (f"{unknown.hint} It is here.", failure.hint)))
-            return RuntimeFailure(failure.message, hint, failure.code)
-    return failure
 
 
 def _check_platform(asked: str, name: str, image: Image) -> None:

@@ -10,6 +10,10 @@ A page is told from top to bottom in one scratch directory:
     0
     ```
 
+A ```terminal block is one session on a terminal: its first line starts a program, every line with a
+shell's prompt, such as `root@…:/# `, is typed once that prompt is there, the rest is what the screen
+shows.
+
 In what is printed ``…`` stands for any letters, and alone on a line for any lines.  Durations,
 pids, ids and times may differ, and so may the width of gaps.
 """
@@ -25,10 +29,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.eventually import eventually
+from tests.support.terminal import Terminal
+
 _TIMEOUT = 60.0  # seconds; no example takes that long unless it hangs
 _MARK = "-- the command has ended:"
 _BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAMESPACES = ("--pid", "--fork", "--mount", "--mount-proc", "--net", "--kill-child")
+_PROMPT = re.compile(r"\S+@\S+:\S+# ")
 _PREPARED = """\
 mount -t tmpfs -o mode=0755 tmpfs /run && ip link set lo up
 __code=0
@@ -67,7 +75,15 @@ class Command(NamedTuple):
     expected: tuple[str, ...]
 
 
-def steps(page: str) -> Iterator[File | Command]:
+class Session(NamedTuple):
+    """A program on a terminal, what is typed into it and what the screen shows."""
+
+    line: int  # of the page
+    text: str  # what starts it
+    screen: tuple[str, ...]  # prompts with what is typed after them, and what is answered
+
+
+def steps(page: str) -> Iterator[File | Command | Session]:
     """Yield what a page has its reader do, in order."""
     for block in _BLOCK.finditer(page):
         line = page[: block.start(3)].count("\n") + 1
@@ -75,6 +91,9 @@ def steps(page: str) -> Iterator[File | Command]:
             yield File(line, block[1], block[3])
         elif block[2] == "console":
             yield from _commands(block[3].splitlines(), line)
+        elif block[2] == "terminal":
+            first, *screen = block[3].splitlines()
+            yield Session(line, first.removeprefix("$ "), tuple(screen))
 
 
 def _commands(lines: list[str], first: int) -> Iterator[Command]:
@@ -92,6 +111,16 @@ def _commands(lines: list[str], first: int) -> Iterator[Command]:
             expected.append(lines[at])
             at += 1
         yield Command(first + start, "\n".join(words), tuple(expected))
+
+
+def _typed(screen: tuple[str, ...]) -> list[str]:
+    """Return what a session has typed."""
+    return [line[found.end() :] for line in screen if (found := _PROMPT.match(line))]
+
+
+def _without_sequences(screen: str) -> str:
+    """Return the text of a screen: without what switches bracketed paste, say, on and off."""
+    return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]|\r", "", screen)
 
 
 def matches(expected: tuple[str, ...], printed: str) -> bool:
@@ -152,17 +181,49 @@ class Console:
         printed = self._until_the_mark()
         return printed.removesuffix("\n")
 
-    def do(self, step: File | Command) -> str | None:
+    def on_terminal(self, session: Session) -> str:
+        """Go through a session and return what the screen showed."""
+        inner = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text()
+        self._command.write_text(f"export -p > {self._command}.environment\n")
+        self.run(self._command.read_text())
+        terminal = Terminal(rows=50, columns=100)
+        script = f"cd {self.directory} && . {self._command}.environment && exec {session.text}"
+        entered = ["nsenter", f"--target={inner.strip()}", "--pid", "--mount", "--net"]
+        terminal.client = subprocess.Popen(
+            [*entered, "setsid", "--ctty", "bash", "-c", script],
+            stdin=terminal.device,
+            stdout=terminal.device,
+            stderr=terminal.device,
+        )
+        terminal.release_device()
+        try:
+            for count, typed in enumerate(_typed(session.screen), start=1):
+                eventually(
+                    lambda count=count: len(_PROMPT.findall(terminal.screen)) >= count,  # type: ignore[misc]
+                    _TIMEOUT,
+                )
+                terminal.type(typed + "\n")
+            terminal.client.wait(_TIMEOUT)
+            return _without_sequences(terminal.screen)
+        finally:
+            terminal.hang_up()
+            terminal.client.kill()
+            terminal.client.wait()
+
+    def do(self, step: File | Command | Session) -> str | None:
         """Do what a page says; returns what went otherwise, None if nothing did."""
         if isinstance(step, File):
             path = self.directory / step.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(step.text)
             return None
-        printed = self.run(step.text)
-        if matches(step.expected, printed):
+        if isinstance(step, Session):
+            printed, expected = self.on_terminal(step), step.screen
+        else:
+            printed, expected = self.run(step.text), step.expected
+        if matches(expected, printed):
             return None
-        shown = "\n".join(step.expected)
+        shown = "\n".join(expected)
         return f"line {step.line}: $ {step.text}\n--- shown\n{shown}\n--- printed\n{printed}\n"
 
     def close(self) -> None:
