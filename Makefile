@@ -13,7 +13,7 @@ WORKERS ?= auto
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: help setup lint unit integration e2e pytest test conformance bench demo docs wheel clean
+.PHONY: help setup lint unit integration e2e pytest test conformance bench demo docs session wheel clean
 
 help:
 	@echo 'make demo         a first run: builds, runs, breaks and stops four services (root)'
@@ -26,6 +26,7 @@ help:
 	@echo 'make conformance DATA=DIR  data of other projects'\'' tests, which lies outside'
 	@echo 'make bench        the benchmarks, peers beside them'
 	@echo 'make docs         write the pages that are made from the code'
+	@echo 'make session      record docs/session.svg anew (root)'
 	@echo 'make wheel        the package, into dist/'
 	@echo 'make clean        remove what the above made'
 
@@ -71,8 +72,12 @@ docs: setup
 	$(VENV)/bin/python -m supervise.config.reference >docs/configuration.md
 	$(VENV)/bin/python tests/support/helpdocs.py
 	$(VENV)/bin/python docs/generate_comparisons.py
+	$(VENV)/bin/python docs/generate_graph.py
 	$(VENV)/bin/python docs/generate_man.py
 	$(VENV)/bin/python docs/generate_completions.py
+
+session: setup
+	$(VENV)/bin/python docs/generate_session.py
 
 # Without what an earlier build left: setuptools would pack modules that are gone.
 wheel: setup

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -66,3 +69,35 @@ def test_the_code_of_the_command_before_is_kept(console: Console) -> None:
     console.run("(exit 7)")
 
     assert console.run("echo $?") == "7"
+
+
+def test_the_recorded_session_happens_again(console: Console) -> None:
+    script = load("generate_session")
+    (console.directory / "supervise.yaml").write_text(script.CONFIGURATION)
+    shown = picture_lines(ROOT / "docs/session.svg")
+    prompts = [number for number, line in enumerate(shown) if line.startswith("$ ")]
+
+    recorded = [
+        Command(start + 1, shown[start][2:], tuple(shown[start + 1 : end]))
+        for start, end in zip(prompts, [*prompts[1:], len(shown)], strict=True)
+    ]
+
+    assert [step.text for step in recorded] == list(script.COMMANDS), "stale: make session"
+    wrong = [said for step in recorded if (said := console.do(step))]
+    assert not wrong, "stale: make session\n" + "\n".join(wrong)
+
+
+def picture_lines(path: Path) -> list[str]:
+    """Return the lines of text in a picture, from top to bottom."""
+    texts = ET.parse(path).getroot().iter("{http://www.w3.org/2000/svg}text")
+    return ["".join(text.itertext()) for text in texts]
+
+
+def load(name: str) -> ModuleType:
+    """Return one of the scripts in docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
