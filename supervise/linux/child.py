@@ -97,8 +97,24 @@ def _above_stdio(fd: int) -> int:
 def _set_limits(request: SpawnRequest, inherited_nofile: tuple[int, int] | None) -> None:
     if inherited_nofile is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, inherited_nofile)
-    for which, limits in request.rlimits.items():
-        resource.setrlimit(which, limits)
+    for which, (soft, hard) in request.rlimits.items():
+        try:
+            resource.setrlimit(which, (soft, hard))
+        except ValueError as error:  # Python's word for EINVAL and EPERM
+            name, highest = _limit_name(which), resource.getrlimit(which)[1]
+            above = highest != resource.RLIM_INFINITY and not 0 <= hard <= highest
+            why = f"only up to the {highest} of this container" if above else str(error)
+            raise ValueError(f"{name} {_limit_text(soft, hard)}: {why}") from error
+
+
+def _limit_name(which: int) -> str:
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return next(name[7:].lower() for name in names if getattr(resource, name) == which)
+
+
+def _limit_text(soft: int, hard: int) -> str:
+    pair = ["unlimited" if each == resource.RLIM_INFINITY else str(each) for each in (soft, hard)]
+    return pair[0] if soft == hard else ":".join(pair)
 
 
 def _set_nice(request: SpawnRequest) -> None:

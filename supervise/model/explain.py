@@ -17,6 +17,7 @@ _TO_THE_BACKGROUND = (
     "It ended well and left processes behind: programs that go to the background have to stay in "
     "the foreground here, as with nginx -g 'daemon off;'."
 )
+_NEVER_RAN = {126: ": not executable", 127: ": not found"}
 WAITING = "waiting"  # shown for a stopped service that is wanted up
 
 
@@ -88,7 +89,7 @@ def last_end(process: Process) -> str:
     if status is None:
         return ""
     if isinstance(status, Exited):
-        meaning = {126: ": not executable", 127: ": not found"}.get(status.code, "")
+        meaning = _NEVER_RAN.get(status.code, "")
         return f"{status}{meaning}"
     if process.state is ProcessState.STOPPED:
         return str(status)  # on request: there is nothing to guess
@@ -123,8 +124,7 @@ def explain(
     seen = view(process, blockers, now, stalled=stalled)
     sentences = [_state_sentence(process, blockers, now)]
     sentences += [_blocker_sentence(blocker) for blocker in blockers]
-    if process.last_exit is not None and process.state is not ProcessState.RUNNING:
-        sentences.append(f"Its last process ended with {last_end(process)}.")
+    sentences += _endings(process)
     if probe and not (process.ready and process.health in ("", "healthy")):
         sentences.append(f"The last probe failed: {probe}.")
     if stalled:
@@ -172,6 +172,19 @@ def _state_sentence(process: Process, blockers: Sequence[Blocker], now: float) -
         case _:
             autostart = "" if spec.autostart else "; it is not started by itself (autostart: false)"
             return f"{name} is stopped, and nobody wants it up{autostart}."
+
+
+def _endings(process: Process) -> list[str]:
+    """Return why the last attempt came to nothing, and how its process ended if there was one."""
+    last, failure = process.last_exit, process.failure
+    if last is None or process.state is ProcessState.RUNNING:
+        return []
+    has_reason = failure not in {"", str(last)}
+    # A start that fails before exec has the code that a shell would give it, and no process.
+    never_ran = has_reason and isinstance(last, Exited) and last.code in _NEVER_RAN
+    reason = [f"The reason: {failure}."] if process.state is ProcessState.BACKOFF else []
+    ended = [f"Its last process ended with {last_end(process)}."]
+    return (reason if has_reason else []) + ([] if never_ran else ended)
 
 
 def _blocked_by(blockers: Sequence[Blocker]) -> str:

@@ -90,7 +90,15 @@ def test_limit_that_cannot_be() -> None:
     error = refusal(rlimits={resource.RLIMIT_NOFILE: (200, 100)})
 
     assert (error.stage, error.errno) == ("ulimits", errno.EINVAL)
-    assert error.message.startswith("cannot set ulimits: ")
+    assert error.message.startswith("cannot set ulimits: nofile 200:100: ")
+
+
+@needs_root
+def test_limit_above_the_containers_says_which_and_how_high_it_may_be() -> None:
+    found = spawn_elsewhere("true", uid=12345, nproc=100, rlimits={"NPROC": [99, 101]})
+
+    why = "cannot set ulimits: nproc 99:101: only up to the 100 of this container"
+    assert found["error"] == ["ulimits", errno.EINVAL, why]
 
 
 def test_nice() -> None:

@@ -190,6 +190,25 @@ def test_blocker_that_is_stuck_is_where_to_look_next() -> None:
     assert said.endswith("Try: supervisectl explain db")
 
 
+def test_a_start_that_failed_has_a_reason_and_no_process() -> None:
+    failed = make_process(
+        S.BACKOFF, next_start=14.0, last_exit=Exited(126), failure="cannot change to '/srv': gone"
+    )
+
+    said = sentences(failed)
+
+    assert "The reason: cannot change to '/srv': gone." in said
+    assert "process ended" not in said
+
+
+def test_a_start_that_came_too_late_has_a_reason_and_a_process() -> None:
+    late = make_process(S.BACKOFF, next_start=14.0, last_exit=Killed(15), failure="not ready")
+
+    said = sentences(late)
+
+    assert "The reason: not ready. Its last process ended with" in said.replace("\n", " ")
+
+
 def test_last_probe_is_told_while_it_is_not_well() -> None:
     starting = make_process(S.STARTING, pid=PID, started_at=9.0)
 
