@@ -55,37 +55,42 @@ def engine(
 
 
 class Example:
-    """One folder of configs/examples on one engine."""
+    """configs/examples on one engine: each image is built once, by the first test that wants it."""
 
     def __init__(self, engine: Engine, wheel: Path, directory: Path) -> None:
         self.engine = engine
         self._wheel = wheel
         self._directory = directory
-        self._containers: list[str] = []
+        self._images: set[str] = set()
 
-    def image(self, folder: str) -> str:
-        """Return the image of the example, built once an engine."""
-        context = context_of(EXAMPLES / folder, self._wheel, self._directory)
-        return self.engine.build(f"example-{folder.replace('/', '-')}", context)
+    def image(self, folder: str, dockerfile: str = "Dockerfile") -> str:
+        """Return the name of an example's image."""
+        tag = f"example-{folder}-{dockerfile.partition('/')[0].lower()}"
+        if tag not in self._images:
+            context = context_of(EXAMPLES / folder, self._wheel, self._directory / tag)
+            self.engine.build(tag, dockerfile, context)
+            self._images.add(tag)
+        return tag
 
-    def start(self, folder: str, *options: str) -> str:
-        """Start the example in the background and return its id when all of it is up."""
-        image = self.image(folder)
-        container = self.engine.start(*options, image)
-        self._containers.append(container)
+    def start(self, *words: str) -> str:
+        """Start a container and return its id when all services that should be up are."""
+        container = self.engine.start(*words)
         eventually(lambda: self.engine.ctl(container, "health").returncode == 0, START)
         return container
 
-    def close(self) -> None:
-        for container in self._containers:
-            self.engine("rm", "--force", "--volumes", container)
+
+@pytest.fixture(scope="module")
+def example(engine: Engine, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return Example(engine, wheel, tmp_path_factory.mktemp("contexts"))
 
 
-@pytest.fixture
-def example(engine: Engine, wheel: Path, tmp_path: Path) -> Iterator[Example]:
-    made = Example(engine, wheel, tmp_path)
-    yield made
-    made.close()
+@pytest.fixture(autouse=True)
+def nothing_left(engine: Engine) -> Iterator[None]:
+    """Remove the test's containers, so that the next one has the ports and the names."""
+    yield
+    containers = engine("ps", "--all", "--quiet").stdout.split()
+    if containers:
+        engine("rm", "--force", "--volumes", *containers)
 
 
 def stop(engine: Engine, container: str, grace: float = 10.0) -> list[str]:
@@ -98,22 +103,159 @@ def stop(engine: Engine, container: str, grace: float = 10.0) -> list[str]:
     return re.findall(r"^supervise +\| Stopped (\S+) ", engine.logs(container), re.MULTILINE)
 
 
+def kill(engine: Engine, container: str, service: str) -> None:
+    """Kill the service's process, and return when it has another."""
+    before = engine.services(container)[service]["pid"]
+    assert engine.ctl(container, "signal", "KILL", service).returncode == 0
+
+    def is_back() -> bool:
+        row = engine.services(container)[service]
+        return bool(row["state"] == "running" and row["pid"] != before)
+
+    eventually(is_back)
+
+
 def test_nginx_serves_what_php_fpm_makes(example: Example) -> None:
     engine = example.engine
-    container = example.start("nginx-php-fpm", f"--publish={PORT}:80")
+    container = example.start(f"--publish={PORT}:80", example.image("nginx-php-fpm"))
 
-    status, page = engine.get(PORT)
-
-    assert (status, page.partition(" by ")[0][:6]) == (200, "PHP 8.")
-    assert "by fpm-fcgi" in page
-    assert engine.get(PORT, "/no/such/page").status == 404
+    status, page = engine.ask(PORT)
+    assert status == 200
+    assert re.fullmatch(r"PHP 8\.\d+\.\d+ by fpm-fcgi, process \d+\n", page)
+    assert engine.ask(PORT, "/no/such/page").status == 404
     line = r'^nginx +\| .*"GET / HTTP/1.1" 200 '
     eventually(lambda: re.search(line, engine.logs(container), re.MULTILINE))
 
-    assert engine.ctl(container, "signal", "KILL", "php-fpm").returncode == 0
-    eventually(lambda: engine.services(container)["php-fpm"]["restarts"] == 1)
-    eventually(lambda: engine.get(PORT).status == 200)
+    kill(engine, container, "php-fpm")
+    eventually(lambda: engine.ask(PORT).status == 200)
     assert engine.ctl(container, "reload", "--all").returncode == 0
-    eventually(lambda: engine.get(PORT).status == 200)
+    eventually(lambda: engine.ask(PORT).status == 200)
 
     assert stop(engine, container) == ["nginx", "php-fpm"]
+
+
+def test_notes_are_in_postgres_after_the_migration(example: Example) -> None:
+    engine = example.engine
+    words = (f"--publish={PORT}:8000", "--volume=notes:/var/lib/postgresql")
+    container = example.start(*words, example.image("postgres-app"))
+
+    assert engine.states(container) == {
+        "initdb": "exited",
+        "postgres": "running",
+        "migrate": "exited",
+        "app": "running",
+    }
+    assert engine.ask(PORT).text == "1: written by the migration\n"
+    assert engine.ask(PORT, "/", b"by hand").text == "note 2\n"
+    kill(engine, container, "postgres")
+    both = "1: written by the migration\n2: by hand\n"
+    eventually(lambda: engine.ask(PORT).text == both, START)
+    order = stop(engine, container, grace=45.0)
+    assert order == ["app", "postgres"]
+    assert "database system is shut down" in engine.logs(container)
+    assert engine.logs(container).count("applied 00") == 2
+    engine("rm", container)
+
+    container = example.start(*words, example.image("postgres-app"))
+
+    assert engine.ask(PORT).text == both
+    assert "applied" not in engine.logs(container)
+
+
+def test_a_pool_of_workers_empties_the_queue(example: Example) -> None:
+    engine = example.engine
+    container = example.start(example.image("redis-workers"))
+
+    def redis(*words: str) -> list[str]:
+        return engine("exec", container, "redis-cli", *words).stdout.split()
+
+    def done() -> dict[str, int]:
+        words = redis("hgetall", "done")
+        return {name: int(times) for name, times in zip(words[::2], words[1::2], strict=True)}
+
+    redis("lpush", "jobs", *(["20"] * 30))
+    eventually(lambda: sum(done().values()) == 30)
+    assert sorted(done()) == ["worker-1", "worker-2", "worker-3"]
+
+    redis("lpush", "jobs", "2000")
+    at_work = eventually(lambda: redis("keys", "at work:*"))
+    assert at_work[0] == "at"
+    kill(engine, container, at_work[1].removeprefix("work:"))
+    eventually(lambda: sum(done().values()) == 31)
+
+    redis("lpush", "jobs", "1000")
+    eventually(lambda: redis("keys", "at work:*"))
+    *workers, last = stop(engine, container, grace=30.0)
+    assert sorted(workers) == ["worker-1", "worker-2", "worker-3"]
+    assert last == "redis"
+    assert "done 1000" in engine.logs(container)  # it was not cut off
+    engine("start", container)
+    eventually(lambda: sum(done().values()) == 32, START)
+
+
+def test_a_command_runs_beside_the_service_and_its_code_is_the_containers(
+    example: Example,
+) -> None:
+    image = example.image("shell-beside")
+    script = "supervisectl wait redis && redis-cli incr n && exit 7"
+
+    done = example.engine("run", "--rm", image, "bash", "-c", script, check=False)
+
+    assert done.returncode == 7
+    assert done.stdout.split("\n")[-2] == "1"
+
+
+def test_a_shell_on_a_terminal_beside_the_service(example: Example) -> None:
+    image = example.image("shell-beside")
+    terminal = ("run", "--rm", "--interactive", "--tty", "--env=PS1=ready> ", "--env=TERM=dumb")
+
+    with example.engine.terminal(*terminal, image, "bash", "--norc") as shell:
+        shell.wait_for("ready> ", START)
+        shell.type("supervisectl wait redis --timeout 30s; redis-cli ping\n")
+        shell.wait_for("PONG", START)
+        shell.type("supervisectl status\n")
+        shell.wait_for("main   running")
+        shell.type("exit 7\n")
+
+        assert shell.client is not None
+        assert shell.client.wait(START) == 7
+        assert "Ready to accept connections" not in shell.screen  # that is in redis's log
+
+
+def test_the_service_of_the_shell_alone_runs_until_it_is_stopped(example: Example) -> None:
+    container = example.start(example.image("shell-beside"))
+
+    assert example.engine.states(container) == {"redis": "running"}
+    assert stop(example.engine, container) == ["redis"]
+
+
+def test_before_supervisord_ran_it_and_did_not_see_that_it_failed(example: Example) -> None:
+    engine, image = example.engine, example.image("from-supervisord", "before/Dockerfile")
+
+    container = engine.start(f"--publish={PORT}:8000", "--env=TITLE=hello", image)
+    eventually(lambda: engine.ask(PORT).text == "hello\n", START)
+    eventually(lambda: "worker-2 reads: hello" in engine.logs(container), START)
+    engine("rm", "--force", container)
+
+    container = engine.start(image)
+    eventually(lambda: "exited: prepare (exit status 2" in engine.logs(container), START)
+    eventually(lambda: "success: web entered RUNNING state" in engine.logs(container), START)
+    words = ("exec", container, "supervisorctl", "status", "prepare")
+    assert "EXITED" in engine(*words, check=False).stdout  # and the container is up
+
+
+def test_after_supervise_runs_the_same_and_ends_with_what_failed(example: Example) -> None:
+    engine, image = example.engine, example.image("from-supervisord", "after/Dockerfile")
+
+    container = example.start(f"--publish={PORT}:8000", "--env=TITLE=hello", image)
+    assert engine.ask(PORT).text == "hello\n"
+    eventually(lambda: "worker-2 reads: hello" in engine.logs(container))
+    assert {row["restarts"] for row in engine.services(container).values()} == {0}
+    kill(engine, container, "web")
+    *workers, last = stop(engine, container)
+    assert (sorted(workers), last) == (["worker-1", "worker-2"], "web")
+
+    failed = engine("run", "--rm", image, check=False)
+
+    assert failed.returncode == 2
+    assert "TITLE: parameter not set" in failed.stdout + failed.stderr

@@ -10,7 +10,8 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -52,19 +53,16 @@ class Engine:
         self._environment = environment
         self._machine = machine
         self._proxy = proxy  # through which apt reaches Debian's archive
-        self._tags: set[str] = set()
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the engine's command."""
         return self._tool(*arguments, check=check)
 
-    def build(self, tag: str, context: Path) -> str:
-        """Build the Dockerfile in *context*, once, and return *tag*."""
-        if tag not in self._tags:
-            through = ("--network=host", f"--build-arg=http_proxy={self._proxy}")
-            self._tool("build", *through, f"--tag={tag}", str(context), timeout=_BUILD_TIMEOUT)
-            self._tags.add(tag)
-        return tag
+    def build(self, tag: str, dockerfile: str, context: Path) -> None:
+        """Build *dockerfile* of *context*."""
+        through = ("--network=host", f"--build-arg=http_proxy={self._proxy}")
+        words = (f"--file={context / dockerfile}", f"--tag={tag}", str(context))
+        self._tool("build", *through, *words, timeout=_BUILD_TIMEOUT)
 
     def start(self, *arguments: str) -> str:
         """Start a container in the background and return its id."""
@@ -94,14 +92,14 @@ class Engine:
         assert not state["Running"], "it has not ended"
         return int(state["ExitCode"])
 
-    def get(self, port: int, path: str = "/") -> Answer:
-        """Fetch a page from a published port of 127.0.0.1; OSError while nobody answers."""
+    def ask(self, port: int, path: str = "/", body: bytes | None = None) -> Answer:
+        """GET, or with a *body* POST, at a published port; OSError while nobody answers."""
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.sock = self._machine.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             connection.sock.settimeout(PATIENCE)
             connection.sock.connect(("127.0.0.1", port))
-            connection.request("GET", path)
+            connection.request("POST" if body else "GET", path, body)
             answer = connection.getresponse()
             return Answer(answer.status, answer.read().decode())
         except http.client.HTTPException as error:
@@ -109,10 +107,11 @@ class Engine:
         finally:
             connection.close()
 
-    def sit_down(self, *arguments: str) -> Terminal:
-        """Start the engine's command on a terminal, which the caller closes."""
+    @contextmanager
+    def terminal(self, *arguments: str) -> Iterator[Terminal]:
+        """Sit down at a terminal with the engine's command on it."""
         terminal = Terminal()
-        terminal.client = subprocess.Popen(
+        client = terminal.client = subprocess.Popen(
             ["setsid", "--ctty", *self._command, *arguments],
             env=self._environment,
             stdin=terminal.device,
@@ -120,7 +119,12 @@ class Engine:
             stderr=terminal.device,
         )
         terminal.release_device()
-        return terminal
+        try:
+            yield terminal
+        finally:
+            client.kill()
+            client.wait()
+            terminal.close()
 
 
 def context_of(example: Path, wheel: Path, directory: Path) -> Path:

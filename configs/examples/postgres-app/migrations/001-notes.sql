@@ -1,0 +1,4 @@
+CREATE ROLE app LOGIN;
+CREATE TABLE notes (id serial PRIMARY KEY, text text NOT NULL);
+GRANT SELECT, INSERT ON notes TO app;
+GRANT USAGE ON SEQUENCE notes_id_seq TO app;

@@ -1,0 +1,1 @@
+INSERT INTO notes (text) VALUES ('written by the migration');
