@@ -64,8 +64,7 @@ class Context:
         self.close()
 
     def close(self) -> None:
-        """Remember the digests of its files, and remove what was unpacked for it."""
-        self.tree.digests.save()
+        """Remove what was unpacked for it."""
         self.tree.close()
         while self._undo:
             self._undo.pop()()

@@ -3,6 +3,9 @@
 A file whose inode, size, mtime and ctime are what they were is not read again.  What changed less
 than a moment before it was read is not remembered: it could change again within one tick of the
 file system's clock.  `tree` asks, `select` makes keys of the answers.
+
+Several processes of one build, and several builds, write to one file: each appends what it learnt,
+in one call, and a line that is not whole counts as none.
 """
 
 from __future__ import annotations
@@ -10,47 +13,26 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import suppress
 
 from runtime.store import files
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
 _CHUNK = 1 << 18
-_HEAD = b"runtime content digests 1\n"
 _FRESH_NS = 2_000_000_000  # FAT's clock ticks every two seconds, the coarsest there is
+_LARGEST = 64 << 20  # bytes of the file: what is gone for long is forgotten with all else
+_DIGITS = 64
 
 
 class DigestCache:
     """The digests known for the files of one directory; kept in one file of the store."""
 
     def __init__(self, path: str = "") -> None:
-        """Read what *path* has; empty: remember nothing.  A damaged file counts as none."""
+        """Read what *path* has; empty: remember nothing."""
         self._path = path
-        self._known: dict[bytes, bytes] = {}  # "device inode size mtime ctime" → hex digits
-        self._used: dict[bytes, bytes] = {}
+        # b"device inode" → b"size mtime ctime digest"
+        self._known: dict[bytes, bytes] = _read(path) if path else {}
+        self._learnt: dict[bytes, bytes] = {}
         self.read_files = 0  # files whose contents had to be read
-        data = files.read(path) if path else None
-        if data is not None and data.startswith(_HEAD):
-            for line in data[len(_HEAD) :].splitlines():
-                key, _, digits = line.rpartition(b" ")
-                self._known[key] = digits
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            # What would have been asked for is not known.
-            self._used = {**self._known, **self._used}
-        self.save()
 
     def of(self, fd: int, status: os.stat_result) -> bytes:
         """Return the SHA-256 (hexadecimal digits) of the open file, whose state is *status*.
@@ -58,28 +40,45 @@ class DigestCache:
         Raises:
             OSError: it cannot be read.
         """
-        key = b"%d %d %d %d %d" % (
-            *(status.st_dev, status.st_ino, status.st_size),
-            *(status.st_mtime_ns, status.st_ctime_ns),
-        )
-        digits = self._used.get(key) or self._known.get(key)
-        if digits is None:
-            digits = _hash(fd)
-            self.read_files += 1
-            newest = max(status.st_mtime_ns, status.st_ctime_ns)
-            if newest > time.time_ns() - _FRESH_NS:
-                return digits
-        self._used[key] = digits
+        inode = b"%d %d" % (status.st_dev, status.st_ino)
+        state = b"%d %d %d " % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        known = self._known.get(inode, b"")
+        if known.startswith(state):
+            return known[len(state) :]
+        digits = _hash(fd)
+        self.read_files += 1
+        if max(status.st_mtime_ns, status.st_ctime_ns) <= time.time_ns() - _FRESH_NS:
+            self._known[inode] = self._learnt[inode] = state + digits
         return digits
 
     def save(self) -> None:
-        """Write what was asked for since it was read; what was not has changed or is gone."""
-        if not self._path or self._used == self._known:
+        """Add what was learnt since the last time to the file."""
+        if not self._path or not self._learnt:
             return
-        lines = b"".join(b"%s %s\n" % pair for pair in self._used.items())
+        data = b"".join(b"%s %s\n" % pair for pair in self._learnt.items())
+        self._learnt.clear()
         files.make_directories(os.path.dirname(self._path))
-        files.write(self._path, _HEAD + lines, sync=False)
-        self._known = dict(self._used)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        fd = os.open(self._path, flags, 0o600)
+        try:
+            files.write_all(fd, data)
+        finally:
+            os.close(fd)
+
+
+def _read(path: str) -> dict[bytes, bytes]:
+    """Return what the file has, the last line of an inode counting."""
+    data = files.read(path) or b""
+    if len(data) > _LARGEST:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return {}
+    known = {}
+    for line in data.splitlines():
+        words = line.split(b" ")
+        if len(words) == 6 and len(words[5]) == _DIGITS:
+            known[b" ".join(words[:2])] = b" ".join(words[2:])
+    return known
 
 
 def _hash(fd: int) -> bytes:

@@ -99,6 +99,7 @@ class Selection:
                     content.update(_words(b"inline", source.name, source.content))
                 else:
                     _digest_source(source, content.update, with_owner=self._with_owner)
+                    source.tree.digests.save()
             self._digest = model.PREFIX + content.hexdigest()
         return self._digest
 

@@ -212,5 +212,6 @@ def test_digests_are_kept_per_context(app: Path, tmp_path: Path) -> None:
             fd = os.open(app / "Dockerfile", os.O_RDONLY)
             context.tree.digests.of(fd, status)
             os.close(fd)
+            context.tree.digests.save()
 
     assert context.tree.digests.read_files == 0
