@@ -85,9 +85,7 @@ def absolute(destination: str, working_dir: str) -> str:
 def _clear_links(root_fd: int, path: str) -> None:
     """Remove what is no directory on the way to *path*: `--link` does not look at what is there."""
     done = b""
-    for name in os.fsencode(path).split(b"/")[:-1]:
-        if not name:
-            continue
+    for name in os.fsencode(path).strip(b"/").split(b"/"):
         done = done + b"/" + name if done else name
         found = place.state(root_fd, done)
         if found is None:

@@ -244,11 +244,15 @@ def test_link_looks_at_nothing_that_is_there(work: Workshop) -> None:
     (work.root / "way").symlink_to("real")
     (work.root / "dir").mkdir()
     (work.root / "dir/old").write_text("")
+    (work.root / "file").write_text("old")
+    (work.root / "file-link").symlink_to("file")
 
     work.copy("a", "/way/a", link=True)
     work.copy("a", "/dir", link=True)
+    work.copy("a", "/file-link", link=True)
 
-    assert work.names() == ["dir", "way/a"]
+    assert work.names() == ["dir", "file", "file-link", "way/a"]
+    assert (work.read("file"), work.read("file-link")) == ("old", "new")
 
 
 def test_hard_links_stay_together(work: Workshop) -> None:

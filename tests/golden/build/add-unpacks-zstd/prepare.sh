@@ -1,0 +1,2 @@
+tar -cf a.tar a
+zstd -q a.tar

@@ -1,0 +1,2 @@
+mkdir empty
+find . -type d -exec chmod 0755 {} +

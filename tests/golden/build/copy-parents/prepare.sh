@@ -1,0 +1,1 @@
+find . -type d -exec chmod 0755 {} +
