@@ -22,7 +22,8 @@ from benchmarks.workshop import PROJECT
 
 BEGIN = "<!-- From here written by `python -m benchmarks.size --write docs/installation.md`. -->"
 END = "<!-- To here. -->"
-_SOURCES = ("bin", "supervise", "runtime", "share", "pyproject.toml", "README.md")
+# What a checkout has beside the package, and what tools leave there.
+_BESIDE = ("tests", "benchmarks", "docs", "configs", "build", "dist")
 
 
 class Layer(NamedTuple):
@@ -39,12 +40,14 @@ def build_wheel(directory: Path) -> Path:
     """Build the wheel from a copy of the working tree and return it."""
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place)  # setuptools builds in place and leaves a build/ there
-        for name in _SOURCES:
-            if (PROJECT / name).is_dir():
+        for path in PROJECT.iterdir():
+            if path.name in _BESIDE or path.name.startswith("."):
+                continue
+            if path.is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(PROJECT / name, copy / name, ignore=ignore)
+                shutil.copytree(path, copy / path.name, ignore=ignore)
             else:
-                shutil.copy(PROJECT / name, copy)
+                shutil.copy(path, copy)
         _pip("wheel", "--no-deps", f"--wheel-dir={directory}", str(copy))
     (wheel,) = directory.glob("supervise-*.whl")
     return wheel

@@ -30,7 +30,7 @@ services:
     depends_on: {migrate: {condition: service_completed_successfully}}
     ready: {tcp: "127.0.0.1:8080"}
   worker:
-    command: {shell: "trap 'echo finishing my job; exit 0' TERM; sleep infinity & wait"}
+    command: [sleep, infinity]
     depends_on: {web: {condition: service_ready}}
 """
 COMMANDS = (
@@ -40,7 +40,7 @@ COMMANDS = (
     "runtime ctl demo status",
     "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:8080\").status)'",
     "runtime ctl demo signal KILL web; runtime ctl demo wait web; runtime ctl demo graph",
-    "runtime stop demo; runtime logs --tail 7 demo 2>&1",
+    "runtime stop demo; runtime logs --tail 6 demo 2>&1",
 )
 _NAMESPACES = ("--pid", "--fork", "--mount", "--mount-proc", "--net", "--kill-child")
 _PREPARE = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'

@@ -75,7 +75,7 @@ def get(
 
 def _with_guess(images: Images, name: str, failure: RuntimeFailure) -> RuntimeFailure:
     """Return *failure*, or if an image that is here may have been meant, that."""
-    here = names.unknown_image(name, images.tags())
+    here = images.unknown(name)
     if "did you mean" not in here.hint or "did you mean" in failure.hint:
         failure.code = 125
         return failure

@@ -82,7 +82,11 @@ class Images:
         """
         if (found := self.find(name)) is not None:
             return found
-        raise reference.unknown_image(name, [*self.tags(), *_HOST_NAMES])
+        raise self.unknown(name)
+
+    def unknown(self, name: str) -> RuntimeFailure:
+        """Return what to say about *name*, which is not here, with what may have been meant."""
+        return reference.unknown_image(name, [*self.tags(), *_HOST_NAMES])
 
     def find(self, name: str) -> Image | None:
         """Return the image that *name* means, None when there is none.
