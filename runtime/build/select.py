@@ -199,7 +199,10 @@ def _find(copy: Copy, tree: Tree, written: str, exclude: tuple[str, ...]) -> lis
     path = posixpath.normpath("/" + written.lstrip("/"))
     if not is_wild(path):
         return [_exact(tree, written, literal(path), exclude, unpack=unpack)]
-    base, matched = tree.glob(path)
+    try:
+        base, matched = tree.glob(path)
+    except FileNotFoundError as error:
+        raise absent.failure(error.filename, tree) from None
     rules = Patterns(exclude)
     sources = []
     for match in matched:

@@ -139,14 +139,16 @@ class Tree:
         Wildcards match names that begin with a dot, and follow no links.
 
         Raises:
+            FileNotFoundError: there is no such directory; names it.
             PatternError: the pattern is malformed.
         """
         parts = [part for part in pattern.split("/") if part not in ("", ".")]
         first = next(at for at, part in enumerate(parts) if is_wild(part))
-        base = self.locate(literal("/".join(parts[:first])))
-        if base is None:
-            return b"", []
         rules = [component(part) for part in parts[first:]]
+        where = literal("/".join(parts[:first]))
+        base = self.find(where)
+        if base is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where)
         matched = [base]
         for rule in rules:
             matched = [

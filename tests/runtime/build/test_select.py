@@ -120,6 +120,12 @@ def test_wildcards_that_match_nothing_are_a_warning(work: Workshop) -> None:
     )
 
 
+def test_the_directory_of_wildcards_must_be_there(work: Workshop) -> None:
+    work.put("src/a")
+
+    assert refused(work, "srd/*", "/").hint == "did you mean 'src'?"
+
+
 def test_wildcards_that_match_several_names_for_one_file_are_a_warning(work: Workshop) -> None:
     work.put("a.txt")
     work.put("b.txt")
