@@ -24,7 +24,26 @@ def failure(written: str, tree: Tree) -> RuntimeFailure:
             f"cannot copy '{written}': .dockerignore keeps it out of {tree.name}",
             f"take it back in with a line '!{path}' at the end of .dockerignore",
         )
+    target = _dangling(path, tree)
+    if target is not None:
+        return RuntimeFailure(
+            f"cannot copy '{written}': it is a link to '{target}', which {tree.name} has not",
+            "links are followed within it; one inside a directory is copied as a link",
+        )
     return RuntimeFailure(message, "; ".join([*_rules(written, tree), _instead(path, tree)]))
+
+
+def _dangling(path: str, tree: Tree) -> str | None:
+    """Return where the link *path* points that leads nowhere, None if it is none."""
+    above, _, name = os.fsencode(path).rpartition(b"/")
+    directory = tree.find(os.fsdecode(above))
+    if directory is None:
+        return None
+    link = directory + b"/" + name if directory else name
+    try:
+        return os.fsdecode(os.readlink(link, dir_fd=tree.root_fd))
+    except OSError:
+        return None
 
 
 def unmatched(written: str, tree: Tree) -> str:

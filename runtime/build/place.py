@@ -23,10 +23,11 @@ def is_directory(destination: str) -> bool:
     return destination in ("", ".", "..") or destination.endswith(("/", "/.", "/.."))
 
 
-def resolve(root_fd: int, path: bytes) -> bytes:
+def resolve(root_fd: int, path: bytes, followed: list[bytes] | None = None) -> bytes:
     """Return *path* with every symbolic link followed, even to what is not there (yet).
 
-    The result is relative to the root, has no ``.`` or ``..``, and no link on its way.
+    The result is relative to the root, has no ``.`` or ``..``, and no link on its way.  The places
+    of the links are added to *followed*.
 
     Raises:
         RuntimeFailure: links go round in a circle.
@@ -49,6 +50,8 @@ def resolve(root_fd: int, path: bytes) -> bytes:
                 continue
             raise
         links += 1
+        if followed is not None:
+            followed.append(b"/".join(done))
         if links > _MOST_LINKS:
             raise RuntimeFailure(
                 f"cannot use '{os.fsdecode(path)}': its links go round in a circle"

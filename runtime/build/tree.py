@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 
+from runtime.build import place
 from runtime.build.digests import DigestCache
 from runtime.build.patterns import Patterns, component, is_wild, literal
 from runtime.linux import beneath
@@ -87,7 +88,13 @@ class Tree:
         None when nothing is there, or it is ignored.  The root is the empty path.
         """
         real = self.locate(path)
-        return real if real is not None and self.is_visible(real) else None
+        if real is None or self.ignore is None:
+            return real
+        links: list[bytes] = []
+        place.resolve(self.root_fd, os.fsencode(path), links)
+        if any(self.ignore.excludes(os.fsdecode(link)) for link in links):
+            return None
+        return real if self.is_visible(real) else None
 
     def locate(self, path: str) -> bytes | None:
         """Return what `find` does, ignored or not."""
@@ -275,8 +282,8 @@ class _Walk:
     def _is_ignored(self, path: bytes) -> bool:
         if self._ignore is None:
             return False
-        place = self._start + b"/" + path if self._start else path
-        return self._ignore.excludes(os.fsdecode(place))
+        whole = self._start + b"/" + path if self._start else path
+        return self._ignore.excludes(os.fsdecode(whole))
 
     def _may_count_below(self, excluded: tuple[bool, ...], *, ignored: bool) -> bool:
         """Tell whether a directory that does not count must be looked into."""

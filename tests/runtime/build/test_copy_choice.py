@@ -120,6 +120,16 @@ def test_an_ignored_directory_without_anything_is_not_there(work: Workshop) -> N
         work.copy("b", "/x")
 
 
+def test_a_link_that_is_ignored_is_not_there(work: Workshop) -> None:
+    work.put("d/x")
+    (work.context / "link").symlink_to("d")
+    work.ignore = ("link",)
+
+    for source in ("link", "link/x"):
+        with pytest.raises(RuntimeFailure, match="keeps it out"):
+            work.copy(source, "/")
+
+
 def test_a_link_to_what_is_ignored_leads_nowhere(work: Workshop) -> None:
     work.put("secret")
     (work.context / "link").symlink_to("secret")
