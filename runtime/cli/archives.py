@@ -127,7 +127,11 @@ def load(layout: Layout, words: Arguments) -> int:
 def _archive(layout: Layout, words: Arguments) -> Archive:
     path = words.text("input")
     if path:
-        return open_archive(path, layout.images)
+        try:
+            return open_archive(path, layout.images)
+        except RuntimeFailure as failure:
+            failure.code = 1  # no container was to run
+            raise
     if os.isatty(0):
         raise RuntimeFailure(
             "cannot load from a terminal", "runtime load -i FILE, or a file as stdin", code=1

@@ -75,6 +75,12 @@ def ctl(layout: Layout, words: Arguments) -> int:
         raise RuntimeFailure(
             f"container '{spec.name}' was made with --no-init: its PID 1 is no supervise", code=1
         )
+    if spec.init == "supervise" and not spec.services:
+        raise RuntimeFailure(
+            f"container '{spec.name}' has no services: its supervise runs one command alone",
+            f"runtime run --services FILE {spec.image}",
+            code=1,
+        )
     asked = words.operands[1:] or ("status",)
     request = execute.Request(argv=("supervisectl", *asked), user="0:0", interactive=False)
     return execute.execute(layout, spec, state, request)

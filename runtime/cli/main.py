@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Function = Callable[[Layout, Arguments], int]
 
 _ROOT_NEEDED = "run it as root: sudo runtime …"
-_SIGPIPE = 13
+_SIGPIPE, _ENOSYS = 13, 38
 
 
 class _Globals:
@@ -74,10 +74,18 @@ def main() -> int:
 def print_failure(failure: RuntimeFailure | UsageError) -> None:
     """Say what went wrong, once, and the way out if there is one."""
     text = f"runtime: {failure.message}\n"
-    if failure.hint:
-        text += f"{failure.hint}\n"
+    if hint := failure.hint or _hint_at_kernel(failure.message):
+        text += f"{hint}\n"
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def _hint_at_kernel(message: str) -> str:
+    """Return what to do about a system call that is not there, whoever made it."""
+    if os.strerror(_ENOSYS) not in message:
+        return ""
+    release = os.uname().release
+    return f"it takes Linux 5.12 or later and no filter that forbids the call; here is {release}"
 
 
 def find(name: str) -> tuple[Verb, Function]:
@@ -163,7 +171,7 @@ def _call(name: str, words: list[str], settings: _Globals) -> int:
     if parsed.given("help"):
         return _show_help([name])
     if os.geteuid() != 0 and name not in ("version", "completion"):
-        raise RuntimeFailure("runtime needs root", _ROOT_NEEDED)
+        raise RuntimeFailure("only root can do that", _ROOT_NEEDED)
     from runtime.store.layout import DEFAULT_ROOT, Layout
 
     absolute = os.path.abspath(settings.root) if settings.root else DEFAULT_ROOT

@@ -239,13 +239,11 @@ class Launch:
         assert self._channel is not None
         self._expect(init.READY)
         reached("cgroup-entered")
-        assert self.endpoint is not None
-        self.endpoint = self._network.attach(self.endpoint, self.pid)
-        for joined in self._network.join(self.pid, self.endpoint):
-            self.joined = (*self.joined, joined)
-        for endpoint in (self.endpoint, *self.joined):
-            networking.note(self._layout, self._spec, endpoint, "connect")
-        self.remarks += self._network.take_remarks()
+        try:
+            self._connect()
+        except (OSError, RuntimeFailure):
+            self._check_child()  # its reason was first, ours may be that it is gone
+            raise
         reached("network-attached")
         with suppress(BrokenPipeError):  # it has failed already, and says why
             self._channel.send(init.GO)
@@ -255,6 +253,22 @@ class Launch:
         self._channel.close()
         self._channel = None
         reached("started")
+
+    def _connect(self) -> None:
+        assert self.endpoint is not None
+        self.endpoint = self._network.attach(self.endpoint, self.pid)
+        for joined in self._network.join(self.pid, self.endpoint):
+            self.joined = (*self.joined, joined)
+        for endpoint in (self.endpoint, *self.joined):
+            networking.note(self._layout, self._spec, endpoint, "connect")
+        self.remarks += self._network.take_remarks()
+
+    def _check_child(self) -> None:
+        """Raise what the child has failed with, if it has."""
+        assert self._channel is not None
+        self._channel.settimeout(0.0)
+        with suppress(BlockingIOError):  # it is well
+            self._expect(init.GO)  # which it never says
 
     def _expect(self, wanted: bytes) -> None:
         """Wait for the child's next word; raise RuntimeFailure when it is another one."""
