@@ -14,10 +14,12 @@ from runtime.build import failures
 from runtime.build.executor import Executor
 from runtime.build.job import Job
 from runtime.container.steps import reached
-from runtime.dockerfile import graph, parser, predefined
+from runtime.dockerfile import commands, graph, parser, predefined
+from runtime.model import digest as digests
 from runtime.model import image as model
 from runtime.model import reference, timestamp
 from runtime.model.errors import RuntimeFailure
+from runtime.model.suggest import closest
 from runtime.store import host
 from runtime.store.images import Images
 from runtime.store.layers import Pin
@@ -58,6 +60,8 @@ def _build(layout: Layout, request: Request, progress: Progress) -> Image:
             job = _plan(layout, request, context, dockerfile)
             for warning in dockerfile.warnings:
                 progress.remark(warning)
+            for name in sorted(set(request.build_args) - _known_args(job)):
+                progress.remark(_unused(name, _known_args(job)))
             with Pin() as pin:
                 draft = Executor(job, progress, pin).run()
                 return _write(job, progress, draft)
@@ -74,6 +78,21 @@ def _plan(layout: Layout, request: Request, context: Context, dockerfile: Docker
         with failures.at(node.stage.start.place):
             _check_platform(node.platform, mine)
     return Job(layout, request, context, dockerfile, plan=plan, platform=mine)
+
+
+def _known_args(job: Job) -> set[str]:
+    """Return the names that --build-arg may give a value to."""
+    declared = [*job.dockerfile.args]
+    for stage in job.dockerfile.stages:
+        declared += [each for each in stage.commands if isinstance(each, commands.Arg)]
+    names = {pair.key for arg in declared for pair in arg.pairs}
+    return names | set(job.global_args) | set(predefined.PROXIES) | {"SOURCE_DATE_EPOCH"}
+
+
+def _unused(name: str, known: set[str]) -> str:
+    near = closest(name, sorted(known))
+    guess = f"; did you mean '{near}'?" if near else ""
+    return f"warning: --build-arg {name}: the Dockerfile has no such ARG{guess}"
 
 
 def _check_platform(asked: str, mine: str) -> None:
@@ -99,8 +118,11 @@ def _write(job: Job, progress: Progress, draft: Draft) -> Image:
     if not config.created:
         config = config.replace(created=timestamp.render(float(request.epoch or now)))
     reached("builder-writes")
-    image = images.add(model.to_json(config), request.tags, now=now, is_host=draft.is_host)
+    document = model.to_json(config)
     names = [reference.parse(name).familiar for name in request.tags]
+    image = images.find(digests.digest_of(document))
+    if image is None or not set(names) <= set(image.names):
+        image = images.add(document, request.tags, now=now, is_host=draft.is_host)
     reached("builder-wrote")
     progress.exported(image.id, names, time.monotonic() - begun)
     return image

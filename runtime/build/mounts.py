@@ -14,7 +14,7 @@ from runtime.build import draft as drafts
 from runtime.linux import beneath, locks
 from runtime.linux import mounts as kernel
 from runtime.model import digest as digests
-from runtime.model import spec
+from runtime.model import limits, spec
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from supervise.model.record import Record
@@ -121,13 +121,13 @@ def _tmpfs(
 ) -> None:
     options = ["exec", "dev"]
     if mount.size:
-        options.append(f"size={mount.size}")
+        options.append(f"size={limits.size(mount.size)}")  # the parser has checked it
     target = _target(mount, draft)
     prepared.mounts.append(spec.Mount("tmpfs", "", target, options=tuple(options)))
 
 
 def _secret_id(mount: Mount) -> str:
-    return mount.id or posixpath.basename(mount.target)
+    return mount.id or posixpath.basename(mount.target) or mount.source or mount.env
 
 
 def _secret(

@@ -11,7 +11,7 @@ import posixpath
 import re
 import time
 
-from runtime.build import cache, machine, mounts, owners, place, run
+from runtime.build import cache, machine, mounts, owners, place
 from runtime.build import draft as drafts
 from runtime.build.progress import one_line
 from runtime.container.steps import reached
@@ -168,6 +168,8 @@ def _run(worker: Worker, command: Run) -> None:
     )
 
     def make(lowers: Sequence[str], directory: str) -> None:
+        from runtime.build import run  # with all that a container's start takes
+
         prepared = mounts.prepare(command.mounts, draft, worker.sandbox, worker, request.given)
         try:
             for target, content in script:

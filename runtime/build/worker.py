@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import time
 
 from runtime.build import binding, cache, machine, messages, steps
@@ -16,12 +17,12 @@ from runtime.build import draft as drafts
 from runtime.build.messages import Channel
 from runtime.build.sandbox import Sandbox
 from runtime.container import frames
-from runtime.container.becoming import die_with_parent
 from runtime.container.steps import reached
 from runtime.dockerfile import commands, expand, parser
 from runtime.dockerfile.errors import DockerfileError
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Pin
+from supervise.linux import prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from runtime.build.job import Job
     from runtime.dockerfile.commands import Command
 
+_PR_SET_PDEATHSIG = 1  # see PR_SET_PDEATHSIG(2const)
 _FILES = (commands.Run, commands.Copy, commands.Workdir)  # instructions that are steps
 
 
@@ -49,13 +51,15 @@ def _become(job: Job, number: int, sock: _socket.socket, others: list[int]) -> N
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the builder hears it and tells us
         signal.signal(signal.SIGTERM, _stop)
-        die_with_parent()
+        prctl.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for fd in others:
             os.close(fd)
         Worker(job, number, Channel(sock)).run()
         code = 0
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         code = 130  # the builder has given up, and so do we
+    except Exception:  # noqa: BLE001 - a fault of ours, told here: the builder's frames end here
+        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(code)
 

@@ -7,9 +7,8 @@ import signal
 import sys
 import time
 
-from runtime.cli import output
 from runtime.container import heal
-from runtime.model import arguments, filters, reference, units
+from runtime.model import arguments, reference
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 
@@ -95,6 +94,8 @@ def build(layout: Layout, words: Arguments) -> int:
 def prune(layout: Layout, words: Arguments) -> int:
     """Remove the build cache."""
     from runtime.build import pruning
+    from runtime.cli import output  # with what lists and templates take
+    from runtime.model import filters, units
 
     everything = words.flag("all")
     what = "all of the build cache" if everything else "the build cache that no image is made of"

@@ -51,6 +51,10 @@ def heal(layout: Layout) -> list[str]:
         _clear(layout, containers, container_id)
     if first:
         _after_boot(layout, containers)
+    if dead:
+        from runtime.store.images import Images
+
+        Images(layout).tidy()  # layers that a build was at
     if dead or first:
         from runtime.network.networks import Networks
         from runtime.store.volumes import Volumes

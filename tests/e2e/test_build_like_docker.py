@@ -165,4 +165,4 @@ def test_the_image_is_dockers(name: str, builders: tuple[Docker, Runtime], tmp_p
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(CASES) >= 52
+    assert len(CASES) >= 60
