@@ -63,7 +63,7 @@ test: lint pytest
 # DATA has dockerfile/ and build/; its README says what they hold.
 conformance: setup
 	test -d "$(DATA)/dockerfile"
-	CONFORMANCE_DATA='$(abspath $(DATA))' $(PYTEST) tests/conformance
+	CONFORMANCE_DATA='$(abspath $(DATA))' $(PYTEST) -o faulthandler_timeout=900 tests/conformance
 
 # What is made from the code; a test fails when it is stale.
 docs: setup

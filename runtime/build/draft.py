@@ -33,8 +33,10 @@ class Draft(Record):
 
     config: ImageConfig
     is_host: bool = False  # its lowest layer is this machine's own root
-    # ARGs declared so far, as (name, value), None without one; a later one of the name replaces.
+    # ARGs declared in this stage, as (name, value), None without one: for the history.
     args: tuple[tuple[str, str | None], ...] = ()
+    # What ARGs are worth, as (name, value): until an ENV of the name; stages from this one have it.
+    scope: tuple[tuple[str, str], ...] = ()
     has_cmd: bool = False  # CMD came in this stage: ENTRYPOINT does not drop it
 
     @property
@@ -43,9 +45,8 @@ class Draft(Record):
         return self.config.diff_ids
 
     def environment(self) -> dict[str, str]:
-        """Return what variables are worth: ENV before ARG."""
-        found = {name: value for name, value in self.args if value is not None}
-        return {**found, **model.environment(self.config)}
+        """Return what variables are worth: of ENV and ARG with one name, the later counts."""
+        return {**model.environment(self.config), **dict(self.scope)}
 
     def shell(self) -> tuple[str, ...]:
         """Return what SHELL says, or its default."""
@@ -57,11 +58,17 @@ def scratch(architecture: str) -> Draft:
     return Draft(ImageConfig(architecture=architecture, env=(f"PATH={model.DEFAULT_PATH}",)))
 
 
-def begin(config: ImageConfig, *, is_host: bool) -> Draft:
-    """Return the stage of ``FROM`` an image: its configuration without what was for us."""
+def begin(base: Draft) -> Draft:
+    """Return the stage ``FROM`` *base*, an image or a stage, without what was for us.
+
+    A stage's ARGs go on in the stages from it, unless its configuration has the variable.
+    """
+    config = base.config
     if not any(entry.startswith("PATH=") for entry in config.env):
         config = config.replace(env=(*config.env, f"PATH={model.DEFAULT_PATH}"))
-    return Draft(config.replace(onbuild=()), is_host)
+    known = model.environment(config)
+    scope = tuple((name, value) for name, value in base.scope if name not in known)
+    return Draft(config.replace(onbuild=()), base.is_host, scope=scope)
 
 
 def with_history(draft: Draft, text: str, created: str, *, layer: str = "") -> Draft:
@@ -74,8 +81,11 @@ def with_history(draft: Draft, text: str, created: str, *, layer: str = "") -> D
 
 
 def declare(draft: Draft, pairs: Iterable[tuple[str, str | None]]) -> Draft:
-    """Return *draft* with the ARGs *pairs* in scope."""
-    return draft.replace(args=tuple({**dict(draft.args), **dict(pairs)}.items()))
+    """Return *draft* with the ARGs *pairs* in scope; one without a value keeps what it had."""
+    pairs = list(pairs)
+    scope = {**dict(draft.scope), **{name: value for name, value in pairs if value is not None}}
+    args = {**dict(draft.args), **dict(pairs)}
+    return draft.replace(args=tuple(args.items()), scope=tuple(scope.items()))
 
 
 def apply(draft: Draft, command: Command) -> tuple[Draft, str]:
@@ -135,7 +145,9 @@ def _env(draft: Draft, command: commands.Env) -> tuple[Draft, str]:
     found = {entry.partition("=")[0]: entry for entry in draft.config.env}
     found.update((pair.key, f"{pair.key}={pair.value or ''}") for pair in command.pairs)
     config = draft.config.replace(env=tuple(found.values()))
-    return draft.replace(config=config), f"ENV {_pairs(command.pairs)}"
+    names = {pair.key for pair in command.pairs}
+    scope = tuple((name, value) for name, value in draft.scope if name not in names)
+    return draft.replace(config=config, scope=scope), f"ENV {_pairs(command.pairs)}"
 
 
 def _label(draft: Draft, command: commands.Label) -> tuple[Draft, str]:

@@ -51,7 +51,7 @@ def located(name: str, text: bytes) -> Iterator[None]:
 
 def _excerpt(text: bytes, first: int, last: int) -> str:
     """Return the instruction's lines marked, and some around them."""
-    lines = text.decode(errors="replace").splitlines()
+    lines = text.decode(errors="replace").rstrip("\n").split("\n")  # as the parser counts them
     last = min(last, first + _MOST)
     shown = []
     for number in range(max(1, first - _AROUND), min(len(lines), last + _AROUND) + 1):

@@ -76,6 +76,7 @@ def encode_draft(kind: int, draft: Draft, *, image_id: str = "") -> bytes:
     document = {
         "config": model.to_json(draft.config).decode(),
         "host": draft.is_host,
+        "scope": draft.scope,
         "id": image_id,
     }
     return frames.encode_json(kind, document)
@@ -86,7 +87,9 @@ def decode_draft(body: bytes) -> tuple[Draft, str]:
     from runtime.build.draft import Draft
 
     document = json.loads(body)
-    return Draft(model.from_json(document["config"]), document["host"]), document["id"]
+    scope = tuple((name, value) for name, value in document["scope"])
+    draft = Draft(model.from_json(document["config"]), document["host"], scope=scope)
+    return draft, document["id"]
 
 
 def encode_failure(kind: int, failure: RuntimeFailure, **more: Any) -> bytes:

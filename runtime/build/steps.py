@@ -150,7 +150,6 @@ def _run(worker: Worker, command: Run) -> None:
         )
     draft, request = worker.draft, worker.job.request
     argv, script = _command(worker, command)
-    given = {name: value for name, value in draft.args if value is not None}
     proxies = predefined.proxies(request.build_args)
     environment = draft.environment()
     network = _network(command.network, request.network)
@@ -189,7 +188,7 @@ def _run(worker: Worker, command: Run) -> None:
         if status != Exited(0):
             raise _refused(command, status)
 
-    shown = [f"{name}={value}" for name, value in given.items()]
+    shown = [f"{name}={environment.get(name, '')}" for name, _ in draft.args]
     counted = [f"|{len(shown)}", *shown] if shown else []
     text = " ".join(["RUN", *counted, *argv])
     layered(worker, [lambda: key], text, make, command.place.text)

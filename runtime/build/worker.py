@@ -122,7 +122,7 @@ class Worker:
         self.total = 1 + sum(isinstance(each, _FILES) for each in all_commands)
         self.begin_step(f"FROM {self._base_name()}")
         self.end_step(begun, cached=False)
-        self.draft = drafts.begin(base.config, is_host=base.is_host)
+        self.draft = drafts.begin(base)
         for each in all_commands:
             self._line = each.place
             self._command(each)
@@ -148,24 +148,25 @@ class Worker:
         return found
 
     def _command(self, command: Command) -> None:
+        if isinstance(command, commands.Arg):
+            self._declare(command)
+            return
         environment = self.draft.environment()
         expanded = expand.expand_command(command, environment, self.job.dockerfile.escape)
-        if isinstance(expanded, commands.Arg):
-            self._declare(expanded)
-        elif isinstance(expanded, _FILES):
+        if isinstance(expanded, _FILES):
             steps.carry_out(self, expanded)
         else:
             changed, text = drafts.apply(self.draft, expanded)
             self.draft = drafts.with_history(changed, text, self.created())
 
     def _declare(self, command: commands.Arg) -> None:
-        request = self.job.request
-        pairs = []
-        for pair in command.pairs:
-            value = request.build_args.get(pair.key, pair.value)
-            if value is None:
-                value = self.job.global_args.get(pair.key)
-            pairs.append((pair.key, value))
+        pairs = expand.declared(
+            command,
+            self.draft.environment(),
+            given=self.job.request.build_args,
+            outer=self.job.global_args,
+            escape=self.job.dockerfile.escape,
+        )
         shown = " ".join(key if value is None else f"{key}={value}" for key, value in pairs)
         changed = drafts.declare(self.draft, pairs)
         self.draft = drafts.with_history(changed, f"ARG {shown}", self.created())

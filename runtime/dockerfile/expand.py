@@ -72,9 +72,7 @@ class Expansion:
         return expanded
 
     def _command(self, command: commands.Command) -> Any:
-        if isinstance(command, commands.Arg):
-            return command.replace(pairs=self._defaults(command.pairs))
-        if isinstance(command, commands.Env | commands.Label):
+        if isinstance(command, commands.Env | commands.Label | commands.Arg):
             return command.replace(pairs=tuple(self._pair(pair) for pair in command.pairs))
         if isinstance(command, commands.Expose):
             ports = [port for text in command.ports for port in self.words(text)]
@@ -97,19 +95,6 @@ class Expansion:
     def _pair(self, pair: commands.Pair) -> commands.Pair:
         value = None if pair.value is None else self.word(pair.value)
         return pair.replace(key=self.word(pair.key), value=value)
-
-    def _defaults(self, pairs: tuple[commands.Pair, ...]) -> tuple[commands.Pair, ...]:
-        """Return ARG's *pairs*; unlike those of ENV each sees the ones before it."""
-        expanded = []
-        env = dict(self._env)
-        for pair in pairs:
-            one = Expansion(env, self._escape)
-            expanded.append(one._pair(pair))
-            if expanded[-1].value is not None:
-                env[expanded[-1].key] = expanded[-1].value
-            self.used |= one.used
-            self.unset |= one.unset
-        return tuple(expanded)
 
     def _heredoc(self, heredoc: commands.Heredoc) -> commands.Heredoc:
         if not heredoc.expand:
@@ -134,3 +119,38 @@ def expand_command(command: C, env: Mapping[str, str], escape: str = "\\") -> C:
         DockerfileError: with the command's line.
     """
     return Expansion(env, escape).command(command)
+
+
+def declared(
+    command: commands.Arg,
+    env: Mapping[str, str],
+    *,
+    given: Mapping[str, str],
+    outer: Mapping[str, str],
+    escape: str = "\\",
+) -> tuple[tuple[str, str | None], ...]:
+    """Return (name, value) of each ARG that *command* declares; None: it has no value.
+
+    The value is that of *given* (--build-arg), else the default, which sees the ARGs before it on
+    the line, else that of *outer*: the ARGs before the first FROM and the platform.
+
+    Raises:
+        DockerfileError: with the command's line; a default that is not needed is not looked at.
+    """
+    known = dict(env)
+    result = []
+    for pair in command.pairs:
+        alone = command.replace(pairs=(pair.replace(value=None),))
+        name = expand_command(alone, known, escape).pairs[0].key
+        value: str | None
+        if name in given:
+            value = given[name]
+        elif pair.value is not None:
+            alone = command.replace(pairs=(pair,))
+            value = expand_command(alone, known, escape).pairs[0].value
+        else:
+            value = outer.get(name)
+        if value is not None:
+            known[name] = value
+        result.append((name, value))
+    return tuple(result)

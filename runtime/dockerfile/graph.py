@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from runtime.dockerfile import commands
+from runtime.dockerfile import commands, expand
 from runtime.dockerfile.errors import DockerfileError
 from runtime.dockerfile.expand import Expansion
 from runtime.model.suggest import closest
@@ -76,15 +76,14 @@ def _variables(
 ) -> dict[str, str]:
     variables: dict[str, str] = {}
     for arg in dockerfile.args:
-        for pair in arg.pairs:
-            alone = arg.replace(pairs=(pair,))
-            expansion = Expansion({**platform, **variables}, dockerfile.escape)
-            (expanded,) = expansion.command(alone).pairs
-            value = arguments.get(expanded.key, expanded.value)
-            if value is None:
-                value = platform.get(expanded.key)
-            if value is not None:
-                variables[expanded.key] = value
+        found = expand.declared(
+            arg,
+            {**platform, **variables},
+            given=arguments,
+            outer=platform,
+            escape=dockerfile.escape,
+        )
+        variables |= {name: value for name, value in found if value is not None}
     return variables
 
 

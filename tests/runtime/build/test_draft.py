@@ -50,10 +50,36 @@ def test_entrypoint_keeps_a_cmd_of_the_same_stage() -> None:
     assert changed.config.cmd == ("/bin/sh", "-c", "mine")
 
 
-def test_arg_is_worth_less_than_env() -> None:
-    draft = drafts.declare(BASE, [("A", "argument"), ("X", "x"), ("Y", None)])
+def env(draft: Draft, **pairs: str) -> Draft:
+    made = tuple(commands.Pair(name, value) for name, value in pairs.items())
+    return drafts.apply(draft, commands.Env(HERE, made))[0]
 
-    assert draft.environment() == {"A": "1", "X": "x", "PATH": "/bin"}
+
+def test_of_arg_and_env_the_later_counts() -> None:
+    draft = drafts.declare(BASE, [("A", "argument"), ("X", "x"), ("Y", None)])
+    assert draft.environment() == {"A": "argument", "X": "x", "PATH": "/bin"}
+
+    draft = env(draft, A="env")
+    assert draft.environment() == {"A": "env", "X": "x", "PATH": "/bin"}
+
+    draft = drafts.declare(draft, [("A", "again")])
+    assert draft.environment()["A"] == "again"
+    assert draft.config.env == ("PATH=/bin", "A=env")
+
+
+def test_an_arg_declared_again_without_a_value_keeps_its_own() -> None:
+    draft = drafts.declare(drafts.declare(BASE, [("X", "x")]), [("X", None)])
+
+    assert draft.environment()["X"] == "x"
+
+
+def test_a_stage_from_a_stage_has_its_args_but_where_env_says_otherwise() -> None:
+    first = drafts.declare(BASE, [("A", "argument"), ("X", "x"), ("Z", "z")])
+
+    second = drafts.begin(env(first, Z="env"))
+
+    assert second.environment() == {"A": "1", "X": "x", "Z": "env", "PATH": "/bin"}
+    assert second.args == ()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +132,7 @@ def test_a_layer_and_no_layer_in_the_history() -> None:
 
 
 def test_a_base_without_path_gets_one_last() -> None:
-    begun = drafts.begin(ImageConfig(env=("A=1",), onbuild=("RUN x",)), is_host=False)
+    begun = drafts.begin(Draft(ImageConfig(env=("A=1",), onbuild=("RUN x",))))
 
     assert begun.config.env[0] == "A=1"
     assert begun.config.env[1].startswith("PATH=/usr/local/sbin:")

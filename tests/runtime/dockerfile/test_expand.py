@@ -77,7 +77,6 @@ def command(text: str) -> commands.Command:
         ("COPY --chown=$A --chmod=$A x $D", "chown", "one"),
         ("ENV X=$A Y=$X", "pairs", (commands.Pair("X", "one"), commands.Pair("Y", ""))),
         ("LABEL $A='$A'", "pairs", (commands.Pair("one", "$A"),)),
-        ("ARG X=$A Y=$X.$A", "pairs", (commands.Pair("X", "one"), commands.Pair("Y", "one.one"))),
         ("RUN --mount=target=$D x", "mounts", (commands.Mount(target="/d"),)),
         ("RUN --mount=target=/x,type=$C x", "mounts", (commands.Mount("cache", target="/x"),)),
         (
@@ -109,6 +108,34 @@ def test_a_heredoc_is_expanded_unless_its_name_is_quoted() -> None:
 def test_an_unknown_option_of_a_mount_is_refused_when_its_step_is_reached() -> None:
     with pytest.raises(DockerfileError, match="Dockerfile:2: unknown option 'tarhet' of --mount"):
         command("RUN --mount=target=/x,tarhet=/y true")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("X", [("X", None)]),
+        ("X=1 Y=$X.$A Z", [("X", "1"), ("Y", "1.one"), ("Z", None)]),
+        ("GIVEN=1 Y=$GIVEN", [("GIVEN", "given"), ("Y", "given")]),
+        ("GIVEN=${NOT:?needed}", [("GIVEN", "given")]),
+        ("OUTER Y=$OUTER OUTER=mine", [("OUTER", "outer"), ("Y", "outer"), ("OUTER", "mine")]),
+        ("X$A='$A'", [("Xone", "$A")]),
+    ],
+)
+def test_args_are_given_or_have_defaults(text: str, expected: list[tuple[str, str]]) -> None:
+    (arg,) = parser.parse(f"FROM base\nARG {text}\n").stages[0].commands
+    assert isinstance(arg, commands.Arg)
+
+    found = expand.declared(arg, ENV, given={"GIVEN": "given"}, outer={"OUTER": "outer"})
+
+    assert list(found) == expected
+
+
+def test_a_default_that_cannot_be_is_told_with_its_line() -> None:
+    (arg,) = parser.parse("FROM base\nARG X=${NOT:?needed}\n").stages[0].commands
+    assert isinstance(arg, commands.Arg)
+
+    with pytest.raises(DockerfileError, match="Dockerfile:2: NOT: needed"):
+        expand.declared(arg, ENV, given={}, outer={})
 
 
 def test_an_expansion_knows_what_it_used() -> None:
