@@ -15,7 +15,7 @@ from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files, host
 from runtime.store.images import Images
-from runtime.store.layers import Blob, Pin
+from runtime.store.layers import Pin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,13 +227,10 @@ class _Sink:
 
     def layer(self, diff_id: str, blob: Descriptor, source: Readable) -> None:
         """Unpack a layer and remember in which form it came."""
-        layers = self._images.layers
-        meta = layers.unpack(
+        self._images.layers.unpack(
             source,
             self._pin,
             diff_id=diff_id,
             blob_digest=blob.digest,
             what=f"layer {blob.digest[7:19]}",
         )
-        if all(known.digest != blob.digest for known in meta.blobs) and blob.digest != diff_id:
-            layers.note_blob(diff_id, Blob(blob.digest, blob.size))

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from runtime.model import digest as digests
 from runtime.model import units
@@ -70,7 +71,7 @@ class Lines:
     def layer(self, digest: str, status: str, done: int = 0, total: int = 0) -> None:
         """Print what is new; how far it is changes too often for a line each."""
         del done, total
-        with self._lock:
+        with self._lock, suppress(BrokenPipeError):  # `say` tells the main thread
             if status not in _MOVES and self._last.get(digest) != status:
                 self._print(f"{digests.short(digest)}: {status}")
             self._last[digest] = status
@@ -96,7 +97,7 @@ class Json:
     def layer(self, digest: str, status: str, done: int = 0, total: int = 0) -> None:
         """Print ``{"id": …, "status": …}``, with ``progressDetail`` while it moves."""
         now = time.monotonic()
-        with self._lock:
+        with self._lock, suppress(BrokenPipeError):
             before, when = self._shown.get(digest, ("", 0.0))
             is_whole = bool(total) and done >= total
             if before == status and now - when < _FRAME and not is_whole:
@@ -134,7 +135,7 @@ class Bars:
 
     def layer(self, digest: str, status: str, done: int = 0, total: int = 0) -> None:
         """Show it, at most ten times a second while nothing but a number changes."""
-        with self._lock:
+        with self._lock, suppress(OSError):  # a terminal that was closed
             before = self._layers.get(digest)
             self._layers[digest] = status, done, total
             now = time.monotonic()
@@ -150,7 +151,7 @@ class Bars:
         """Draw what `layer` left out, until the layers are done with."""
         mine = threading.current_thread()
         while self._ticker is mine:
-            with self._lock:
+            with self._lock, suppress(OSError):
                 if self._ticker is mine and self._is_stale:
                     self._draw()
             time.sleep(_FRAME)

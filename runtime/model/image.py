@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SECOND = 1_000_000_000  # docker writes durations in nanoseconds
+_LARGEST = 1 << 63  # Go's int64
 
 
 class ImageError(ValueError):
@@ -182,6 +183,8 @@ def _decode(field: str, key: str, value: Any) -> Any:
     if field == "healthcheck":
         return _decode_healthcheck(value)
     if field == "history":
+        if not isinstance(value, list):
+            raise ImageError("'history' is not a list")
         return tuple(_decode_history(step) for step in value)
     if field in _TEXTS:
         if not isinstance(value, str):
@@ -219,9 +222,16 @@ _HEALTH = {
 def _decode_healthcheck(value: Any) -> Healthcheck:
     if not isinstance(value, dict):
         raise ImageError("'Healthcheck' is not an object")
-    seconds = {field: value.get(key, 0) / _SECOND for key, field in _HEALTH.items()}
+    seconds = {field: _number(value, key) / _SECOND for key, field in _HEALTH.items()}
     test = _texts("Healthcheck.Test", value.get("Test") or ())
-    return Healthcheck(test=test, retries=value.get("Retries", 0), **seconds)
+    return Healthcheck(test=test, retries=int(_number(value, "Retries")), **seconds)
+
+
+def _number(section: dict[str, Any], key: str) -> float:
+    found = section.get(key) or 0
+    if not isinstance(found, int | float) or abs(found) > _LARGEST:
+        raise ImageError(f"'Healthcheck.{key}' is not a number")
+    return found
 
 
 def healthcheck_json(check: Healthcheck) -> dict[str, Any]:
@@ -236,7 +246,11 @@ def healthcheck_json(check: Healthcheck) -> dict[str, Any]:
 def _decode_history(step: Any) -> History:
     if not isinstance(step, dict):
         raise ImageError("'history' is not a list of objects")
-    return History(**{field: step[field] for field in History._fields if step.get(field)})
+    found = {field: step[field] for field in History._fields if step.get(field)}
+    for field, value in found.items():
+        if not isinstance(value, bool if field == "empty_layer" else str):
+            raise ImageError(f"'history': '{field}' is not of its kind")
+    return History(**found)
 
 
 def _encode_history(step: History) -> dict[str, Any]:

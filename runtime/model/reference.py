@@ -72,7 +72,7 @@ def parse(text: str) -> Reference:
     name, tag = _split_tag(rest)
     if not name:
         raise _refused(text, "it is empty" if not text else "the repository is missing")
-    if tag is not None and not _is_tag(tag):
+    if tag is not None and not is_tag(tag):
         rule = "a tag has letters, digits, '_', '.', '-', at most 128, and starts with none of '.-'"
         raise _refused(text, f"'{tag}' is not a tag: {rule}")
     domain, path = _split_domain(name)
@@ -192,7 +192,8 @@ def _is_path_component(part: str) -> bool:
     return not between and part[0] in _LOWER
 
 
-def _is_tag(tag: str) -> bool:
+def is_tag(tag: str) -> bool:
+    """Tell whether *tag* is one by docker's grammar."""
     return 0 < len(tag) <= _LONGEST_TAG and tag[0] in _WORD and set(tag) <= _WORD | frozenset(".-")
 
 

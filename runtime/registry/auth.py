@@ -118,7 +118,10 @@ class Authority:
 
     def _fetch(self, endpoint: Endpoint, scope: str, challenge: Challenge, url: str) -> Token:
         realm = challenge.parameters.get("realm", "")
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise DeniedError("it names no place that gives tokens")
         who = self.credentials(endpoint.account)
@@ -183,7 +186,7 @@ class Authority:
             found = json.loads(response.all(_LARGEST_ANSWER))
             text = found.get("token") or found.get("access_token")
             lifetime = float(found.get("expires_in") or _LIFETIME)
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise RegistryError("who gives its tokens gave none") from error
         if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
             raise RegistryError("who gives its tokens gave none")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from urllib.parse import urljoin
 
 from runtime.model import digest as digests
+from runtime.model import reference as names
 from runtime.registry import documents
 from runtime.registry.problems import (
     CorruptError,
@@ -16,7 +16,7 @@ from runtime.registry.problems import (
     UnreachableError,
 )
 from runtime.registry.settings import is_loopback
-from runtime.registry.transport import status_text
+from runtime.registry.transport import join, status_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ class Client:
         for _ in range(_MOST_PAGES):
             response = self._checked("GET", url, {})
             try:
-                listed = json.loads(response.all(_LARGEST_LIST)).get("tags") or []
-            except (ValueError, AttributeError) as error:
+                listed = list(json.loads(response.all(_LARGEST_LIST)).get("tags") or ())
+            except (ValueError, AttributeError, TypeError, RecursionError) as error:
                 raise RegistryError("its list of tags makes no sense") from error
-            found += [tag for tag in listed if isinstance(tag, str)]
+            found += [tag for tag in listed if isinstance(tag, str) and names.is_tag(tag)]
             link = response.headers.get("link", "")
             if 'rel="next"' not in link or not link.startswith("<"):
                 break
-            url = urljoin(url, link[1:].partition(">")[0])
+            url = join(url, link[1:].partition(">")[0])
         return found
 
     def document(self, descriptor: Descriptor) -> bytes:
@@ -230,6 +230,6 @@ def _said(response: Response) -> str:
     try:
         errors = json.loads(response.all(_LARGEST_ERROR))["errors"]
         text = str(errors[0].get("message") or errors[0].get("code") or "")
-    except (RegistryError, ValueError, LookupError, TypeError, AttributeError):
+    except (RegistryError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""  # many answer with HTML or nothing; the status says enough
-    return "".join(letter for letter in text if letter.isprintable())[:200]
+    return text[:200]

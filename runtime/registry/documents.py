@@ -166,7 +166,7 @@ def choose(index: Document, wanted: Platform) -> Descriptor:
     known = [
         (_platform(entry), _descriptor(entry, "an entry of its index"))
         for entry in entries
-        if isinstance(entry, dict) and _ATTESTATION not in (entry.get("annotations") or {})
+        if isinstance(entry, dict) and not _is_attestation(entry)
     ]
     for acceptable in _acceptable(wanted):
         for has, descriptor in known:
@@ -218,6 +218,11 @@ def _acceptable(wanted: Platform) -> list[Platform]:
     ] + [Platform(wanted.os, wanted.architecture, default)] * (not wanted.variant)
 
 
+def _is_attestation(entry: dict[str, Any]) -> bool:
+    annotations = entry.get("annotations")
+    return isinstance(annotations, dict) and _ATTESTATION in annotations
+
+
 def _platform(entry: dict[str, Any]) -> Platform:
     found = entry.get("platform")
     if not isinstance(found, dict):
@@ -243,7 +248,7 @@ def _descriptor(value: Any, what: str) -> Descriptor:
 def _parse(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RegistryError(f"its manifest is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise RegistryError("its manifest is not a JSON object")

@@ -7,9 +7,9 @@ class RegistryError(Exception):
     """One request did not succeed; *reason* is a clause that follows the registry's address."""
 
     def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint  # the way out, empty when there is none
+        self.reason = printable(reason)
+        self.hint = printable(hint)  # the way out, empty when there is none
+        super().__init__(self.reason)
 
 
 class UnreachableError(RegistryError):
@@ -30,6 +30,11 @@ class DeniedError(RegistryError):
 
 class CorruptError(RegistryError):
     """What came is not what its digest says."""
+
+
+def printable(text: str) -> str:
+    """Return *text*, some of which a server chose, without what would drive a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 class StoppedError(Exception):

@@ -17,7 +17,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.registry import documents
 from runtime.registry.documents import Platform
 from runtime.registry.download import Download
-from runtime.registry.problems import CorruptError, RegistryError, StoppedError
+from runtime.registry.problems import CorruptError, RegistryError, StoppedError, printable
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -126,8 +126,9 @@ def _configuration(source: Source, manifest: Manifest, config: bytes) -> ImageCo
     name = source.reference.familiar
     try:
         parsed = images.from_json(config)
-    except ValueError as error:
-        raise RuntimeFailure(f"cannot pull {name}: its configuration: {error}", code=1) from error
+    except (ValueError, RecursionError) as error:
+        reason = printable(f"its configuration: {error}")
+        raise RuntimeFailure(f"cannot pull {name}: {reason}", code=1) from error
     for diff_id in parsed.diff_ids:
         if not digests.is_digest(diff_id):
             message = f"cannot pull {name}: its configuration: '{diff_id}' is not a sha256 digest"

@@ -146,7 +146,7 @@ class Transport:
         """
         attempts = attempts or self.patience.attempts
         for attempt in range(1, attempts + 1):
-            retry_after = None
+            advice = None
             try:
                 response = self._follow(method, url, trust, dict(headers), body)
             except UnreachableError as error:
@@ -158,12 +158,12 @@ class Transport:
                     return response
                 reason = status_text(response.status)
                 response.close()
-                retry_after = response.headers.get("retry-after")
+                advice = response.headers.get("retry-after")
                 if attempt == attempts:
                     raise UnreachableError(
                         f"{reason}, {attempts} times" if attempts > 1 else reason
                     )
-            pause = self._pause(attempt, retry_after, reason)
+            pause = self._pause(attempt, advice, reason)
             tell(f"{reason}; again in {pause:.0f} s")
             self.wait(pause)
         raise AssertionError("unreachable")
@@ -173,8 +173,8 @@ class Transport:
         if self.stopped.wait(seconds):
             raise StoppedError
 
-    def _pause(self, attempt: int, retry_after: str | None, reason: str) -> float:
-        asked = _retry_after(retry_after)
+    def _pause(self, attempt: int, advice: str | None, reason: str) -> float:
+        asked = retry_after(advice)
         if asked is None:
             pause = self.patience.pause * 2.0 ** (attempt - 1)
             jitter = random.uniform(0.75, 1.25)  # noqa: S311 - it keeps clients apart, no secret
@@ -194,7 +194,7 @@ class Transport:
             if method not in _SAFE and response.status not in (307, 308):
                 return response
             response.close()
-            before, url = url, urljoin(url, target)
+            before, url = url, join(url, target)
             if before.startswith("https:") and not url.startswith("https:"):
                 raise UnreachableError("it redirects from https to plain http", is_final=True)
             if _origin(before) != _origin(url):
@@ -254,6 +254,22 @@ def status_text(status: int) -> str:
     return f"{status} {responses.get(status, '')}".rstrip()
 
 
+def join(base: str, target: str) -> str:
+    """Return the address that *target*, which a server sent, means at *base*.
+
+    Raises:
+        UnreachableError: it is none that we follow.
+    """
+    try:
+        found = urljoin(base, target)
+        _origin(found)
+    except ValueError:
+        found = ""
+    if not found.startswith(("http://", "https://")):
+        raise UnreachableError("it sends us to what is no address", is_final=True)
+    return found
+
+
 def _context(trust: Trust) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=trust.ca or None)
@@ -275,7 +291,7 @@ def _origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", port
 
 
-def _retry_after(text: str | None, now: float | None = None) -> float | None:
+def retry_after(text: str | None, now: float | None = None) -> float | None:
     """Return the seconds a Retry-After asks for: a number, or a date."""
     if text is None:
         return None

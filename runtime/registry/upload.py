@@ -7,10 +7,11 @@ After a failure a GET tells how much the registry has.
 from __future__ import annotations
 
 import os
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from runtime.registry.client import refusal
 from runtime.registry.problems import MissingError, RegistryError, UnreachableError
+from runtime.registry.transport import join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Upload:
         """Take the session's next address and offset from an answer."""
         response.close()
         if target := response.headers.get("location"):
-            self._location = urljoin(response.url, target)
+            self._location = join(response.url, target)
         first, _, last = response.headers.get("range", "").removeprefix("bytes=").partition("-")
         offset = expected
         if first == "0" and last.isdecimal():
@@ -221,4 +222,4 @@ def _session(response: Response) -> str:
     target = response.headers.get("location")
     if not target:
         raise RegistryError("it opens an upload and does not say where")
-    return urljoin(response.url, target)
+    return join(response.url, target)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime.registry import documents
 from runtime.registry.documents import Descriptor, Document, Platform
@@ -154,3 +157,45 @@ def test_a_layer_is_called_as_its_manifest_s_kind_calls_it(
     found = documents.as_kind(Descriptor(kind, SHA, 1), is_docker=is_docker)
 
     assert found.media_type == expected
+
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+_JSON = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+_ENTRIES = st.lists(
+    st.fixed_dictionaries(
+        {"digest": st.just(SHA) | _JSON, "size": st.just(1) | _JSON},
+        optional={"platform": _JSON, "annotations": _JSON, "mediaType": _JSON},
+    ),
+    max_size=2,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "schemaVersion": _JSON,
+            "mediaType": st.sampled_from([documents.OCI_MANIFEST, documents.OCI_INDEX]) | _JSON,
+            "config": _JSON | _ENTRIES.map(lambda entries: entries[0] if entries else {}),
+            "layers": _JSON | _ENTRIES,
+            "manifests": _JSON | _ENTRIES,
+        },
+    )
+)
+def test_nothing_that_a_registry_sends_raises_anything_else(value: dict[str, Any]) -> None:
+    """Any JSON is a manifest, an index, or refused as one."""
+    with suppress(RegistryError):
+        document = documents.check(json.dumps(value).encode(), "", "")
+        if document.is_index:
+            documents.choose(document, AMD64)
+        else:
+            documents.manifest(document)
+
+
+def test_a_manifest_as_deep_as_memory_is_refused() -> None:
+    with pytest.raises(RegistryError, match="not JSON"):
+        documents.check(b"[" * 100_000, "", "")
