@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import threading
-import time
 
 from runtime.model.contexts import suppress
 from runtime.registry.problems import CorruptError, RegistryError, StoppedError, UnreachableError
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _SMALL = 1 << 16  # bytes: with less than this an attempt has brought nothing
 _LAST_WORDS = 2.0  # seconds, for a thread to see that all is over
-_SLOWEST = 1024  # bytes a second: less is a stall
 
 
 class Download:
@@ -199,12 +197,10 @@ class Download:
         ):
             response.close()
             raise UnreachableError("it sent another range than was asked for")
-        watch = _Watch(self._transport.patience.stall)
         for received in response.chunks():
             if self._transport.stopped.is_set():
                 response.close()
                 raise StoppedError
-            watch.count(len(received))
             chunk = received[skip:] if skip else received
             skip = max(0, skip - len(received))
             if self._available + len(chunk) > self.descriptor.size:
@@ -227,22 +223,3 @@ class Download:
             self._available += count
             self._changed.notify_all()
         self._tell("Downloading", self._available)
-
-
-class _Watch:
-    """Notices a connection that gives a byte now and then, so that it never times out."""
-
-    def __init__(self, stall: float) -> None:
-        self._stall = stall
-        self._since = time.monotonic()
-        self._bytes = 0
-
-    def count(self, received: int) -> None:
-        """Count what came; raises UnreachableError when that is too little for too long."""
-        self._bytes += received
-        now = time.monotonic()
-        if now - self._since < self._stall:
-            return
-        if self._bytes < _SLOWEST * self._stall:
-            raise UnreachableError(f"it sent {self._bytes} bytes in {self._stall:g} s")
-        self._since, self._bytes = now, 0

@@ -45,6 +45,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAFE = frozenset({"GET", "HEAD"})
 _MOST_REDIRECTS = 5
 _BLOCK = 1 << 18  # bytes at once
+_SLOWEST = 1024  # bytes a second: less is a stall
+_SMALL = 1 << 14  # bytes of a body that are read to keep a connection
 
 
 class Response:
@@ -53,7 +55,7 @@ class Response:
     def __init__(self, response: urllib3.BaseHTTPResponse, url: str, patience: Patience) -> None:
         self._response = response
         self._patience = patience
-        self._ended = self._broken = False
+        self._begun = self._ended = False  # reading the body
         self.url = url
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -81,13 +83,15 @@ class Response:
         Raises:
             UnreachableError: the connection was lost, or nothing came for too long.
         """
+        self._begun = True
         try:
+            watch = _Watch(self._patience.stall)
             while most > 0 and (chunk := self._response.read1(min(_BLOCK, most))):
+                watch.count(len(chunk))
                 most -= len(chunk)
                 yield chunk
             self._ended = most > 0
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            self._broken = True
             raise wire_errors.unreachable(error, self._patience) from error
         finally:
             self.close()
@@ -99,13 +103,40 @@ class Response:
             self._response.shutdown()
 
     def close(self) -> None:
-        """Give the connection back if little or nothing of the body is left, else close it."""
+        """Give the connection back if the body is at its end, else close it.
+
+        What is left of a small body that nobody asked for is read, once: more than that would be
+        at the server's mercy.
+        """
         left = self._response.length_remaining
-        if not self._broken and (self._ended or (left is not None and left <= _BLOCK)):
+        if not self._begun and left is not None and left <= _SMALL:
+            self._begun = True
+            with suppress(exceptions.HTTPError, OSError, ValueError):
+                self._ended = len(self._response.read1(left) if left else b"") == left
+        if self._ended:
             self._response.drain_conn()
             self._response.release_conn()
         else:
             self._response.close()
+
+
+class _Watch:
+    """Notices a connection that gives a byte now and then, so that it never times out."""
+
+    def __init__(self, stall: float) -> None:
+        self._stall = stall
+        self._since = time.monotonic()
+        self._bytes = 0
+
+    def count(self, received: int) -> None:
+        """Count what came; raises UnreachableError when that is too little for too long."""
+        self._bytes += received
+        now = time.monotonic()
+        if now - self._since < self._stall:
+            return
+        if self._bytes < _SLOWEST * self._stall:
+            raise UnreachableError(f"it sent {self._bytes} bytes in {self._stall:g} s")
+        self._since, self._bytes = now, 0
 
 
 class Transport:
