@@ -10,24 +10,18 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from tests.support.docker import Docker
 from tests.support.netmachine import PATIENCE, Namespace
+from tests.support.runtime import Runtime
 from tests.support.terminal import Terminal
 
-_BUILD_TIMEOUT = 300.0  # seconds
-
-
-class Tool(Protocol):
-    """What `tests.support.docker.Docker` and `tests.support.runtime.Runtime` have in common."""
-
-    def __call__(
-        self, *arguments: str, check: bool = True, timeout: float = 120.0
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the command."""
+_TIMEOUT = 120.0  # seconds
+_BUILD_TIMEOUT = 300.0
 
 
 class Answer(NamedTuple):
@@ -40,23 +34,14 @@ class Answer(NamedTuple):
 class Engine:
     """One of the two; the tests read the same for both."""
 
-    def __init__(
-        self,
-        tool: Tool,
-        command: list[str],
-        environment: Mapping[str, str],
-        machine: Namespace,
-        proxy: str,
-    ) -> None:
+    def __init__(self, tool: Docker | Runtime, machine: Namespace, proxy: str) -> None:
         self._tool = tool
-        self._command = command
-        self._environment = environment
         self._machine = machine
         self._proxy = proxy  # through which apt reaches Debian's archive
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the engine's command."""
-        return self._tool(*arguments, check=check)
+        return self._tool(*arguments, check=check, timeout=_TIMEOUT)
 
     def build(self, tag: str, dockerfile: str, context: Path) -> None:
         """Build *dockerfile* of *context*."""
@@ -111,9 +96,11 @@ class Engine:
     def terminal(self, *arguments: str) -> Iterator[Terminal]:
         """Sit down at a terminal with the engine's command on it."""
         terminal = Terminal()
+        tool = self._tool
+        own = tool.environment() if isinstance(tool, Docker) else tool.environment
         client = terminal.client = subprocess.Popen(
-            ["setsid", "--ctty", *self._command, *arguments],
-            env=self._environment,
+            ["setsid", "--ctty", *tool.command(), *arguments],
+            env=own,
             stdin=terminal.device,
             stdout=terminal.device,
             stderr=terminal.device,
