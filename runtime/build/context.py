@@ -190,7 +190,7 @@ def _from_stream(
     undo.append(lambda: os.close(root_fd))
     if _begins_an_archive(start):
         source = Chunks(_after(start, chunks))
-        unpack.unpack_stream(source, root_fd, name=where, keep_owner=False)
+        unpack.unpack_stream(source, root_fd, name=where, owner=(0, 0))
         undo.pop()
         return _from_directory(root_fd, where, option, undo)
     if not start.strip():

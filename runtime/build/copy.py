@@ -140,7 +140,13 @@ class _Copier:
             resolved = place.resolve(self._root_fd, os.fsencode(path))
             into_fd = place.make_directories(self._root_fd, resolved, self._owner)
             try:
-                unpack.unpack(read_fd, into_fd, name=os.fsdecode(source.name), epoch=self._epoch)
+                unpack.unpack(
+                    read_fd,
+                    into_fd,
+                    name=os.fsdecode(source.name),
+                    owner=self._owner,
+                    epoch=self._epoch,
+                )
             finally:
                 os.close(into_fd)
         finally:

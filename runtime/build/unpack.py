@@ -44,22 +44,35 @@ def is_archive(fd: int) -> bool:
             return False
 
 
-def unpack(fd: int, into_fd: int, *, name: str, epoch: int | None = None) -> None:
+def unpack(
+    fd: int,
+    into_fd: int,
+    *,
+    name: str,
+    owner: tuple[int, int] | None = None,
+    epoch: int | None = None,
+) -> None:
     """Unpack the archive *fd*, called *name* in messages, into the directory *into_fd*.
 
-    Owners, modes and times are the archive's; *epoch* is the latest time, in seconds.
+    Owners, modes and times are the archive's.  *owner*, if given, has all that is in it; *epoch*
+    is the latest time, in seconds.
 
     Raises:
         RuntimeFailure: it is damaged, or something in it cannot be made.
     """
-    unpack_stream(_all_of(fd), into_fd, name=name, epoch=epoch)
+    unpack_stream(_all_of(fd), into_fd, name=name, owner=owner, epoch=epoch)
 
 
 def unpack_stream(
-    source: Readable, into_fd: int, *, name: str, epoch: int | None = None, keep_owner: bool = True
+    source: Readable,
+    into_fd: int,
+    *,
+    name: str,
+    owner: tuple[int, int] | None = None,
+    epoch: int | None = None,
 ) -> None:
-    """Do what `unpack` does, with what *source* gives; everything is root's without *keep_owner*."""
-    extractor = _Extractor(into_fd, epoch, keep_owner=keep_owner)
+    """Do what `unpack` does, with what *source* gives."""
+    extractor = _Extractor(into_fd, owner, epoch)
     with Feed(source) as feed:
         try:
             extractor.run(feed)
@@ -82,10 +95,10 @@ def _all_of(fd: int) -> Slice:
 class _Extractor:
     """Unpacks one stream below one directory."""
 
-    def __init__(self, root_fd: int, epoch: int | None, *, keep_owner: bool) -> None:
+    def __init__(self, root_fd: int, owner: tuple[int, int] | None, epoch: int | None) -> None:
         self._root_fd = root_fd
+        self._given_owner = owner
         self._epoch = epoch
-        self._keep_owner = keep_owner
         self.entry = b""  # the name of the one in work
         self._parent = (b"", os.dup(root_fd))  # the directory of the last one, open
         self._times: dict[bytes, int] = {}  # directory → mtime: set when all is in it
@@ -222,7 +235,7 @@ class _Extractor:
             os.close(fd)
 
     def _owner(self, entry: Entry) -> tuple[int, int]:
-        return (entry.uid, entry.gid) if self._keep_owner else (0, 0)
+        return self._given_owner or (entry.uid, entry.gid)
 
     def _time(self, when_ns: int) -> int:
         return when_ns if self._epoch is None else min(when_ns, self._epoch * _NANO)

@@ -107,6 +107,16 @@ def test_an_archives_owners_modes_and_times_are_kept(work: Workshop) -> None:
     assert {(work.root / path).stat().st_mtime for path in ("d", "d/x")} == {WHEN}
 
 
+def test_an_archives_owners_give_way_to_chown(work: Workshop) -> None:
+    (work.context / "a.tar").write_bytes(
+        make_tar(Member("d/", tarfile.DIRTYPE, uid=4), Member("d/x", data=b"1", uid=6))
+    )
+
+    work.copy("a.tar", "/into", is_add=True, chown="7:8")
+
+    assert {(node.uid, node.gid) for node in work.made().values()} == {(7, 8)}
+
+
 def test_archives_replace_what_is_in_the_way(work: Workshop) -> None:
     (work.root / "dir-file").mkdir()
     (work.root / "dir-file/old").write_text("")
