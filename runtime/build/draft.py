@@ -33,7 +33,7 @@ class Draft(Record):
 
     config: ImageConfig
     is_host: bool = False  # its lowest layer is this machine's own root
-    # ARGs declared in this stage, as (name, value), None without one: for the history.
+    # ARGs declared so far, as (name, value), None without one: for the history.
     args: tuple[tuple[str, str | None], ...] = ()
     # What ARGs are worth, as (name, value): until an ENV of the name; stages from this one have it.
     scope: tuple[tuple[str, str], ...] = ()
@@ -68,7 +68,7 @@ def begin(base: Draft) -> Draft:
         config = config.replace(env=(*config.env, f"PATH={model.DEFAULT_PATH}"))
     known = model.environment(config)
     scope = tuple((name, value) for name, value in base.scope if name not in known)
-    return Draft(config.replace(onbuild=()), base.is_host, scope=scope)
+    return Draft(config.replace(onbuild=()), base.is_host, args=scope, scope=scope)
 
 
 def with_history(draft: Draft, text: str, created: str, *, layer: str = "") -> Draft:

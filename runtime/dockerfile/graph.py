@@ -55,7 +55,8 @@ def target_stages(
     *arguments* are those of --build-arg, *platform* is `predefined.platform_args`.
 
     Raises:
-        DockerfileError: no such target, a FROM that is empty once expanded, a circle.
+        DockerfileError: no such target, a FROM that is empty once expanded, a stage that copies from
+            one that does not stand before it.
     """
     variables = _variables(dockerfile, arguments or {}, platform or {})
     known = {**(platform or {}), **variables}
@@ -67,7 +68,7 @@ def target_stages(
         if stage.start.name:
             before[stage.start.name] = index
     wanted = _find(target, dockerfile) if target else len(nodes) - 1
-    order = _ordered(wanted, nodes)
+    order = _needed(wanted, nodes)
     return Plan(tuple(nodes[index] for index in order), wanted, tuple(variables.items()))
 
 
@@ -105,8 +106,16 @@ def _node(
             start.place.text,
         )
     base = before.get(expanded.image.lower())
+    if start.platform and not expanded.platform:
+        raise DockerfileError(
+            f"--platform={start.platform} names no platform",
+            start.place.first_line,
+            "such as linux/amd64, or $BUILDPLATFORM for this machine's",
+            start.place.text,
+        )
+    names = {**every, **before}  # of two stages with a name the nearer one above is meant
     sources = {
-        name: every[name.lower()] for name in _sources(stage, every) if name.lower() in every
+        name: names[name.lower()] for name in _sources(stage, every) if name.lower() in names
     }
     needs = {*sources.values(), *(() if base is None else (base,))}
     return StageNode(
@@ -133,13 +142,7 @@ def _sources(stage: commands.Stage, every: Mapping[str, int]) -> list[str]:
     """Return what the stage's --from and from= say, in order; *every* has the file's stages."""
     found = []
     for command in stage.commands:
-        if isinstance(command, commands.Copy):
-            names = [command.from_]
-        elif isinstance(command, commands.Run):
-            names = [mount.from_ for mount in command.mounts]
-        else:
-            continue
-        for name in names:
+        for name in _froms(command):
             if _VARIABLE.search(name):
                 raise DockerfileError(
                     f"variables are not expanded in from={name}",
@@ -154,9 +157,19 @@ def _sources(stage: commands.Stage, every: Mapping[str, int]) -> list[str]:
                     "stages are counted from 0; a name is safer: FROM IMAGE AS NAME",
                     command.place.text,
                 )
-            if name:
-                found.append(name)
+            found.append(name)
     return found
+
+
+def _froms(command: commands.Command) -> list[str]:
+    """Return what the --from or from= of one command say."""
+    if isinstance(command, commands.Copy):
+        names = [command.from_]
+    elif isinstance(command, commands.Run):
+        names = [mount.from_ for mount in command.mounts]
+    else:
+        names = []
+    return [name for name in names if name]
 
 
 def _find(target: str, dockerfile: commands.Dockerfile) -> int:
@@ -172,37 +185,31 @@ def _find(target: str, dockerfile: commands.Dockerfile) -> int:
     raise DockerfileError(f"there is no stage '{target}'", hint=hint)
 
 
-def _ordered(wanted: int, nodes: list[StageNode]) -> list[int]:
-    """Return *wanted* and all that it needs, what is needed first."""
-    order: dict[int, None] = {}
-    # From *wanted* down to the stage that is looked at, each with what it still waits for.  Not a
-    # recursion: a file may have more stages than Python has frames.
-    path: dict[int, list[int]] = {wanted: list(reversed(nodes[wanted].needs))}
-    while path:
-        index, waits = next(reversed(path.items()))
-        if not waits:
-            order[index] = None
-            del path[index]
+def _needed(wanted: int, nodes: list[StageNode]) -> list[int]:
+    """Return *wanted* and all that it needs, in the order of the file, which is one to build in."""
+    needed: set[int] = set()
+    todo = [wanted]
+    while todo:
+        index = todo.pop()
+        if index in needed:
             continue
-        needed = waits.pop()
-        if needed in path:
-            raise _circle([*path, needed], nodes)
-        if needed not in order:
-            path[needed] = list(reversed(nodes[needed].needs))
-    return list(order)
+        needed.add(index)
+        for other in nodes[index].needs:
+            if other >= index:
+                raise _not_before(nodes[index], nodes[other])
+            todo.append(other)
+    return sorted(needed)
 
 
-def _circle(path: list[int], nodes: list[StageNode]) -> DockerfileError:
-    """Return the refusal of *path*, whose last stage is in it once more."""
-    start = nodes[path[-1]].stage.start
-    circle = path[path.index(path[-1]) :]
-    return DockerfileError(
-        f"the stages need each other: {' -> '.join(_called(nodes[i]) for i in circle)}",
-        start.place.first_line,
-        "break the circle: a stage copies from stages that do not copy from it",
-        start.place.text,
-    )
-
-
-def _called(node: StageNode) -> str:
-    return node.stage.start.name or str(node.index)
+def _not_before(node: StageNode, other: StageNode) -> DockerfileError:
+    """Return the refusal of *node* for its need of *other*, which does not stand before it."""
+    for command in node.stage.commands:
+        if any(node.source(name) == other.index for name in _froms(command)):
+            break
+    called = other.stage.start.name or str(other.index)
+    if node is other:
+        what, hint = f"stage '{called}' copies from itself", "its files are there already"
+    else:
+        what = f"stage '{called}' stands after the stage that copies from it"
+        hint = "move the one that is copied from up: a stage sees those before it"
+    return DockerfileError(what, command.place.first_line, hint, command.place.text)

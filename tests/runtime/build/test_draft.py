@@ -79,7 +79,7 @@ def test_a_stage_from_a_stage_has_its_args_but_where_env_says_otherwise() -> Non
     second = drafts.begin(env(first, Z="env"))
 
     assert second.environment() == {"A": "1", "X": "x", "Z": "env", "PATH": "/bin"}
-    assert second.args == ()
+    assert dict(second.args) == {"X": "x"}
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,15 @@ def test_mounts_need_their_stages_too() -> None:
     assert found.stages[1].needs == (0,)
 
 
-def test_a_later_stage_may_be_copied_from() -> None:
-    found = plan("FROM x AS a\nCOPY --from=b /x /\nFROM y AS b\n", target="a")
+def test_of_two_stages_with_a_name_the_nearer_above_is_meant() -> None:
+    found = plan("FROM x AS a\nFROM y AS A\nFROM a\nCOPY --from=a / /\nFROM z AS a\n", target="2")
 
-    assert order(found) == [1, 0]
+    assert order(found) == [1, 2]
+    assert found.stages[1].source("a") == 1
+
+
+def test_a_stage_that_is_not_needed_may_copy_from_a_later_one() -> None:
+    assert order(plan("FROM x AS a\nCOPY --from=b /x /\nFROM y AS b\n")) == [1]
 
 
 def test_an_image_of_no_stage_is_an_image() -> None:
@@ -77,8 +82,10 @@ def test_a_file_may_have_thousands_of_stages() -> None:
         (THREE, "c", "there is no stage 'c'"),
         ("FROM x AS build\n", "buid", "there is no stage 'buid'"),
         ("FROM $NOTHING\n", "", "Dockerfile:1: FROM \\$NOTHING names no image"),
-        ("FROM x AS a\nCOPY --from=b / /\nFROM x AS b\nCOPY --from=a / /\n", "", "b -> a -> b"),
-        ("FROM x AS a\nCOPY --from=a / /\n", "", "a -> a"),
+        ("FROM x AS a\nCOPY --from=b / /\nFROM x AS b\n", "a", "Dockerfile:2: stage 'b' stands af"),
+        ("FROM x\nRUN --mount=from=1,target=/b x\nFROM x\n", "0", "Dockerfile:2: stage '1' stand"),
+        ("FROM x AS a\nUSER u\nCOPY --from=a / /\n", "", "Dockerfile:3: stage 'a' copies from its"),
+        ("FROM --platform=$NOTHING x\n", "", "Dockerfile:1: --platform=\\$NOTHING names no pl"),
         ("FROM x\nCOPY --from=7 / /\n", "", "Dockerfile:2: there is no stage 7 to copy from"),
         ("FROM x\nRUN --mount=from=1,target=/a ls\n", "", "Dockerfile:2: there is no stage 1"),
         ("FROM x\nCOPY --from=$s / /\n", "", "Dockerfile:2: variables are not expanded"),
