@@ -18,7 +18,7 @@ from runtime.build.messages import Channel
 from runtime.build.sandbox import Sandbox
 from runtime.container import frames
 from runtime.container.steps import reached
-from runtime.dockerfile import commands, expand, parser
+from runtime.dockerfile import commands, expand, parser, predefined
 from runtime.dockerfile.errors import DockerfileError
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Pin
@@ -152,7 +152,11 @@ class Worker:
             self._declare(command)
             return
         environment = self.draft.environment()
-        expanded = expand.expand_command(command, environment, self.job.dockerfile.escape)
+        expansion = expand.Expansion(environment, self.job.dockerfile.escape)
+        expanded = expansion.command(command)
+        unset = expansion.unset - {name for name, _ in self.draft.args}
+        for warning in predefined.undefined(command.place, unset, environment):
+            self.remark(warning)
         if isinstance(expanded, _FILES):
             steps.carry_out(self, expanded)
         else:

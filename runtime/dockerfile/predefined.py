@@ -5,9 +5,13 @@ Source: the Dockerfile reference, "Predefined ARGs" and "Automatic platform ARGs
 
 from __future__ import annotations
 
+from runtime.model.suggest import closest
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from runtime.dockerfile.commands import Place
 
 # Seen by RUN when they are given, never written into the history or a cache key.
 PROXIES = tuple(
@@ -39,3 +43,13 @@ def _parts(prefix: str, platform: str) -> dict[str, str]:
         f"{prefix}ARCH": architecture,
         f"{prefix}VARIANT": variant,
     }
+
+
+def undefined(place: Place, names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return a warning for each variable of *names* that has no value at *place*."""
+    warnings = []
+    for name in sorted(names):
+        near = closest(name, known)
+        guess = f"; did you mean ${near}?" if near else ""
+        warnings.append(f"warning: Dockerfile:{place.first_line}: ${name} has no value here{guess}")
+    return warnings
