@@ -9,8 +9,8 @@ import time
 from runtime.cli import found, life, output
 from runtime.container import changes, view
 from runtime.model import change as instructions
+from runtime.model import idmap, timestamp
 from runtime.model import image as model
-from runtime.model import timestamp
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.store import events
@@ -109,7 +109,9 @@ def _commit(layout: Layout, words: Arguments, spec: Spec, image: Image) -> Image
         for diff_id in image.layers:
             images.layers.hold(diff_id, pin)
         upper = f"{layout.container(spec.id)}/upper"
-        meta = images.layers.copy(upper, pin, skip=lambda path: path not in kept)
+        meta = images.layers.copy(
+            upper, pin, skip=lambda path: path not in kept, id_shift=idmap.shift_of(spec)
+        )
         now = time.time()
         created = timestamp.render(now)
         step = model.History(
@@ -186,7 +188,8 @@ def export(layout: Layout, words: Arguments) -> int:
         fd = 1
     root_fd = view.open_files(layout, spec)
     write = writer(fd)
-    for piece in Packer(f"/proc/self/fd/{root_fd}").stream():
+    packer = Packer(f"/proc/self/fd/{root_fd}", id_shift=idmap.shift_of(spec))
+    for piece in packer.stream():
         write(piece)
     return 0
 

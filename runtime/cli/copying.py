@@ -8,7 +8,8 @@ import sys
 
 from runtime.cli import changes, found
 from runtime.container import transfer, view
-from runtime.linux import beneath
+from runtime.linux import beneath, capabilities
+from runtime.model import idmap
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from supervise.model.record import Record
@@ -74,16 +75,26 @@ def cp(layout: Layout, words: Arguments) -> int:
         raise RuntimeFailure(
             "must specify at least one container source", "write it CONTAINER:PATH", code=1
         )
-    root_fd = _root(layout, source[0] or target[0])
+    spec, state = found.one(layout, source[0] or target[0])
+    shift = idmap.shift_of(spec)
+    if target[0] and shift:
+        capabilities.make_files_as(shift)
+    root_fd = view.open_root(layout, spec, state)
     keep, follow = words.flag("archive"), words.flag("follow-link")
     here = source if target[0] else target
     inside = _Side(_absolute((target if target[0] else source)[1]), root_fd)
     outside = _Side(os.fsencode(here[1]))
     try:
         if here[1] == "-":
-            return _unpack(inside, keep=keep) if target[0] else _pack(inside, follow=follow)
+            if target[0]:
+                return _unpack(inside, keep=keep, shift=shift)
+            return _pack(inside, follow=follow, shift=shift)
         ends = (outside, inside) if target[0] else (inside, outside)
-        copier = transfer.Copier(keep_owner=keep)
+        copier = transfer.Copier(
+            keep_owner=keep,
+            from_shift=0 if target[0] else shift,
+            to_shift=shift if target[0] else 0,
+        )
         _copy(*ends, copier, follow=follow)
     except OSError as error:
         what = (
@@ -108,11 +119,6 @@ def _split(text: str) -> tuple[str, str]:
 def _absolute(path: str) -> bytes:
     """Return the path in the container: a relative one is below its root."""
     return os.fsencode(path if path.startswith("/") else f"/{path}")
-
-
-def _root(layout: Layout, name: str) -> int:
-    spec, state = found.one(layout, name)
-    return view.open_root(layout, spec, state)
 
 
 def _open_source(source: _Side, *, follow: bool) -> tuple[int, bytes]:
@@ -178,16 +184,16 @@ def _copy_to_new(
     copier.copy(source_fd, parent_fd, name)
 
 
-def _pack(source: _Side, *, follow: bool) -> int:
+def _pack(source: _Side, *, follow: bool, shift: int) -> int:
     if os.isatty(1):
         raise RuntimeFailure("cannot write an archive to a terminal", "… > FILE", code=1)
     fd, name = _open_source(source, follow=follow)
     shown = b"." if source.means_contents else name
-    transfer.pack(fd, shown, changes.writer(1))
+    transfer.pack(fd, shown, changes.writer(1), id_shift=shift)
     return 0
 
 
-def _unpack(target: _Side, *, keep: bool) -> int:
+def _unpack(target: _Side, *, keep: bool, shift: int) -> int:
     from runtime.cli.archives import Stream
     from runtime.store.compression import CompressionError
     from runtime.store.feed import Feed
@@ -198,7 +204,7 @@ def _unpack(target: _Side, *, keep: bool) -> int:
         raise RuntimeFailure(
             f"cannot unpack to '{target.shown}': there is no such directory", code=1
         ) from None
-    extractor = transfer.Extractor(target.root_fd, target.path, keep_owner=keep)
+    extractor = transfer.Extractor(target.root_fd, target.path, keep_owner=keep, id_shift=shift)
     try:
         with Feed(Stream(0)) as feed:
             extractor.run(feed)

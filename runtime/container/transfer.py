@@ -11,7 +11,7 @@ import os
 import stat
 
 from runtime.linux import beneath
-from runtime.model import tar, tarwrite
+from runtime.model import idmap, tar, tarwrite
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.tar import Entry
@@ -40,9 +40,13 @@ _KINDS = {
 class Copier:
     """Copies objects into directories."""
 
-    def __init__(self, *, keep_owner: bool) -> None:
-        """Prepare to copy; without *keep_owner* everything belongs to 0:0."""
+    def __init__(self, *, keep_owner: bool, from_shift: int = 0, to_shift: int = 0) -> None:
+        """Prepare to copy; without *keep_owner* everything belongs to 0:0.
+
+        *from_shift* and *to_shift* are those of `runtime.model.idmap`, of either side.
+        """
         self._keep_owner = keep_owner
+        self._from_shift, self._to_shift = from_shift, to_shift
         self.left_out: list[str] = []  # sockets: nobody listens in a copy
 
     def copy(self, source_fd: int, target_fd: int, name: bytes) -> None:
@@ -120,7 +124,10 @@ class Copier:
         os.utime(name, ns=times, dir_fd=target_fd, follow_symlinks=False)
 
     def _owner(self, status: os.stat_result) -> tuple[int, int]:
-        return (status.st_uid, status.st_gid) if self._keep_owner else (0, 0)
+        if not self._keep_owner:
+            return self._to_shift, self._to_shift
+        uid = idmap.inside(status.st_uid, self._from_shift) + self._to_shift
+        return uid, idmap.inside(status.st_gid, self._from_shift) + self._to_shift
 
 
 def objects(directory_fd: int) -> Iterator[tuple[bytes, int]]:
@@ -134,17 +141,19 @@ def objects(directory_fd: int) -> Iterator[tuple[bytes, int]]:
         os.close(fd)
 
 
-def pack(source_fd: int, name: bytes, write: Callable[[bytes], None]) -> None:
+def pack(source_fd: int, name: bytes, write: Callable[[bytes], None], *, id_shift: int = 0) -> None:
     """Write the object *source_fd* (O_PATH) as a tar stream in which it is called *name*.
+
+    *id_shift*: see `runtime.model.idmap`.
 
     Raises:
         OSError: a file cannot be read, or *write* raises it.
     """
-    _pack(source_fd, name, write)
+    _pack(source_fd, name, write, id_shift)
     write(tarwrite.END)
 
 
-def _pack(source_fd: int, name: bytes, write: Callable[[bytes], None]) -> None:
+def _pack(source_fd: int, name: bytes, write: Callable[[bytes], None], shift: int) -> None:
     status = os.fstat(source_fd)
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
@@ -152,7 +161,8 @@ def _pack(source_fd: int, name: bytes, write: Callable[[bytes], None]) -> None:
     entry = Entry()
     entry.name, entry.kind = name, kind
     entry.mode = stat.S_IMODE(status.st_mode)
-    entry.uid, entry.gid = status.st_uid, status.st_gid
+    entry.uid = idmap.inside(status.st_uid, shift)
+    entry.gid = idmap.inside(status.st_gid, shift)
     entry.mtime_ns = status.st_mtime_ns
     if kind == tar.SYMLINK:
         entry.link = os.readlink(b"", dir_fd=source_fd)
@@ -167,7 +177,7 @@ def _pack(source_fd: int, name: bytes, write: Callable[[bytes], None]) -> None:
     if kind == tar.DIRECTORY:
         for inner, fd in objects(source_fd):
             try:
-                _pack(fd, name + b"/" + inner, write)
+                _pack(fd, name + b"/" + inner, write, shift)
             finally:
                 os.close(fd)
 
@@ -211,8 +221,14 @@ def make_directories(root_fd: int, path: bytes) -> int:
 class Extractor:
     """Unpacks a tar stream below a directory of a root; links in it are the root's own."""
 
-    def __init__(self, root_fd: int, directory: bytes, *, keep_owner: bool) -> None:
-        """Prepare to unpack below *directory*, a path in the root *root_fd*."""
+    def __init__(
+        self, root_fd: int, directory: bytes, *, keep_owner: bool, id_shift: int = 0
+    ) -> None:
+        """Prepare to unpack below *directory*, a path in the root *root_fd*.
+
+        *id_shift*: see `runtime.model.idmap`.
+        """
+        self._id_shift = id_shift
         self._root_fd = root_fd
         self._directory = directory.strip(b"/")
         self._keep_owner = keep_owner
@@ -291,7 +307,8 @@ class Extractor:
         os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
 
     def _owner(self, entry: Entry) -> tuple[int, int]:
-        return (entry.uid, entry.gid) if self._keep_owner else (0, 0)
+        uid, gid = (entry.uid, entry.gid) if self._keep_owner else (0, 0)
+        return uid + self._id_shift, gid + self._id_shift
 
 
 def _make_directory(parent_fd: int, name: bytes) -> int:

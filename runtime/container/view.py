@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from runtime.container import transfer
-from runtime.linux import beneath, mounts, namespaces
+from runtime.container import rootfs, transfer
+from runtime.linux import beneath, mounts, namespaces, trees
+from runtime.model import defaults, idmap
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files, overlay
 from runtime.store.images import Images
@@ -36,14 +37,15 @@ def open_root(layout: Layout, spec: Spec, state: State) -> int:
         if fd >= 0:
             return fd
     _private_namespace()
-    target = _place(layout)
+    owner = _owner(spec)
     lowers, hidden = _lowers(layout, spec)
+    lowers, target = rootfs.map_layers(lowers, _place(layout), owner)
     directory = layout.container(spec.id)
     overlay.mount(lowers, f"{directory}/upper", f"{directory}/work", target, hidden=hidden)
     fd = os.open(target, _DIRECTORY)
     for mount in spec.mounts:
         if mount.kind != "tmpfs":
-            _mount_inside(layout, fd, mount)
+            _mount_inside(layout, fd, mount, owner)
     return fd
 
 
@@ -56,8 +58,8 @@ def open_files(layout: Layout, spec: Spec) -> int:
         RuntimeFailure: as `open_root`.
     """
     _private_namespace()
-    target = _place(layout)
     lowers, hidden = _lowers(layout, spec)
+    lowers, target = rootfs.map_layers(lowers, _place(layout), _owner(spec))
     directory = layout.container(spec.id)
     # The upper directory as one more lower one: as such it may be in use by another mount.
     overlay.mount([f"{directory}/upper", *lowers], "", f"{directory}/work", target, hidden=hidden)
@@ -88,6 +90,14 @@ def _private_namespace() -> None:
         ) from error
 
 
+def _owner(spec: Spec) -> rootfs.Owner:
+    """Return who owns the files: a stopped container is seen with the ids of a running one."""
+    shift = idmap.shift_of(spec)
+    if not shift:
+        return rootfs.Owner()
+    return rootfs.Owner(shift, namespaces.make_user_namespace(shift, defaults.MAPPED_COUNT))
+
+
 def _place(layout: Layout) -> str:
     target = f"{layout.run}/view"
     files.make_directories(target)
@@ -104,7 +114,7 @@ def _lowers(layout: Layout, spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...
     return images.lowers(image), images.hidden()
 
 
-def _mount_inside(layout: Layout, root_fd: int, mount: Mount) -> None:
+def _mount_inside(layout: Layout, root_fd: int, mount: Mount, owner: rootfs.Owner) -> None:
     """Bind a volume or a host's directory at its place, which is made when it is missing."""
     source = Volumes(layout).path(mount.source) if mount.kind == "volume" else mount.source
     if not os.path.exists(source):
@@ -117,7 +127,11 @@ def _mount_inside(layout: Layout, root_fd: int, mount: Mount) -> None:
             target_fd = beneath.open_in_root(root_fd, target, os.O_PATH)
         except FileNotFoundError:
             return  # a file's place is made by the start
+    tree_fd = trees.clone(source, recursive=mount.kind == "bind")
     try:
-        mounts.mount(source, f"/proc/self/fd/{target_fd}", "", mounts.MS_BIND | mounts.MS_REC)
+        if mount.kind == "volume":
+            owner.map_ids(tree_fd)
+        trees.attach(tree_fd, "", directory_fd=target_fd)
     finally:
+        os.close(tree_fd)
         os.close(target_fd)

@@ -186,8 +186,11 @@ class Layers:
         pin: Pin,
         *,
         skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
+        id_shift: int = 0,
     ) -> LayerMeta:
         """Make a layer of the upper directory of an overlay in use, which stays as it is.
+
+        *skip* and *id_shift* are `Packer`'s.
 
         Raises:
             RuntimeFailure: as `adopt`.
@@ -195,7 +198,7 @@ class Layers:
         from runtime.store.feed import Chunks
         from runtime.store.pack import Packer
 
-        packer = Packer(upper, skip=skip)
+        packer = Packer(upper, skip=skip, id_shift=id_shift)
         try:
             return self.unpack(Chunks(packer.stream()), pin, what=f"'{upper}'")
         except OSError as error:

@@ -12,7 +12,7 @@ import os
 import stat
 
 from runtime.linux import beneath
-from runtime.model import tar, tarwrite, whiteout
+from runtime.model import idmap, tar, tarwrite, whiteout
 from runtime.model.tar import Entry
 
 TYPE_CHECKING = False
@@ -43,17 +43,20 @@ class Packer:
         skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
         latest: int | None = None,
         split: SplitWriter | None = None,
+        id_shift: int = 0,
     ) -> None:
         """Prepare to pack what lies in *directory*, the upper one of an overlay.
 
         *skip* tells of a path below it, without a leading slash, to leave out with all below it.
         *latest* is SOURCE_DATE_EPOCH: no time in the stream is later.  *split* gets what
-        `runtime.store.split` needs to write the stream again from the files.
+        `runtime.store.split` needs to write the stream again from the files.  Ids from *id_shift*
+        on are those of a container with a user namespace of its own: see `runtime.model.idmap`.
         """
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._skip = skip
         self._latest = latest
         self._split = split
+        self._id_shift = id_shift
         self._seen: dict[tuple[int, int], bytes] = {}  # (device, inode) → first name
         self.left_out: list[bytes] = []  # what is in the directory and not in the stream
         self.entries = 0
@@ -150,7 +153,8 @@ class Packer:
         entry = Entry()
         entry.name = path
         entry.mode = stat.S_IMODE(found.st_mode)
-        entry.uid, entry.gid = found.st_uid, found.st_gid
+        entry.uid = idmap.inside(found.st_uid, self._id_shift)
+        entry.gid = idmap.inside(found.st_gid, self._id_shift)
         entry.mtime_ns = found.st_mtime_ns
         if self._latest is not None:
             entry.mtime_ns = min(entry.mtime_ns, self._latest * 1_000_000_000)
@@ -183,6 +187,8 @@ class Packer:
             if key in _LEFT_OUT:
                 continue
             value = os.getxattr(place, key, follow_symlinks=False)
+            if key == "security.capability":
+                value = idmap.capabilities_inside(value, self._id_shift)
             if not whiteout.is_own_xattr(key):
                 entry.xattrs[key] = value
             elif key == whiteout.OPAQUE_XATTR:
