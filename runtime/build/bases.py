@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from runtime.build import draft as drafts
 from runtime.build import pulling
 from runtime.build.draft import Draft
@@ -14,6 +16,24 @@ if TYPE_CHECKING:
     from runtime.build.progress import Progress
     from runtime.store.images import Image
     from runtime.store.layers import Pin
+
+
+class _Told:
+    """What a pull says, as remarks of the build; it says so from several threads."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Pass on a sentence about the whole."""
+        with self._lock:
+            self._progress.remark(text)
+
+    def layer(self, digest: str, status: str, done: int = 0, total: int = 0) -> None:
+        """Pass on what becomes of a layer, but not byte by byte."""
+        if not done or done == total:
+            self.say(f"{digest[7:19]}: {status}")
 
 
 class Bases:
@@ -45,7 +65,7 @@ class Bases:
 
     def _resolve(self, name: str) -> Image:
         when = pulling.ALWAYS if self._job.request.pull else pulling.MISSING
-        return pulling.get(self._job.layout, name, when=when)
+        return pulling.get(self._job.layout, name, when=when, progress=_Told(self._progress))
 
     def _check_platform(self, name: str, image: Image) -> None:
         system, _, architecture = self._job.platform.partition("/")

@@ -20,7 +20,7 @@ from runtime.model import image as model
 from runtime.model import reference, timestamp
 from runtime.model.errors import RuntimeFailure
 from runtime.model.suggest import closest
-from runtime.store import host
+from runtime.store import events, host
 from runtime.store.images import Images
 from runtime.store.layers import Pin
 
@@ -123,6 +123,8 @@ def _write(job: Job, progress: Progress, draft: Draft) -> Image:
     image = images.find(digests.digest_of(document))
     if image is None or not set(names) <= set(image.names):
         image = images.add(document, request.tags, now=now, is_host=draft.is_host)
+        for name in names:
+            events.emit(job.layout, "image", "tag", image.id, {"name": name})
     reached("builder-wrote")
     progress.exported(image.id, names, time.monotonic() - begun)
     return image

@@ -72,7 +72,9 @@ def prune(
     containers = Containers(images.layout)
     lines: list[str] = []
     before = _layer_sizes(images)
-    for image in images.list():
+    with images.changing():  # an image that is being added has its names already
+        known = images.list()
+    for image in known:
         if (image.names and not everything) or containers.users_of_image(image.id):
             continue
         if wanted(image):
