@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from tests.support import consoles
 from tests.support.consoles import Command, Console
 from tests.support.scripts import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.needs("root")]
+pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox", "nft")]
 
 PAGES = [
     page
@@ -23,14 +24,25 @@ PAGES = [
 ]
 
 
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the injected PID 1 is kept once it is made: it takes seconds."""
+    return tmp_path_factory.mktemp("kept") / "bundles"
+
+
 @pytest.fixture
-def console(tmp_path: Path, commands: str) -> Iterator[Console]:
+def console(tmp_path: Path, commands: str, bundles: Path) -> Iterator[Console]:
     """Return a shell in an empty directory."""
-    place = tmp_path / "here"
+    place, store = tmp_path / "here", tmp_path / "store"
     place.mkdir()
-    made = Console(place, commands, store=tmp_path / "store")
+    if bundles.exists():
+        store.mkdir(0o711)
+        shutil.copytree(bundles, store / "bundles", symlinks=True)
+    made = Console(place, commands, store=store)
     yield made
     made.close()
+    if (store / "bundles").exists() and not bundles.exists():
+        shutil.copytree(store / "bundles", bundles, symlinks=True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -14,8 +14,10 @@ A ```terminal block is one session on a terminal: its first line starts a progra
 shell's prompt, such as `root@…:/# `, is typed once that prompt is there, the rest is what the screen
 shows.
 
+What a page takes for granted is made by ``<!-- before: COMMANDS -->``, which nobody sees.
+
 In what is printed ``…`` stands for any letters, and alone on a line for any lines.  Durations,
-pids, ids and times may differ, and so may the width of gaps.
+pids, ids, times and sizes may differ, and so may the width of gaps.
 """
 
 from __future__ import annotations
@@ -27,14 +29,18 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tests.support.eventually import eventually
 from tests.support.terminal import Terminal
 
 _TIMEOUT = 60.0  # seconds; no example takes that long unless it hangs
 _MARK = "-- the command has ended:"
-_BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^<!-- before:(?P<before>.*?)-->$"
+    r"|(?:^<!-- file: (?P<file>\S+) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 _NAMESPACES = ("--pid", "--fork", "--mount", "--mount-proc", "--net", "--kill-child")
 _PROMPT = re.compile(r"\S+@\S+:\S+# ")
 _PREPARED = """\
@@ -51,6 +57,11 @@ printf '\\n%s %s\\n' '{_MARK}' "$__code"
 _VOLATILE = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?"), "TIME"),
     (re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b"), "ID"),
+    (
+        re.compile(r"\b(?:Less than a second|About an? \w+|\d+ (?:second|minute|hour|day)s?)\b"),
+        "TIME",
+    ),
+    (re.compile(r"\b\d+(?:\.\d+)?[kMG]?B\b"), "SIZE"),
     (re.compile(r"\bpid \d+"), "pid N"),
     (re.compile(r"@supervise-0-\d+"), "@supervise-0-N"),
     (re.compile(r"\b(running|starting|stopping)(\s+\S+\s+)\d+\b"), r"\1\2N"),  # a row of `status`
@@ -75,6 +86,13 @@ class Command(NamedTuple):
     expected: tuple[str, ...]
 
 
+class Preparation(NamedTuple):
+    """What the page takes for granted: commands that have to succeed."""
+
+    line: int  # of the page
+    text: str
+
+
 class Session(NamedTuple):
     """A program on a terminal, what is typed into it and what the screen shows."""
 
@@ -83,16 +101,22 @@ class Session(NamedTuple):
     screen: tuple[str, ...]  # prompts with what is typed after them, and what is answered
 
 
-def steps(page: str) -> Iterator[File | Command | Session]:
+Step: TypeAlias = File | Command | Session | Preparation
+
+
+def steps(page: str) -> Iterator[Step]:
     """Yield what a page has its reader do, in order."""
     for block in _BLOCK.finditer(page):
-        line = page[: block.start(3)].count("\n") + 1
-        if block[1]:
-            yield File(line, block[1], block[3])
-        elif block[2] == "console":
-            yield from _commands(block[3].splitlines(), line)
-        elif block[2] == "terminal":
-            first, *screen = block[3].splitlines()
+        if block["before"]:
+            yield Preparation(page[: block.start()].count("\n") + 1, block["before"].strip())
+            continue
+        line = page[: block.start("text")].count("\n") + 1
+        if block["file"]:
+            yield File(line, block["file"], block["text"])
+        elif block["kind"] == "console":
+            yield from _commands(block["text"].splitlines(), line)
+        elif block["kind"] == "terminal":
+            first, *screen = block["text"].splitlines()
             yield Session(line, first.removeprefix("$ "), tuple(screen))
 
 
@@ -210,13 +234,17 @@ class Console:
             terminal.client.kill()
             terminal.client.wait()
 
-    def do(self, step: File | Command | Session) -> str | None:
+    def do(self, step: Step) -> str | None:
         """Do what a page says; returns what went otherwise, None if nothing did."""
         if isinstance(step, File):
             path = self.directory / step.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(step.text)
             return None
+        if isinstance(step, Preparation):
+            lines = " && ".join(step.text.splitlines())
+            printed = self.run(f"{lines} && echo prepared")
+            return None if printed.endswith("prepared") else f"line {step.line}: {printed}"
         if isinstance(step, Session):
             printed, expected = self.on_terminal(step), step.screen
         else:
