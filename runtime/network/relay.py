@@ -195,6 +195,9 @@ class _Connection:
         for each in self._other:
             each.settimeout(0)
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The container most often closes first: the kernel then keeps the client's connection in
+        # TIME_WAIT for a minute, and without this nobody, not even we, could bind the port.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         started = self._server.connect_ex(target)
         loop.watch(client.fileno(), self, 0)
         loop.watch(self._server.fileno(), self, select.EPOLLOUT)

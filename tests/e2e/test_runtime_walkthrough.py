@@ -176,6 +176,20 @@ def test_a_published_port_is_refused_again_when_its_container_has_ended(
     assert is_refused(machine.outside, UPLINK)
 
 
+def test_a_restarted_container_has_its_port_again_at_once(
+    machine: Machine, runtime: OnMachine
+) -> None:
+    """The server closes first: its side of the connections is remembered for a minute."""
+    container = runtime.start("-p", "8080:8080", *_WEB)
+    for address in ("127.0.0.1", "::1"):
+        await_page(machine.here, address)
+
+    runtime("restart", "--time", "0", container)
+
+    for address in ("127.0.0.1", "::1"):
+        await_page(machine.here, address)
+
+
 def test_udp_is_published_on_both_families(machine: Machine, runtime: OnMachine) -> None:
     served = ("-v", f"{PROGRAMS}:/programs:ro", "host", "python3", "/programs/who_asks.py")
     container = runtime.start("-p", "5353:53/udp", *served, "dns", "udp:53")
