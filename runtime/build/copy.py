@@ -59,11 +59,11 @@ def apply(
         OSError: a file cannot be read or written.
     """
     path = absolute(destination, working_dir)
-    if selection.link:
-        _clear_links(root_fd, path)
     copier = _Copier(root_fd, owner, mode, epoch)
-    for source in selection.sources:
+    for position, source in enumerate(selection.sources):
         try:
+            if selection.link and not position:
+                _clear_links(root_fd, path)
             if isinstance(source, Inline):
                 copier.inline(source, path, replace=selection.link)
             elif not (source.unpack and copier.archive(source, path)):

@@ -90,7 +90,10 @@ class Selection:
     def digest(self) -> str:
         """Return what the copy depends on, as ``sha256:…``: all but times.
 
-        The first call reads every file whose contents are not known; it may raise OSError.
+        The first call reads every file whose contents are not known.
+
+        Raises:
+            RuntimeFailure: a file cannot be read.
         """
         if not self._digest:
             content = hashlib.sha256()
@@ -98,10 +101,19 @@ class Selection:
                 if isinstance(source, Inline):
                     content.update(_words(b"inline", source.name, source.content))
                 else:
-                    _digest_source(source, content.update, with_owner=self._with_owner)
-                    source.tree.digests.save()
+                    self._take_in(source, content.update)
             self._digest = model.PREFIX + content.hexdigest()
         return self._digest
+
+    def _take_in(self, source: Source, update: Callable[[bytes], None]) -> None:
+        try:
+            _digest_source(source, update, with_owner=self._with_owner)
+            source.tree.digests.save()
+        except OSError as error:
+            named = os.fsdecode(error.filename or source.path or b".")
+            raise RuntimeFailure(
+                f"cannot read '{named}' of {source.tree.name}: {error.strerror}"
+            ) from error
 
 
 def select(
@@ -120,6 +132,7 @@ def select(
     Raises:
         RuntimeFailure: a source is not there, or a pattern is malformed; says what is there.
     """
+    _check_words(copy)
     _check_several(copy)
     sources: list[Source | Inline] = []
     warnings: list[str] = []
@@ -158,6 +171,17 @@ def entries(source: Source) -> Iterable[Found]:
     include = Patterns(source.include) if source.include else None
     exclude = Patterns(source.exclude) if source.exclude else None
     return source.tree.walk(source.path, include, exclude)
+
+
+def _check_words(copy: Copy) -> None:
+    """Refuse what no file can be called: JSON can say more than a path may hold."""
+    for word in (*copy.sources, copy.destination):
+        try:
+            is_path = b"\0" not in os.fsencode(word)
+        except UnicodeEncodeError:
+            is_path = False
+        if not is_path:
+            raise RuntimeFailure(f"cannot copy {word!a}: no file can have that name")
 
 
 def _check_several(copy: Copy) -> None:

@@ -3,12 +3,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
-import http.server
 import lzma
 import os
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 from runtime.model.errors import RuntimeFailure
 from tests.support.copying import Workshop
 from tests.support.tars import Member, directory, file, hard_link, make_tar, symlink
+from tests.support.web import Web, serve_repository
 
 pytestmark = pytest.mark.needs("root", "git", "zstd")
 
@@ -222,45 +221,6 @@ def test_archives_obey_the_epoch(work: Workshop) -> None:
 # URLs.
 
 
-class Web:
-    """A server of files: path → (status, headers, body); it counts what it sends."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self.requests: list[str] = []
-        web = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, headers, body = web.files.get(self.path) or web.files.get(
-                    self.path.partition("?")[0], (404, {}, b"")
-                )
-                etag = headers.get("ETag")
-                if etag and self.headers.get("If-None-Match") == etag:
-                    status, body = 304, b""
-                web.requests.append(f"{status} {self.path}")
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if status != 304 and "Content-Length" not in headers:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments: object) -> None:
-                """Say nothing."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 @pytest.fixture
 def web() -> Iterator[Web]:
     server = Web()
@@ -377,33 +337,9 @@ def test_a_server_that_is_not_there_is_told(work: Workshop) -> None:
 # Git.
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"}
-    for role in ("AUTHOR", "COMMITTER"):
-        environment |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@b"}
-    return subprocess.run(
-        ["git", *arguments], cwd=cwd, env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
 @pytest.fixture
 def repository(web: Web, tmp_path: Path) -> str:
-    """Serve a repository as a plain web server does: branch main, tag v1, one commit before."""
-    tree = tmp_path / "tree"
-    (tree / "sub").mkdir(parents=True)
-    git("init", "--quiet", "--initial-branch=main", cwd=tree)
-    (tree / "sub/x").write_text("one")
-    git("add", ".", cwd=tree)
-    git("commit", "--quiet", "--message=one", cwd=tree)
-    git("tag", "v1", cwd=tree)
-    (tree / "sub/x").write_text("two")
-    git("commit", "--quiet", "--all", "--message=two", cwd=tree)
-    git("update-server-info", cwd=tree)
-    for path in (tree / ".git").rglob("*"):
-        if path.is_file():
-            place = str(path.relative_to(tree / ".git"))
-            web.files[f"/r.git/{place}"] = (200, {}, path.read_bytes())
-    return f"{web.url}/r.git"
+    return serve_repository(web, tmp_path / "tree")
 
 
 def test_a_repository_is_checked_out_without_its_history(work: Workshop, repository: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from runtime.build.select import select
 from runtime.model.errors import RuntimeFailure
 from tests.support.copying import instruction
 from tests.support.tars import file, make_tar
+from tests.support.web import Web, serve_repository
 
 NOTHING = io.BytesIO()
 
@@ -215,3 +217,40 @@ def test_digests_are_kept_per_context(app: Path, tmp_path: Path) -> None:
             context.tree.digests.save()
 
     assert context.tree.digests.read_files == 0
+
+
+# URLs.
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    server = Web()
+    yield server
+    server.close()
+
+
+def test_the_url_of_an_archive_is_a_context(web: Web) -> None:
+    web.files["/app.tar.gz"] = (
+        200,
+        {},
+        gzip.compress(make_tar(file("Dockerfile", b"FROM web\n"), file("a"))),
+    )
+
+    assert opened(f"{web.url}/app.tar.gz") == [b"FROM web\n", "Dockerfile", ["Dockerfile", "a"]]
+
+
+def test_the_url_of_a_dockerfile_has_an_empty_context(web: Web) -> None:
+    web.files["/Dockerfile"] = (200, {}, b"FROM web\n")
+
+    assert opened(f"{web.url}/Dockerfile")[::2] == [b"FROM web\n", []]
+
+
+@pytest.mark.needs("git")
+def test_a_repository_is_a_context(web: Web, tmp_path: Path) -> None:
+    url = serve_repository(web, tmp_path / "tree")
+
+    assert opened(f"{url}#v1:sub", "x") == [b"one", "x", ["x"]]
+    with pytest.raises(RuntimeFailure, match="there is no Dockerfile in it"):
+        opened(url)
+    with pytest.raises(RuntimeFailure, match="cannot use 'none'"):
+        opened(f"{url}#:none")

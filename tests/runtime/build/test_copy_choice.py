@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from runtime.model.errors import RuntimeFailure
 from tests.support.copying import Workshop
@@ -137,3 +140,36 @@ def test_a_link_to_what_is_ignored_leads_nowhere(work: Workshop) -> None:
 
     with pytest.raises(RuntimeFailure, match="keeps it out"):
         work.copy("link", "/x")
+
+
+WORDS = st.text("ab*?[]\\\\^-!./$:,= \0\ud800é", max_size=12) | st.sampled_from(
+    ["x" * 300, "/" * 5]
+)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
+@given(
+    source=WORDS,
+    destination=WORDS,
+    exclude=st.lists(WORDS, max_size=2),
+    chown=WORDS,
+    chmod=WORDS,
+    parents=st.booleans(),
+    link=st.booleans(),
+)
+def test_no_words_break_a_copy(
+    work: Workshop, source: str, destination: str, exclude: list[str], **flags: object
+) -> None:
+    """Whatever an instruction says is done or refused with a sentence."""
+    work.put("a/b/ab")
+    work.put("b")
+
+    with suppress(RuntimeFailure):
+        work.copy(source, destination, exclude=tuple(exclude), **flags)  # type: ignore[arg-type]
+
+    assert {path.name for path in work.root.parent.iterdir()} <= {
+        *("context", "root", "store", "outside"),
+    }
+    assert list(work.outside.iterdir()) == []

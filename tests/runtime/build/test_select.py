@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.build.select import select
 from runtime.dockerfile.commands import Heredoc
 from runtime.model.errors import RuntimeFailure
-from tests.support.copying import Workshop
+from tests.support.copying import Workshop, instruction
 
 pytestmark = pytest.mark.needs("root")
 
@@ -241,6 +242,18 @@ def test_owners_of_a_stage_count_unless_they_are_given(work: Workshop) -> None:
 
     assert work.digest("a", "/") != before
     assert work.digest("a", "/", chown="1:1") == given
+
+
+def test_what_cannot_be_read_is_named(work: Workshop) -> None:
+    work.put("d/a")
+    source = work.open()
+    selection = select(instruction("d", "/"), source)
+
+    shutil.rmtree(work.context / "d")
+
+    with pytest.raises(RuntimeFailure, match="cannot read 'd' of the build context 'app'"):
+        assert selection.digest
+    source.close()
 
 
 def test_heredocs_are_in_the_digest(work: Workshop) -> None:
