@@ -12,7 +12,7 @@ import time
 from runtime.build import context as contexts
 from runtime.build import failures
 from runtime.build.executor import Executor
-from runtime.build.job import Job
+from runtime.build.job import Job, check_platform
 from runtime.container.steps import reached
 from runtime.dockerfile import commands, graph, parser, predefined
 from runtime.model import digest as digests
@@ -70,13 +70,13 @@ def _build(layout: Layout, request: Request, progress: Progress) -> Image:
 def _plan(layout: Layout, request: Request, context: Context, dockerfile: Dockerfile) -> Job:
     """Find out which stages are needed; refuse other platforms than this machine's."""
     mine = f"linux/{host.architecture()}"
-    _check_platform(request.platform, mine)
+    check_platform(request.platform, mine)
     plan = graph.target_stages(
         dockerfile, request.target, request.build_args, predefined.platform_args(mine, mine)
     )
     for node in plan.stages:
         with failures.at(node.stage.start.place):
-            _check_platform(node.platform, mine)
+            check_platform(node.platform, mine)
     return Job(layout, request, context, dockerfile, plan=plan, platform=mine)
 
 
@@ -93,18 +93,6 @@ def _unused(name: str, known: set[str]) -> str:
     near = closest(name, sorted(known))
     guess = f"; did you mean '{near}'?" if near else ""
     return f"warning: --build-arg {name}: the Dockerfile has no such ARG{guess}"
-
-
-def _check_platform(asked: str, mine: str) -> None:
-    """Refuse to build for another machine than this one."""
-    parts = asked.lower().split("/")
-    if not asked or parts[:2] == mine.split("/") or parts == [mine.partition("/")[2]]:
-        return
-    raise RuntimeFailure(
-        f"cannot build for '{asked}': this machine is {mine}, and nothing is emulated",
-        f"leave out --platform, or build on such a machine; --platform {mine} is fine",
-        code=1,
-    )
 
 
 def _write(job: Job, progress: Progress, draft: Draft) -> Image:

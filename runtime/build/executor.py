@@ -62,6 +62,8 @@ class Executor:
         self._images = Images(job.layout)
         self._bases = bases.Bases(job, progress, pin)
         self._stages: dict[int, _Stage] = {}
+        self._by_fd: dict[int, _Stage] = {}
+        self._poll = select.poll()
         self._failure: Failed | None = None
 
     def run(self) -> Draft:
@@ -71,7 +73,7 @@ class Executor:
             Failed: an instruction could not be carried out.
         """
         try:
-            for number in self._job.stages:
+            for number in self._job.needed:
                 self._start(number)
             self._loop()
         finally:
@@ -88,19 +90,16 @@ class Executor:
         pid = worker.start(self._job, number, theirs, others)
         theirs.close()
         reached("builder-forked")
-        self._stages[number] = _Stage(number, pid, ours)
+        self._stages[number] = self._by_fd[ours.fileno()] = _Stage(number, pid, ours)
+        self._poll.register(ours, select.POLLIN)
 
     def _loop(self) -> None:
         """Listen to the workers until all have said how it went, or one has failed."""
-        poll = select.poll()
-        by_fd = {stage.sock.fileno(): stage for stage in self._stages.values()}
-        for fd in by_fd:
-            poll.register(fd, select.POLLIN)
-        while self._failure is None and any(not each.over for each in by_fd.values()):
-            for fd, _ in poll.poll(_WAKE if self._progress.is_live else None):
-                self._hear(by_fd[fd])
-                if by_fd[fd].over:
-                    poll.unregister(fd)
+        while self._failure is None and any(not each.over for each in self._stages.values()):
+            for fd, _ in self._poll.poll(_WAKE if self._progress.is_live else None):
+                self._hear(self._by_fd[fd])
+                if self._by_fd[fd].over:
+                    self._poll.unregister(fd)
             self._progress.tick()
 
     def _hear(self, stage: _Stage) -> None:
@@ -140,6 +139,8 @@ class Executor:
         if "stage" in wanted:
             number = wanted["stage"]
             assert isinstance(number, int)
+            if number not in self._stages:  # an image's ONBUILD copies from it, nothing else does
+                self._start(number)
             stage.waits_for = number
             self._serve(stage)
             return

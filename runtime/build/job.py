@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.build.mounts import Given
 from runtime.dockerfile import predefined
+from runtime.model.errors import RuntimeFailure
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -34,6 +35,18 @@ class Request(Record):
     epoch: int | None = None  # SOURCE_DATE_EPOCH
 
 
+def check_platform(asked: str, mine: str) -> None:
+    """Refuse to build for another machine than this one, whose platform is *mine*."""
+    parts = asked.lower().split("/")
+    if not asked or parts[:2] == mine.split("/") or parts == [mine.partition("/")[2]]:
+        return
+    raise RuntimeFailure(
+        f"cannot build for '{asked}': this machine is {mine}, and nothing is emulated",
+        f"leave out --platform, or build on such a machine; --platform {mine} is fine",
+        code=1,
+    )
+
+
 class Job:
     """One build."""
 
@@ -51,7 +64,8 @@ class Job:
         self.request = request
         self.context = context
         self.dockerfile = dockerfile
-        self.stages = {node.index: node for node in plan.stages}  # those that are needed
+        self.stages = {node.index: node for node in (*plan.stages, *plan.others)}
+        self.needed = [node.index for node in plan.stages]
         self.target = plan.target
         # ARGs before the first FROM, and what tells the platform: a stage's ARG takes them over.
         self.global_args = {**predefined.platform_args(platform, platform), **dict(plan.variables)}

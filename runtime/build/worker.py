@@ -14,11 +14,12 @@ import time
 
 from runtime.build import binding, cache, machine, messages, steps
 from runtime.build import draft as drafts
+from runtime.build.job import check_platform
 from runtime.build.messages import Channel
 from runtime.build.sandbox import Sandbox
 from runtime.container import frames
 from runtime.container.steps import reached
-from runtime.dockerfile import commands, expand, parser, predefined
+from runtime.dockerfile import commands, expand, graph, parser, predefined
 from runtime.dockerfile.errors import DockerfileError
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Pin
@@ -85,6 +86,7 @@ class Worker:
         self._line = job.stages[number].stage.start.place
         self._views: dict[str, tuple[tuple[str, ...], str]] = {}
         self._context: dict[str, tuple[str, str]] = {}
+        self._triggered: dict[str, int] = {}  # stages that ONBUILD copies from, by --from
 
     def run(self) -> None:
         """Build the stage, say how it went, and stay until the builder has what it needs."""
@@ -113,11 +115,11 @@ class Worker:
 
     def _stage(self) -> None:
         stage = self.node.stage
+        check_platform(self.node.platform, self.job.platform)
         begun = time.monotonic()
         base, onbuild = self._base()
-        triggers = [
-            parser.parse_onbuild(text, self._line, self.job.dockerfile.escape) for text in onbuild
-        ]
+        triggers = [parser.parse_onbuild(text, self._line) for text in onbuild]
+        self._triggered = graph.triggered(self.job.dockerfile, triggers, self.number)
         all_commands = (*triggers, *stage.commands)
         self.total = 1 + sum(isinstance(each, _FILES) for each in all_commands)
         self.begin_step(f"FROM {self._base_name()}")
@@ -180,7 +182,8 @@ class Worker:
     def view(self, from_: str) -> tuple[tuple[str, ...], str]:
         """Return (directories top first, what stands for them in a key) of a stage or image."""
         if from_ not in self._views:
-            found = self.other(self.node.source(from_), from_)
+            stage = self._triggered.get(from_, self.node.source(from_))
+            found = self.other(stage, from_)
             stamp = machine.stamp() if found.is_host else ""
             shown = cache.below(found.layers, platform=self.job.platform, machine=stamp)
             self._views[from_] = self.sandbox.lowers(found), shown

@@ -15,7 +15,7 @@ from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _VARIABLE = re.compile(r"\$.")
 
@@ -40,6 +40,7 @@ class Plan(Record):
     """The stages of a file that the target needs, in an order in which they can be built."""
 
     stages: tuple[StageNode, ...]
+    others: tuple[StageNode, ...]  # not needed, unless an image's ONBUILD copies from them
     target: int  # the index of the last
     variables: tuple[tuple[str, str], ...]  # ARGs before the first FROM, with their values
 
@@ -69,7 +70,39 @@ def target_stages(
             before[stage.start.name] = index
     wanted = _find(target, dockerfile) if target else len(nodes) - 1
     order = _needed(wanted, nodes)
-    return Plan(tuple(nodes[index] for index in order), wanted, tuple(variables.items()))
+    return Plan(
+        stages=tuple(nodes[index] for index in order),
+        others=tuple(node for node in nodes if node.index not in order),
+        target=wanted,
+        variables=tuple(variables.items()),
+    )
+
+
+def triggered(
+    dockerfile: commands.Dockerfile, triggers: Sequence[commands.Command], index: int
+) -> dict[str, int]:
+    """Return which stages the --from of *triggers* mean, which an ONBUILD brought to stage *index*.
+
+    Those of the base image's own stages are not meant: the file that builds upon it has others.
+
+    Raises:
+        DockerfileError: a name with a variable, a stage that does not stand above.
+    """
+    every = _names(dockerfile)
+    above = {name: number for name, number in every.items() if number < index}
+    for number, stage in enumerate(dockerfile.stages[:index]):
+        if stage.start.name:
+            above[stage.start.name] = number
+    found = {}
+    for name in _sources(triggers, every):
+        if name.lower() in above:
+            found[name] = above[name.lower()]
+        elif name.lower() in every:
+            raise DockerfileError(
+                f"ONBUILD of the base image copies from stage '{name}', which does not stand above",
+                hint="move that stage up, before this FROM",
+            )
+    return found
 
 
 def _variables(
@@ -115,7 +148,9 @@ def _node(
         )
     names = {**every, **before}  # of two stages with a name the nearer one above is meant
     sources = {
-        name: names[name.lower()] for name in _sources(stage, every) if name.lower() in names
+        name: names[name.lower()]
+        for name in _sources(stage.commands, every)
+        if name.lower() in names
     }
     needs = {*sources.values(), *(() if base is None else (base,))}
     return StageNode(
@@ -138,10 +173,10 @@ def _names(dockerfile: commands.Dockerfile) -> dict[str, int]:
     return {**numbers, **named}
 
 
-def _sources(stage: commands.Stage, every: Mapping[str, int]) -> list[str]:
-    """Return what the stage's --from and from= say, in order; *every* has the file's stages."""
+def _sources(those: Sequence[commands.Command], every: Mapping[str, int]) -> list[str]:
+    """Return what --from and from= of *those* say, in order; *every* has the file's stages."""
     found = []
-    for command in stage.commands:
+    for command in those:
         for name in _froms(command):
             if _VARIABLE.search(name):
                 raise DockerfileError(

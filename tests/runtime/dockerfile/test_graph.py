@@ -70,6 +70,32 @@ def test_an_image_of_no_stage_is_an_image() -> None:
     assert plan("FROM x\nCOPY --from=busybox /x /\n").stages[0].needs == ()
 
 
+def test_what_onbuild_brings_copies_from_the_stages_above() -> None:
+    dockerfile = parser.parse("FROM x AS a\nFROM y AS b\nFROM z\nFROM x AS late\n")
+    copy, mount, image = (
+        parser.parse_onbuild(text, dockerfile.stages[2].start.place)
+        for text in (
+            "COPY --from=A /x /",
+            "RUN --mount=from=1,target=/b x",
+            "COPY --from=busybox /x /",
+        )
+    )
+
+    assert graph.triggered(dockerfile, [copy, mount, image], 2) == {"A": 0, "1": 1}
+    assert [node.index for node in graph.target_stages(dockerfile, "2").others] == [0, 1, 3]
+
+
+@pytest.mark.parametrize("name", ["late", "2", "3", "4", "$x"])
+def test_what_onbuild_brings_cannot_copy_from_below(name: str) -> None:
+    dockerfile = parser.parse("FROM x AS a\nFROM y AS b\nFROM z\nFROM x AS late\n")
+    copy = parser.parse_onbuild(f"COPY --from={name} /x /", dockerfile.stages[2].start.place)
+
+    with pytest.raises(DockerfileError) as caught:
+        graph.triggered(dockerfile, [copy], 2)
+
+    assert caught.value.hint
+
+
 def test_a_file_may_have_thousands_of_stages() -> None:
     text = "FROM x AS s0\n" + "".join(f"FROM s{i} AS s{i + 1}\n" for i in range(3000))
 
