@@ -6,6 +6,7 @@ target needs, has them built (`runtime.build.executor`), writes the image.
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 
@@ -51,9 +52,8 @@ def build(layout: Layout, request: Request, progress: Progress) -> Image:
 def _build(layout: Layout, request: Request, progress: Progress) -> Image:
     store = f"{layout.root}/build/context"
     dockerfile_option = request.dockerfile or None
-    with contexts.open_context(
-        request.where, dockerfile_option, sys.stdin.buffer, store=store
-    ) as context:
+    stdin = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()  # it may be closed
+    with contexts.open_context(request.where, dockerfile_option, stdin, store=store) as context:
         text = context.dockerfile
         with failures.located(context.dockerfile_name, text):
             dockerfile = parser.parse(text)

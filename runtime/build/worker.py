@@ -47,15 +47,16 @@ def start(job: Job, number: int, sock: _socket.socket, others: list[int]) -> int
     return pid
 
 
-def _become(job: Job, number: int, sock: _socket.socket, others: list[int]) -> NoReturn:
+def _become(job: Job, stage: int, sock: _socket.socket, others: list[int]) -> NoReturn:
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the builder hears it and tells us
+        for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's, for the whole group
+            signal.signal(number, signal.SIG_IGN)  # the builder hears it and tells us
         signal.signal(signal.SIGTERM, _stop)
         prctl.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for fd in others:
             os.close(fd)
-        Worker(job, number, Channel(sock)).run()
+        Worker(job, stage, Channel(sock)).run()
         code = 0
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         code = 130  # the builder has given up, and so do we

@@ -79,7 +79,8 @@ def build(layout: Layout, words: Arguments) -> int:
     for name in request.tags:
         reference.parse_tagged(name)
     heal.heal(layout)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     progress = _progress(words)
     try:
         image = builder.build(layout, request, progress)

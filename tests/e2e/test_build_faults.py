@@ -92,7 +92,10 @@ def test_nothing_is_left_of_a_build_killed_at(runtime: Runtime, step: str, conte
     assert_the_next_build_is_right(runtime, context)
 
 
-def test_an_interrupted_build_clears_up_itself(runtime: Runtime, context: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_build_clears_up_itself(
+    runtime: Runtime, context: Path, number: int
+) -> None:
     (context / "Dockerfile").write_text("FROM busybox\nRUN echo begun; sleep 1000\n")
     command = runtime.popen("build", str(context), stderr=subprocess.PIPE)
     with command:
@@ -101,7 +104,7 @@ def test_an_interrupted_build_clears_up_itself(runtime: Runtime, context: Path) 
             continue
         ids = workers(runtime)
 
-        command.send_signal(signal.SIGINT)
+        command.send_signal(number)
         command.stderr.read()
 
     assert command.returncode == 130
