@@ -7,7 +7,6 @@ unpacked by `copy.apply`.
 from __future__ import annotations
 
 import os
-import secrets
 
 from runtime.build import git, remote
 from runtime.build.select import Selection, Source, select
@@ -80,7 +79,7 @@ def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], No
 
 def _clone(copy: Copy, url: git.GitUrl, directory: str, owned: list[Callable[[], None]]) -> Source:
     files.make_directories(directory)
-    place = f"{directory}/{files.TEMPORARY}git-{secrets.token_hex(6)}"
+    place = f"{directory}/{files.TEMPORARY}git-{os.urandom(6).hex()}"
     owned.append(lambda: files.remove_tree(place))
     commit = git.checkout(url, place, keep_git_dir=copy.keep_git_dir)
     if copy.checksum and not commit.startswith(copy.checksum):

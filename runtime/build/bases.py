@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import _thread
 
 from runtime.build import draft as drafts
 from runtime.build import pulling
@@ -23,7 +23,7 @@ class _Told:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
 
     def say(self, text: str) -> None:
         """Pass on a sentence about the whole."""

@@ -7,10 +7,10 @@ happens.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import select
-import signal
 from contextlib import suppress
 
 from runtime.build import bases, messages, worker
@@ -175,7 +175,7 @@ class Executor:
         for stage in self._stages.values():
             if not stage.over:
                 with suppress(ProcessLookupError):  # it was killed
-                    os.kill(stage.pid, signal.SIGTERM)
+                    os.kill(stage.pid, _signal.SIGTERM)
             stage.sock.close()
         for stage in self._stages.values():
             os.waitpid(stage.pid, 0)

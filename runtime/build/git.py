@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 
 from runtime.linux import beneath
 from runtime.model.errors import RuntimeFailure
@@ -52,6 +50,8 @@ def checkout(url: GitUrl, directory: str, *, keep_git_dir: bool = False) -> str:
     Raises:
         RuntimeFailure: git is not installed, or cannot fetch it; git's words are in it.
     """
+    import shutil  # with subprocess 10 ms, which few builds need
+
     if shutil.which("git") is None:
         raise RuntimeFailure(
             f"cannot fetch '{url.remote}': git is not installed",
@@ -105,6 +105,8 @@ def _git(url: GitUrl, directory: str, *arguments: str) -> str:
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         environment.pop(name, None)
+    import subprocess
+
     done = subprocess.run(
         ["git", *arguments],
         cwd=directory,

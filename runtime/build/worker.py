@@ -6,9 +6,9 @@ one socket and ends with it.  What it needs of other stages it asks for.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import gc
 import os
-import signal
 import sys
 import time
 
@@ -50,10 +50,10 @@ def start(job: Job, number: int, sock: _socket.socket, others: list[int]) -> int
 def _become(job: Job, stage: int, sock: _socket.socket, others: list[int]) -> NoReturn:
     code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's, for the whole group
-            signal.signal(number, signal.SIG_IGN)  # the builder hears it and tells us
-        signal.signal(signal.SIGTERM, _stop)
-        prctl.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        for number in (_signal.SIGINT, _signal.SIGHUP):  # a terminal's, for the whole group
+            _signal.signal(number, _signal.SIG_IGN)  # the builder hears it and tells us
+        _signal.signal(_signal.SIGTERM, _stop)
+        prctl.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
         for fd in others:
             os.close(fd)
         Worker(job, stage, Channel(sock)).run()
@@ -67,7 +67,7 @@ def _become(job: Job, stage: int, sock: _socket.socket, others: list[int]) -> No
 
 
 def _stop(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: clearing up is not to be cut short
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)  # once: clearing up is not to be cut short
     raise KeyboardInterrupt
 
 

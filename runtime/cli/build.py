@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
 import time
 
@@ -79,8 +79,8 @@ def build(layout: Layout, words: Arguments) -> int:
     for name in request.tags:
         reference.parse_tagged(name)
     heal.heal(layout)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    for number in (_signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _interrupt)
     progress = _progress(words)
     try:
         image = builder.build(layout, request, progress)
