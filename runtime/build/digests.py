@@ -40,16 +40,21 @@ class DigestCache:
         Raises:
             OSError: it cannot be read.
         """
-        inode = b"%d %d" % (status.st_dev, status.st_ino)
-        state = b"%d %d %d " % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        known = self._known.get(inode, b"")
-        if known.startswith(state):
-            return known[len(state) :]
+        digits = self.known(status)
+        if digits:
+            return digits
         digits = _hash(fd)
         self.read_files += 1
         if max(status.st_mtime_ns, status.st_ctime_ns) <= time.time_ns() - _FRESH_NS:
-            self._known[inode] = self._learnt[inode] = state + digits
+            inode = _inode(status)
+            self._known[inode] = self._learnt[inode] = _state(status) + digits
         return digits
+
+    def known(self, status: os.stat_result) -> bytes:
+        """Return the digits for a file in that state, nothing when they are not known."""
+        state = _state(status)
+        found = self._known.get(_inode(status), b"")
+        return found[len(state) :] if found.startswith(state) else b""
 
     def save(self) -> None:
         """Add what was learnt since the last time to the file."""
@@ -64,6 +69,14 @@ class DigestCache:
             files.write_all(fd, data)
         finally:
             os.close(fd)
+
+
+def _inode(status: os.stat_result) -> bytes:
+    return b"%d %d" % (status.st_dev, status.st_ino)
+
+
+def _state(status: os.stat_result) -> bytes:
+    return b"%d %d %d " % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _read(path: str) -> dict[bytes, bytes]:

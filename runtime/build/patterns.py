@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WILD = frozenset("*?[")
+_MOST_REMEMBERED = 4096  # directories
 
 
 class PatternError(ValueError):
@@ -74,6 +75,10 @@ class Patterns:
             except (PatternError, re.error) as error:
                 raise PatternError(f"'{written}': {error}") from None
             self._rules.append((takes_back, expression))
+        self._any = re.compile(
+            "|".join(f"(?:{rule.pattern})" for _, rule in self._rules), re.DOTALL
+        )
+        self._directories: dict[str, tuple[bool, ...]] = {}
         self.has_exceptions = any(takes_back for takes_back, _ in self._rules)
 
     def __bool__(self) -> bool:
@@ -81,10 +86,24 @@ class Patterns:
 
     def excludes(self, path: str) -> bool:
         """Tell whether *path*, relative and without ``.``, is matched."""
-        above: tuple[bool, ...] = ()
-        for end in (*_slashes(path), len(path)):
-            above = self.step(path[:end], above)
-        return self.decide(above)
+        above = self._held_above(path)
+        if not above and not self._any.match(path):
+            return False  # the common case costs one match, however many rules there are
+        return self.decide(self.step(path, above))
+
+    def _held_above(self, path: str) -> tuple[bool, ...]:
+        """Return which rules hold for the directory of *path*, nothing for none; it is kept."""
+        directory, slash, _ = path.rpartition("/")
+        if not slash or not directory:
+            return ()
+        held = self._directories.get(directory)
+        if held is None:
+            held = self.step(directory, self._held_above(directory))
+            held = held if any(held) else ()
+            if len(self._directories) >= _MOST_REMEMBERED:
+                self._directories.clear()
+            self._directories[directory] = held
+        return held
 
     def step(self, path: str, above: tuple[bool, ...]) -> tuple[bool, ...]:
         """Return which rules hold for *path*, when those of *above* hold for its directory."""
@@ -99,15 +118,10 @@ class Patterns:
 
     def decide(self, held: tuple[bool, ...]) -> bool:
         """Tell what the rules that hold for a path come to."""
-        matched = False
-        for holds, (takes_back, _) in zip(held, self._rules, strict=True):
+        for holds, (takes_back, _) in zip(reversed(held), reversed(self._rules), strict=True):
             if holds:
-                matched = not takes_back
-        return matched
-
-
-def _slashes(path: str) -> list[int]:
-    return [at for at, letter in enumerate(path) if letter == "/"]
+                return not takes_back
+        return False
 
 
 def _translate(pattern: str, *, deep: bool) -> str:

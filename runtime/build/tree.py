@@ -198,6 +198,9 @@ class Tree:
 
     def digest(self, found: Found) -> bytes:
         """Return the digits of the SHA-256 of a regular file's contents."""
+        known = self.digests.known(found.status)
+        if known:
+            return known
         fd = self.open(found)
         try:
             return self.digests.of(fd, os.fstat(fd))
