@@ -114,6 +114,11 @@ class Connection:
         if not _is_alone(endpoint.network):  # also one that was joined later
             self._load().disconnect(self._spec.id, endpoint)
 
+    def let_go(self) -> None:
+        """Give back the ports of a network that a command has disconnected meanwhile."""
+        if self._networks is not None:
+            self._networks.let_go(self._spec.id)
+
     def child_ended(self, pid: int) -> bool:
         """Tell whether *pid*, which has been reaped, was a relay of ours."""
         return self._networks is not None and self._networks.child_ended(pid)

@@ -320,7 +320,8 @@ class Launch:
         """Leave these networks too at the end: commands have joined them since the start."""
         known = tuple(plain.from_plain(Endpoint, each) for each in endpoints)
         self.joined = tuple(each for each in known if each != self.endpoint)
-        if self.endpoint not in known:
+        if self.endpoint is not None and self.endpoint not in known:
+            self._network.let_go()
             self.endpoint = None
         return known
 

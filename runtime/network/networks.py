@@ -131,6 +131,13 @@ class Networks(Catalog):
                 if lease.id == container_id:
                     self._undo(lease)
 
+    def let_go(self, container_id: str) -> None:
+        """Give back the ports held here of a network that a command has disconnected."""
+        if (relay := self._relays.pop(container_id, None)) is not None:
+            relay.stop()
+        for each in self._reserved.pop(container_id, []):
+            each.socket.close()
+
     def _abandon(self, container_id: str, endpoint: Endpoint) -> None:
         lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
         if lease is not None:

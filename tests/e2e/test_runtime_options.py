@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.eventually import eventually
 from tests.support.runtime import Runtime, busybox
 from tests.support.tars import directory, file
 
@@ -168,6 +169,24 @@ def test_a_stopped_container_is_connected_and_disconnected(runtime: Runtime) -> 
         1,
         "runtime: container 'web' is not on network 'shop'\n",
     )
+
+
+def test_a_network_that_is_left_gives_the_ports_back(runtime: Runtime) -> None:
+    again = ("--restart", "on-failure", "busybox", "sh", "-c")
+    runtime.start(
+        "--name", "web", "-p", "8080:80", *again, "sleep 1000 & echo $! > /pid; wait; exit 1"
+    )
+    runtime("network", "connect", "yard", "web")
+
+    runtime("network", "disconnect", "bridge", "web")
+    runtime("run", "--rm", "-p", "8080:80", "busybox", "true")
+    runtime("exec", "web", "sh", "-c", "kill $(cat /pid)")
+    eventually(lambda: runtime.state(runtime.containers()[0]).restarts == 1)
+    eventually(lambda: runtime.state(runtime.containers()[0]).status == "running")
+
+    assert list(networks(runtime, "web")) == ["yard"]
+    assert interfaces(runtime, "web") == ["10.9.0.2"]
+    assert "8080->80/tcp" in runtime("ps", "--format", "{{.Ports}}").stdout
 
 
 def test_a_running_container_can_be_on_no_network_for_a_while(runtime: Runtime) -> None:
