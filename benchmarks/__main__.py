@@ -5,24 +5,34 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks import inside, peers, report, rows, run, tables, workshop
+from benchmarks import inside, kind, rows, run, subnet, tables, workshop
+from benchmarks.engines import small
+from benchmarks.engines.base import Engine
 from benchmarks.records import BenchmarkError
 from benchmarks.results import Results
+
+if TYPE_CHECKING:
+    from benchmarks.kind import Kind
+    from benchmarks.peers.base import Peer
+    from benchmarks.rows.base import Row
 
 
 def main(argv: list[str]) -> int:
     """Run as the command line says; 0 when all samples were taken, 1 when one was void."""
     options = _parser().parse_args(argv)
+    chosen = kind.ENGINES if options.runtime else kind.SUPERVISORS
     try:
-        results = Results.load(options.render) if options.render else _measure(options)
+        results = Results.load(options.render) if options.render else _measure(options, chosen)
     except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    _print(results)
+    _print(results, chosen)
     if options.write:
-        options.write.write_text(report.page(results))
+        options.write.write_text(chosen.page(results))
         print(f"wrote {options.write}")
     return 1 if results.failures else 0
 
@@ -33,7 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure supervise beside other supervisors, in one interleaved run. "
         "Needs root, gcc and the peers: apt-get install supervisor s6 runit tini dumb-init gcc.",
     )
-    names = [row.name for row in rows.all_rows()]
+    names = [row.name for row in (*rows.all_rows(), *rows.engine_rows())]
+    parser.add_argument(
+        "--runtime", action="store_true", help="runtime beside container engines, not supervise"
+    )
     parser.add_argument("--quick", action="store_true", help="one small sample of each")
     parser.add_argument(
         "--only", nargs="+", metavar="ROW", choices=names, help=f"rows: {', '.join(names)}"
@@ -42,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--work",
         type=Path,
-        default=Path("/var/tmp/supervise-benchmarks"),
+        default=kind.WORK,
         metavar="DIR",
         help="compiled programs, virtual environments, results (default: %(default)s)",
     )
@@ -59,37 +72,61 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(options: argparse.Namespace) -> Results:
+def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
     if os.geteuid() != 0:
         raise BenchmarkError("needs root: for pid namespaces, /proc/PID/pagemap and a tmpfs")
     place = workshop.Workshop(options.work, options.python)
-    everyone = peers.everyone(place)
+    everyone = chosen.peers(place)
     unknown = set(options.peers or ()) - {peer.name for peer in everyone}
     if unknown:
         known = ", ".join(peer.name for peer in everyone)
         raise BenchmarkError(f"no peer '{unknown.pop()}'; there are {known}")
-    chosen = [peer for peer in everyone if not options.peers or peer.name in options.peers]
-    wanted = [row for row in rows.all_rows() if not options.only or row.name in options.only]
+    taken = [peer for peer in everyone if not options.peers or peer.name in options.peers]
+    wanted = [row for row in chosen.rows() if not options.only or row.name in options.only]
     place.mount_scratch()
-    results = run.take(place, wanted, chosen, quick=options.quick, say=_say)
-    results.save(options.work / "results.json")  # before anything else can go wrong
+    kept = options.work / chosen.results
+    with ExitStack() as stack:
+        if chosen is kind.ENGINES:
+            taken = _opened(place, taken, wanted, stack)
+        results = run.take(place, wanted, taken, quick=options.quick, say=_say)
+        results.save(kept)  # before anything else can go wrong
     if options.inside:
         _say("supervise from inside")
         results.inside = inside.take(place)
-    results.save(options.work / "results.json")
-    print(f"kept in {options.work / 'results.json'}")
+    results.save(kept)
+    print(f"kept in {kept}")
     return results
+
+
+def _opened(
+    place: workshop.Workshop, taken: list[Peer], wanted: list[Row], stack: ExitStack
+) -> list[Peer]:
+    """Get the engines ready that a row wants, and close them with *stack*."""
+    names = {row.name for row in wanted}
+    found = [peer for peer in taken if peer.rows & names]
+    for row in wanted:  # what follows has no network
+        row.fetch(place)
+    for peer in found:
+        peer.fetch()
+    subnet.enter()
+    image = small.root_file_system(place)
+    for peer in found:
+        if isinstance(peer, Engine) and not peer.missing():
+            _say(f"making {peer.name} ready")
+            stack.callback(peer.close)
+            peer.open(image)
+    return found
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print(results: Results) -> None:
-    for row in rows.all_rows():
+def _print(results: Results, chosen: Kind) -> None:
+    for row in chosen.rows():
         if row.name in results.values:
             print(f"\n{row.title}; median (best) n\n\n{tables.row_table(results, row)}")
-    print(f"\nBudgets and goals\n\n{tables.target_table(results)}")
+    print(f"\nBudgets and goals\n\n{tables.target_table(results, chosen.targets)}")
     if results.inside:
         print("\n" + tables.inside_tables(results.inside))
     for failure in results.failures:

@@ -69,6 +69,21 @@ def memory(pids: list[int]) -> Memory:
     return Memory(rss=rss, unique=len(frames) * _PAGE_BYTES, processes=len(pids))
 
 
+def private(pids: list[int]) -> int:
+    """Return the bytes that only these have, each counted for itself."""
+    total = 0
+    for pid in pids:
+        for line in _text(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(("Private_Clean:", "Private_Dirty:")):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def name(pid: int) -> str:
+    """Return the name of the program, empty when it is gone."""
+    return _text(f"/proc/{pid}/comm").strip()
+
+
 def activity(pids: list[int]) -> Activity:
     """Add up context switches and processor time of *pids*."""
     switches = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.targets import Below, Target, Verdict, judge
+from benchmarks.targets import TARGETS, Below, Target, Verdict, judge
 
 if TYPE_CHECKING:
     from benchmarks.results import Results
@@ -50,10 +50,10 @@ def row_table(results: Results, row: Row) -> str:
     return table(head, lines)
 
 
-def target_table(results: Results) -> str:
+def target_table(results: Results, targets: tuple[Target, ...] = TARGETS) -> str:
     """Return the table of budgets and goals."""
     head = ["", "measured", "budget", "holds", "goal", "reached", "distance"]
-    return table(head, [_verdict(verdict) for verdict in judge(results)])
+    return table(head, [_verdict(verdict) for verdict in judge(results, targets)])
 
 
 def inside_tables(inside: dict[str, Any]) -> str:

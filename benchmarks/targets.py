@@ -99,10 +99,43 @@ TARGETS = (
 )
 
 
-def judge(results: Results) -> list[Verdict]:
+_PROXY, _DNAT = "from 127.0.0.1", "from the host's address"
+ENGINE_TARGETS = (
+    Target(
+        "`run --rm`, bridge, supervise as PID 1",
+        *("start-bridge", "run --rm", "wall", "ms", 130, 90, "runtime"),
+    ),
+    Target(
+        "`run --rm --no-init --net none`",
+        *("start-plain", "run --rm", "wall", "ms", 70, Below("runc"), "runtime"),
+    ),
+    Target(
+        "Monitor of a container", "footprint", "sleep", "monitor, RSS", "MB", 12, None, "runtime"
+    ),
+    Target("PID 1 of a container", "footprint", "sleep", "PID 1, RSS", "MB", 14, None, "runtime"),
+    Target("Import of a root file system", "import", "Debian", "wall", "s", 1.3, 1.0, "runtime"),
+    Target(
+        "Load of a saved image, gzip",
+        *("load", "Debian", "wall", "s", Below("podman"), Below("podman", factor=0.5), "runtime"),
+    ),
+    Target(
+        "Published port, from 127.0.0.1",
+        *("ports", _PROXY, "requests", "/s", Below("docker"), Below("docker", _DNAT), "runtime"),
+        higher_is_better=True,
+    ),
+    Target(
+        "Published port, from the host's address",
+        *("ports", _DNAT, "requests", "/s", Below("docker", factor=0.9), Below("docker")),
+        peer="runtime",
+        higher_is_better=True,
+    ),
+)
+
+
+def judge(results: Results, targets: tuple[Target, ...] = TARGETS) -> list[Verdict]:
     """Return a verdict for every target that was measured."""
     verdicts = []
-    for target in TARGETS:
+    for target in targets:
         measured = _median(results, target, target.peer, target.case)
         if measured is not None:
             budget = _bound(results, target, target.budget)

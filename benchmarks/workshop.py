@@ -14,8 +14,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.records import BenchmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROJECT = Path(__file__).resolve().parent.parent
 _SOURCES = PROJECT / "benchmarks" / "programs"
@@ -25,6 +29,8 @@ _FLAGS = {
     "services/service": _BARE,
     "services/flood": _BARE,
     "services/orphans": (),
+    "services/answer": (),
+    "tools/ask": (),
     "tools/launch": (),
     "tools/drain": (),
     "tools/bare": (),
@@ -45,7 +51,7 @@ class Workshop:
         root.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(exist_ok=True)
         self._programs = self._compiled()
-        self._supervise: Path | None = None
+        self._environments: dict[str, Path] = {}  # by extra
 
     def program(self, name: str) -> str:
         """Return the path of a program that supervisors run."""
@@ -68,6 +74,15 @@ class Workshop:
         """Return the interpreter itself, past shims and the links of virtual environments."""
         return os.path.realpath(self.python)
 
+    def kept(self, name: str, make: Callable[[Path], None]) -> Path:
+        """Return what *make* writes to the path it is given; made once and kept between runs."""
+        path = self.root / name
+        if not path.exists():
+            unfinished = self.root / f"{name}.unfinished"
+            make(unfinished)
+            unfinished.rename(path)
+        return path
+
     def mount_scratch(self) -> None:
         """Give this process, and all it starts, a tmpfs of its own for samples.
 
@@ -88,14 +103,15 @@ class Workshop:
         """Return a fresh empty directory with a short name: sockets live in it."""
         return Path(tempfile.mkdtemp(prefix="s", dir=self.scratch))
 
-    def supervise_environment(self) -> Path:
+    def supervise_environment(self, extra: str = "") -> Path:
         """Return a venv with this project installed by pip from a copy of the working tree.
 
-        The tree is looked at once a run: what changes meanwhile is for the next.
+        With *extra*, one of the package's extras, its dependencies are there too.  The tree is
+        looked at once a run: what changes meanwhile is for the next.
         """
-        if self._supervise is None:
-            self._supervise = self._installed()
-        return self._supervise
+        if extra not in self._environments:
+            self._environments[extra] = self._installed(extra)
+        return self._environments[extra]
 
     def peer_environment(self, package: str) -> Path:
         """Return a venv with *package* from PyPI."""
@@ -104,7 +120,7 @@ class Workshop:
             self._venv(venv, package)
         return venv
 
-    def _installed(self) -> Path:
+    def _installed(self, extra: str) -> Path:
         sources = [PROJECT / "pyproject.toml", PROJECT / "README.md"]
         for name in ("bin", "runtime", "share", "supervise"):
             found = (PROJECT / name).rglob("*")
@@ -112,9 +128,10 @@ class Workshop:
         digest = hashlib.sha256(sys.version.encode())
         for source in sources:
             digest.update(str(source).encode() + b"\0" + source.read_bytes())
-        venv = self.root / f"venv-supervise-{digest.hexdigest()[:12]}"
+        prefix = f"venv-supervise-{extra}-" if extra else "venv-supervise-"
+        venv = self.root / f"{prefix}{digest.hexdigest()[:12]}"
         if not (venv / "done").exists():
-            for older in self.root.glob("venv-supervise-*"):
+            for older in self.root.glob(f"{prefix}????????????"):
                 shutil.rmtree(older)
             with tempfile.TemporaryDirectory(dir=self.root) as copy:
                 # pip builds in place and would leave build/ and an egg-info in the project.
@@ -122,7 +139,7 @@ class Workshop:
                     target = Path(copy) / source.relative_to(PROJECT)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(source, target)
-                self._venv(venv, copy)
+                self._venv(venv, f"{copy}[{extra}]" if extra else copy)
         return venv
 
     def _venv(self, venv: Path, what: str) -> None:

@@ -57,6 +57,9 @@ class Peer:
         """Return what must be installed first, or an empty string."""
         return ""
 
+    def fetch(self) -> None:
+        """Fetch and install what it takes from the network."""
+
     def version(self) -> str:
         """Return the version as the peer itself or its package tells it."""
         raise NotImplementedError

@@ -4,14 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import boot, control, idle, memory, orphans, relay, restart, signals, stop
+from benchmarks.rows import (
+    archives,
+    boot,
+    control,
+    footprint,
+    idle,
+    memory,
+    orphans,
+    ports,
+    relay,
+    restart,
+    signals,
+    start,
+    stop,
+)
 
 if TYPE_CHECKING:
     from benchmarks.rows.base import Row
 
 
+def engine_rows() -> list[Row]:
+    """Return the rows of container engines, in the order of the tables."""
+    return [
+        start.StartBridge(),
+        start.StartPlain(),
+        footprint.Footprint(),
+        archives.Import(),
+        archives.Load(),
+        ports.Ports(),
+    ]
+
+
 def all_rows() -> list[Row]:
-    """Return the rows in the order of the tables."""
+    """Return the rows of supervisors, in the order of the tables."""
     return [
         boot.Boot(),
         boot.BootMany(),

@@ -48,6 +48,9 @@ class Row:
         """Return the cases of a run; a quick one takes one sample of each."""
         return self.quick_cases or self.full_cases if quick else self.full_cases
 
+    def fetch(self, workshop: Workshop) -> None:
+        """Make what its samples take that comes from the network."""
+
     def applies(self, peer: Peer, case: Case) -> bool:
         """Tell whether the case means something for *peer*."""
         return self.name in peer.rows and case.count <= peer.most_services

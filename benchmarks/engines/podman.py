@@ -1,0 +1,52 @@
+"""Debian's podman with runc, which docker has too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.engines.base import Engine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Its own defaults are above what a machine may allow; runc then refuses to start.
+_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
+
+
+class Podman(Engine):
+    """`podman`, as root, with a store of its own."""
+
+    name = "podman"
+    program = "podman"
+    note = "with runc, conmon and netavark or CNI"
+    rows = frozenset({"start-bridge", "start-plain", "import", "load", "footprint", "ports"})
+
+    def command(self) -> list[str]:
+        """Return the command with its store and without systemd's help."""
+        return [
+            *("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"),
+            *("--root", f"{self.place}/root", "--runroot", f"{self.place}/run"),
+            *("--tmpdir", f"{self.place}/tmp", "--events-backend", "none"),
+        ]
+
+    def bridged(self) -> list[str]:
+        """Return the limits alone."""
+        return [*_LIMITS]
+
+    def plain(self) -> list[str]:
+        """Return the limits and no network."""
+        return [*_LIMITS, "--network", "none"]
+
+    def version(self) -> str:
+        """Return podman's version."""
+        return self.call("version", "--format", "{{.Client.Version}}")
+
+    def open(self, small: Path) -> None:
+        """Make the one image; its networks are made with the first container."""
+        super().open(small)
+
+    def close(self) -> None:
+        """Remove the containers and what is mounted."""
+        self.call("rm", "--all", "--force")
+        self.call("rmi", "--all", "--force")
+        super().close()

@@ -1,0 +1,46 @@
+"""The two kinds of run: supervise beside supervisors, `runtime` beside container engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import engines, peers, report, rows, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.peers.base import Peer
+    from benchmarks.results import Results
+    from benchmarks.rows.base import Row
+    from benchmarks.targets import Target
+    from benchmarks.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of run measures, and how its page is written."""
+
+    rows: Callable[[], list[Row]]
+    peers: Callable[[Workshop], list[Peer]]
+    targets: tuple[Target, ...]
+    page: Callable[[Results], str]
+    results: str  # the file's name in the working directory
+
+
+WORK = Path("/var/tmp/supervise-benchmarks")
+SUPERVISORS = Kind(
+    rows.all_rows,
+    peers.everyone,
+    targets.TARGETS,
+    report.page,
+    "results.json",
+)
+ENGINES = Kind(
+    rows.engine_rows,
+    lambda workshop: [*engines.everyone(workshop)],
+    targets.ENGINE_TARGETS,
+    report.engine_page,
+    "results-runtime.json",
+)
