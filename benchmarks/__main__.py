@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,6 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", metavar="ROW", choices=names, help=f"rows: {', '.join(names)}"
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=math.inf,
+        metavar="N",
+        help="take no sample after that; what was taken by then counts",
+    )
+    parser.add_argument(
+        "--disk", action="store_true", help="with --runtime: the stores on disk, not in memory"
+    )
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="these and no others")
     parser.add_argument(
         "--work",
@@ -73,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # engines are closed all the same
     if os.geteuid() != 0:
         raise BenchmarkError("needs root: for pid namespaces, /proc/PID/pagemap and a tmpfs")
     place = workshop.Workshop(options.work, options.python)
@@ -87,9 +100,16 @@ def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
     kept = options.work / chosen.results
     with ExitStack() as stack:
         if chosen is kind.ENGINES:
-            taken = _opened(place, taken, wanted, stack)
-        results = run.take(place, wanted, taken, quick=options.quick, say=_say)
-        results.save(kept)  # before anything else can go wrong
+            taken = _opened(place, taken, wanted, stack, disk=options.disk)
+        results = run.take(
+            place,
+            wanted,
+            taken,
+            quick=options.quick,
+            say=_say,
+            keep=lambda so_far: so_far.save(kept),
+            most_seconds=options.minutes * 60,
+        )
     if options.inside:
         _say("supervise from inside")
         results.inside = inside.take(place)
@@ -99,7 +119,7 @@ def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
 
 
 def _opened(
-    place: workshop.Workshop, taken: list[Peer], wanted: list[Row], stack: ExitStack
+    place: workshop.Workshop, taken: list[Peer], wanted: list[Row], stack: ExitStack, *, disk: bool
 ) -> list[Peer]:
     """Get the engines ready that a row wants, and close them with *stack*."""
     names = {row.name for row in wanted}
@@ -108,6 +128,8 @@ def _opened(
         row.fetch(place)
     for peer in found:
         peer.fetch()
+    if not disk:
+        place.mount_stores()
     subnet.enter()
     image = small.root_file_system(place)
     for peer in found:

@@ -38,8 +38,8 @@ _ENGINE_HEAD = """\
 of all of them come in random order.
 `python -m benchmarks --runtime --write docs/benchmarks-runtime.md` writes this page.
 
-The run has a network namespace of its own, and dockerd and every store lie on disk below one
-directory. A sample is a command from before its start to after its end, and counts only when it
+The run has a network namespace of its own, and every engine's store lies in memory, so that the
+disk is not what is measured (`--disk` has them there). A sample is a command from before its start to after its end, and counts only when it
 succeeded. `runtime` is installed by pip from the working tree into a fresh virtual environment.
 
 `--quick` takes one sample of each in about two minutes; `--only ROW` and `--peers ENGINE` narrow it

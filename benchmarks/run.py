@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import platform
 import random
@@ -32,8 +33,14 @@ def take(
     *,
     quick: bool,
     say: Callable[[str], None],
+    keep: Callable[[Results], None],
+    most_seconds: float = math.inf,
 ) -> Results:
-    """Take all samples; one that fails is noted and the run goes on."""
+    """Take all samples, or those that *most_seconds* have room for.
+
+    One that fails is noted and the run goes on; *keep* is called after each, so that a run that
+    is ended has its results.
+    """
     _raise_limits()
     results = Results()
     _describe(results)
@@ -49,11 +56,15 @@ def take(
     random.shuffle(samples)
     began = time.monotonic()
     for done, (row, case, peer) in enumerate(samples):
+        if time.monotonic() - began > most_seconds:
+            say(f"the time is up: {len(samples) - done} samples are not taken")
+            break
         say(f"[{done + 1}/{len(samples)}] {row.name} {case.label} {peer.name}")
         _note_machine(results)
         _sample(workshop, row, case, peer, results, quick=quick, say=say)
-    results.machine.seconds = time.monotonic() - began
-    results.machine.samples = len(samples)
+        results.machine.seconds = time.monotonic() - began
+        results.machine.samples = done + 1
+        keep(results)
     return results
 
 

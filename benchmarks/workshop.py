@@ -48,6 +48,7 @@ class Workshop:
         self.root = root
         self.python = python
         self.scratch = root / "scratch"
+        self.stores = root / "engines"
         root.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(exist_ok=True)
         self._programs = self._compiled()
@@ -93,11 +94,22 @@ class Workshop:
         steps = (
             libc.unshare(_CLONE_NEWNS),
             libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None),
-            libc.mount(b"tmpfs", bytes(self.scratch), b"tmpfs", ctypes.c_ulong(0), b"mode=755"),
         )
         if any(steps):
             reason = os.strerror(ctypes.get_errno())
-            raise BenchmarkError(f"cannot mount a tmpfs on '{self.scratch}': {reason}; root?")
+            raise BenchmarkError(f"cannot make a mount namespace: {reason}; root?")
+        self._mount_memory(self.scratch)
+
+    def mount_stores(self) -> None:
+        """Keep the engines' stores in memory too, in the namespace of `mount_scratch`."""
+        self.stores.mkdir(exist_ok=True)
+        self._mount_memory(self.stores)
+
+    def _mount_memory(self, place: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"tmpfs", bytes(place), b"tmpfs", ctypes.c_ulong(0), b"mode=755"):
+            reason = os.strerror(ctypes.get_errno())
+            raise BenchmarkError(f"cannot mount a tmpfs on '{place}': {reason}; root?")
 
     def sample_directory(self) -> Path:
         """Return a fresh empty directory with a short name: sockets live in it."""

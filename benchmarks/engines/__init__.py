@@ -21,7 +21,6 @@ def everyone(workshop: Workshop) -> list[Engine]:
         docker.WithInit(workshop, daemon),
         podman.Podman(workshop),
         bare.Runc(workshop, "runc"),
-        # Debian's refuses a machine with both versions of cgroups.
-        bare.Runc(workshop, "crun", "--cgroup-manager=disabled", note="without cgroups"),
+        bare.Crun(workshop),
         bare.Bubblewrap(workshop),
     ]

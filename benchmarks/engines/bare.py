@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.engines.base import Engine, call
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmarks.workshop import Workshop
+
+
+_UNIFIED = "/sys/fs/cgroup/unified"
 
 
 class _Bare(Engine):
@@ -33,10 +35,8 @@ class _Bare(Engine):
 class Runc(_Bare):
     """An OCI runtime with the configuration that `runc spec` writes."""
 
-    def __init__(self, workshop: Workshop, program: str, *options: str, note: str = "") -> None:
+    def __init__(self, workshop: Workshop, program: str) -> None:
         self.name = self.program = program
-        self.note = note
-        self._options = options
         self._numbers = itertools.count()
         super().__init__(workshop)
 
@@ -55,7 +55,20 @@ class Runc(_Bare):
         """Return the command for one more container; there are no options."""
         del options
         name = f"bench-{self.program}-{next(self._numbers)}"
-        return [self.program, *self._options, "run", "--bundle", str(self.place), name]
+        return [self.program, "run", "--bundle", str(self.place), name]
+
+
+class Crun(Runc):
+    """crun, which refuses a machine with both versions of cgroups."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        super().__init__(workshop, "crun")
+
+    def open(self, small: Path) -> None:
+        """Hide the bare version 2 of such a machine, in the run's own mount namespace."""
+        if Path(_UNIFIED).is_mount():
+            call(["umount", _UNIFIED])
+        super().open(small)
 
 
 class Bubblewrap(_Bare):

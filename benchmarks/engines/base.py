@@ -31,7 +31,7 @@ class Engine(Peer):
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
-        self.place: Path = workshop.root / "engines" / self.name
+        self.place: Path = workshop.stores / self.name
 
     def missing(self) -> str:
         """Return the program that is not installed."""
@@ -78,6 +78,10 @@ class Engine(Peer):
     def timed(self, *words: str) -> float:
         """Run one command; return the seconds from before its start to after its end."""
         return timed([*self.command(), *words], self.environment())
+
+    def remove(self, container: str) -> None:
+        """Remove a container that runs, without waiting for it to stop."""
+        self.call("rm", "--force", container)
 
     def monitor_pids(self, container: str) -> list[int]:
         """Return the processes that are there for this one container, outside of it."""

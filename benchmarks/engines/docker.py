@@ -26,7 +26,7 @@ class Daemon:
     """dockerd with containerd; started by the first of its engines, ended by the last."""
 
     def __init__(self, workshop: Workshop) -> None:
-        self._place = workshop.root / "engines" / "dockerd"
+        self._place = workshop.stores / "dockerd"
         self._process: subprocess.Popen[bytes] | None = None
         self._users = 0
         self.address = f"unix://{self._place}/docker.sock"

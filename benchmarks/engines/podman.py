@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from benchmarks.engines.base import Engine
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Its own defaults are above what a machine may allow; runc then refuses to start.
 _LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
@@ -37,16 +32,16 @@ class Podman(Engine):
         """Return the limits and no network."""
         return [*_LIMITS, "--network", "none"]
 
+    def remove(self, container: str) -> None:
+        """Remove it; podman waits ten seconds otherwise."""
+        self.call("rm", "--force", "--time", "0", container)
+
     def version(self) -> str:
         """Return podman's version."""
         return self.call("version", "--format", "{{.Client.Version}}")
 
-    def open(self, small: Path) -> None:
-        """Make the one image; its networks are made with the first container."""
-        super().open(small)
-
     def close(self) -> None:
         """Remove the containers and what is mounted."""
-        self.call("rm", "--all", "--force")
+        self.call("rm", "--all", "--force", "--time", "0")
         self.call("rmi", "--all", "--force")
         super().close()

@@ -45,4 +45,4 @@ class Footprint(Row):
                 "daemons, RSS": [procfs.memory(peer.daemon_pids()).rss / _MB],
             }
         finally:
-            peer.call("rm", "--force", container)
+            peer.remove(container)

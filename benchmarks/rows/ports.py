@@ -44,7 +44,7 @@ class Ports(Row):
             ask = [workshop.tool("ask"), address, str(_PORT), str(seconds)]
             return {"requests": [float(call(ask))]}
         finally:
-            peer.call("rm", "--force", container)
+            peer.remove(container)
 
 
 def _await(address: str) -> None:
