@@ -221,3 +221,28 @@ def test_the_machines_own_root_is_an_image(vm: Vm) -> None:
     assert "stage2\n" in done.stdout
     assert "containers" not in done.stdout
     assert vm("test", "-e", "/new", check=False).returncode == 1
+
+
+def test_root_inside_is_nobody_outside(vm: Vm) -> None:
+    script = "id -u; touch /made; cat /proc/self/uid_map"
+
+    done = run(vm, "--userns", "mapped", IMAGE, "sh", "-c", script)
+
+    uid, inner, outer, _count = done.stdout.split()
+    assert (uid, inner) == ("0", "0")
+    assert int(outer) > 0
+
+
+def test_what_a_container_changed_is_shown_copied_and_committed(vm: Vm) -> None:
+    script = "echo new > /root/made; rm /etc/group"
+    vm.runtime("run", "--name", "changed", "--no-init", "--net", "none", IMAGE, "sh", "-c", script)
+
+    shown = vm.runtime("diff", "changed").stdout.split("\n")
+    vm.runtime("cp", "changed:/root/made", "/tmp/copied")
+    vm.runtime("commit", "changed", "again")
+    done = run(vm, "again", "sh", "-c", "cat /root/made; ls /etc")
+    vm.runtime("rm", "changed")
+
+    assert {"A /root/made", "D /etc/group"} <= set(shown)
+    assert vm.sh("cat /tmp/copied") == "new\n"
+    assert done.stdout == "new\nhostname\nhosts\npasswd\nresolv.conf\n"

@@ -37,7 +37,7 @@ _LEFT_OUT = {
     *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3"),
     *("site-packages", "dist-packages", "pydoc_data", "unittest", "distutils"),
 }
-_BOOT_TIMEOUT = 90.0  # seconds; emulation on a busy machine
+_BOOT_TIMEOUT = 180.0  # seconds; emulation on a busy machine
 _PYTHON = os.path.realpath(sys.executable)
 _STORE, _SWAP = 512 << 20, 96 << 20  # bytes
 IMAGE = "busybox"
