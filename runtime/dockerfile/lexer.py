@@ -166,6 +166,8 @@ class _Reader:
         if inner.name.lower() not in _WITH_HEREDOCS or inner.words.json or "<<" not in line:
             return made
         opened = tuple(self._body(heredoc, place) for heredoc in heredocs.opened_by(line))
+        if inner.name.lower() == "run" and any("\0" in heredoc.content for heredoc in opened):
+            raise DockerfileError("the heredoc holds a NUL byte", first, "is it a script?", line)
         place = place.replace(last_line=self._at)
         if made.sub is None:
             return made.replace(heredocs=opened, place=place)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from runtime.dockerfile import commands, expand, heredocs, lexer, parser, sexpr
+from runtime.dockerfile import commands, expand, heredocs, lexer, parser
 from runtime.dockerfile.errors import DockerfileError
+from tests.support import sexpr
 
 LEAST_REAL = 335  # of 340
 ENVIRONMENT = {"PWD": "/home", "SHELL": "bash", "KOREAN": "한국어", "NULL": ""}

@@ -1,6 +1,6 @@
 """The instructions of a file as an S-expression: the form of BuildKit's parser tests.
 
-Tests compare with it; the builder has no use for it.
+The conformance tests compare with it.
 """
 
 from __future__ import annotations
