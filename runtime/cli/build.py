@@ -141,9 +141,9 @@ def _build_args(words: Arguments) -> dict[str, str]:
         if not name:
             raise RuntimeFailure(f"--build-arg: '{text}' has no name", "NAME=VALUE", code=1)
         if equals:
-            found[name] = value
+            found[name] = _text(value)
         elif name in os.environ:
-            found[name] = os.environ[name]
+            found[name] = _text(os.environ[name])
     return found
 
 
@@ -151,7 +151,12 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     if not name:
         raise RuntimeFailure(f"{option}: '{text}' has no key", "KEY=VALUE", code=1)
-    return name, value
+    return name, _text(value)
+
+
+def _text(word: str) -> str:
+    """Return *word* as a JSON document can have it: bytes that are no UTF-8 are replaced."""
+    return os.fsencode(word).decode(errors="replace")
 
 
 def _network(text: str) -> str:

@@ -301,7 +301,7 @@ COPY --from=endless /x /x
         ),
         (
             "FROM busybox AS a\nCOPY --from=b /x /x\nFROM busybox AS b\nCOPY --from=a /x /x\n",
-            ["Dockerfile:", "b -> a -> b"],
+            ["Dockerfile:2", "stands after"],
         ),
         ("FROM busybox\nRUN --mount=type=bind,source=nosuch,target=/x ls\n", ["nosuch"]),
     ],
@@ -336,6 +336,22 @@ def test_options_that_make_no_sense_are_refused(
     write(context, "FROM busybox\n")
 
     assert words in refusal(runtime, context, option, code=code)
+
+
+def test_bytes_that_are_no_text_are_replaced(runtime: Runtime, context: Path) -> None:
+    write(context, "FROM busybox\nARG A\nENV B=$A\n")
+    command = runtime.command("build", "--network=none", "--tag=odd", "--build-arg")
+
+    done = subprocess.run(
+        [*map(os.fsencode, command), b"A=x\xff", b"--label", b"l=\xfe", bytes(context)],
+        env=runtime.environment,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    shown = runtime("inspect", "--format", "{{json .Config.Env}}", "odd").stdout
+    assert "B=x\ufffd" in json.loads(shown)
 
 
 def test_a_context_that_is_not_there(runtime: Runtime, context: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from runtime.model.state import State
 from runtime.store.containers import Containers, new_id
 from runtime.store.images import Image, Images
 from runtime.store.removal import chain_ids, prune, remove
+from tests.support.eventually import eventually
 from tests.support.images import files_in, import_image, make_images
 
 pytestmark = pytest.mark.needs("root")
@@ -174,3 +176,23 @@ def test_chain_ids_are_oci_s() -> None:
     assert chain_ids((one, two)) == [
         *(one, "sha256:9932074217c35353d2e03a3f5a86549f7c67bfeb0ba53e23d69f4d4c8f7958f5"),
     ]
+
+
+def test_pruning_waits_for_an_image_to_have_its_names(images: Images) -> None:
+    image = import_image(images, "x")
+    lock = os.stat(images.layout.lock("images")).st_ino
+    pruning = threading.Thread(target=prune, args=(images,))
+
+    with images.changing():  # half-way of `Images.add`: the record is there, the name is not
+        tags = images.tags()
+        images.write_tags({})
+        pruning.start()
+        eventually(lambda: any("->" in line and f":{lock} " in line for line in kernel_locks()))
+        images.write_tags(tags)
+    pruning.join()
+
+    assert images.find("x") == image
+
+
+def kernel_locks() -> list[str]:
+    return Path("/proc/locks").read_text().splitlines()
