@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE = 10  # seconds
 # The socket opens once the configuration is read: a client of a container that has just started
 # comes too early.  A supervise is given this long since its start.
-_BOOT = 3.0  # seconds
+_BOOT = 10.0  # seconds
 _PAUSE = 0.02  # seconds
 ANSWER_TIMEOUT = float(_PATIENCE)  # seconds PID 1 may take to answer what needs no waiting
 _CHUNK = 256 * 1024
