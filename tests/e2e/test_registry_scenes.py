@@ -93,6 +93,27 @@ def test_the_walk_through_s_base_image_comes_from_a_mirror(
     assert shell.stdout == "/\n"
 
 
+def test_a_misspelt_name_that_no_registry_has_is_told_with_the_image_that_is_here(
+    slow: HostileRegistry, runtime: Runtime, tmp_path: Path
+) -> None:
+    runtime("pull", f"{slow.host}/slow:1")
+    runtime("tag", f"{slow.host}/slow:1", "my_first_image")
+    settings = tmp_path / "registries.yaml"
+    hub = {"blocked": True, "mirrors": [f"http://{slow.host}"]}
+    settings.write_text(json.dumps({"registries": {"docker.io": hub}}))
+    runtime.environment["RUNTIME_REGISTRIES"] = str(settings)
+
+    code, said = runtime.refusal("run", "my_first_imgae", "bash")
+
+    assert code == 125
+    assert said.splitlines() == [
+        "Unable to find image 'my_first_imgae:latest' locally",
+        "runtime: no such image: my_first_imgae",
+        'did you mean "my_first_image:latest"?',
+        f"cannot pull my_first_imgae:latest: there is no such repository at http://{slow.host}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("form", "compression"), [("v2s2", "gzip"), ("oci", "gzip"), ("oci", "zstd")]
 )
