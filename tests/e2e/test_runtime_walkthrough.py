@@ -90,19 +90,28 @@ class OnMachine(Runtime):
         self._holder.communicate()
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    yield from machines(tmp_path)
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    yield from machines(tmp_path_factory.mktemp("machine"))
 
 
-@pytest.fixture
-def runtime(machine: Machine, tmp_path: Path) -> Iterator[OnMachine]:
-    made = OnMachine(machine, tmp_path)
+@pytest.fixture(scope="module")
+def store(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnMachine]:
+    made = OnMachine(machine, tmp_path_factory.mktemp("walk"))
     server = (directory("opt"), directory("srv"), file("srv/index.html", _PAGE.encode()))
     start = file("opt/start.sh", _START.encode(), 0o755)
     made.import_tar("web", busybox(*server, start))
     yield made
     made.close()
+
+
+@pytest.fixture
+def runtime(store: OnMachine) -> Iterator[OnMachine]:
+    yield store
+    for container_id in store.containers():
+        store("rm", "--force", container_id)
+    for network in store("network", "ls", "-q", "--filter", "type=custom").stdout.split():
+        store("network", "rm", network)
 
 
 def fetch(space: Namespace, address: str, port: int = 8080) -> str:
@@ -276,9 +285,9 @@ def test_a_cni_macvlan_is_on_the_wire(machine: Machine, runtime: OnMachine) -> N
 
 
 def test_what_a_killed_monitor_left_and_cannot_be_cleared_is_said_until_it_can(
-    runtime: OnMachine, tmp_path: Path
+    runtime: OnMachine,
 ) -> None:
-    plugin = tmp_path / "stubborn"
+    plugin = runtime.plugins.parent / "stubborn"
     plugin.write_text(_STUBBORN)
     plugin.chmod(0o755)
     plugins = [{"type": "stubborn"}]
@@ -313,7 +322,7 @@ def test_without_nft_ports_are_published_all_the_same_and_it_is_said_once(
 
 
 def test_the_outside_sees_the_machine_not_the_container(
-    machine: Machine, runtime: OnMachine, tmp_path: Path
+    machine: Machine, runtime: OnMachine
 ) -> None:
     argv = [sys.executable, str(PROGRAMS / "who_asks.py"), "outside", "tcp:80"]
     enter = ["nsenter", f"--net=/proc/{machine.outside.pid}/ns/net"]
@@ -324,4 +333,4 @@ def test_the_outside_sees_the_machine_not_the_container(
         server.kill()
 
     assert said == f"outside {UPLINK}\n"
-    assert os.listdir(tmp_path / "root/run/network/leases/bridge") == []
+    assert runtime.leases() == []
