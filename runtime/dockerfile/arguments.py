@@ -121,10 +121,6 @@ def _json(rest: str) -> Words | None:
     except RecursionError:
         found = [[]]
     if all(isinstance(word, str) for word in found):
-        if any("\0" in word for word in found):
-            raise DockerfileError(
-                "a word of the array holds a NUL byte", hint="no program takes one"
-            )
         return Words(tuple(_without_surrogates(word) for word in found), json=True)
     raise DockerfileError(
         "the array holds something other than strings", hint='write every word as "word"'

@@ -49,9 +49,15 @@ def command(node: Node) -> commands.Command:
     try:
         if read is None:
             raise _unknown(node.name)
+        if any("\0" in word for word in node.words.words):
+            raise _nul()
         return read(node)
     except DockerfileError as problem:
         raise problem.at(node.place.first_line, node.place.text, usage(name)) from None
+
+
+def _nul() -> DockerfileError:
+    return DockerfileError("a word holds a NUL byte", hint="no program takes such a word")
 
 
 def usage(name: str) -> str:
