@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 
-from runtime.build import git, remote
+from runtime.build import git, remote, scratch
 from runtime.build.select import Selection, Source, select
 from runtime.build.tree import Tree
 from runtime.dockerfile.commands import Copy
 from runtime.model.errors import RuntimeFailure
-from runtime.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], No
             f"cannot add '{written}': its path has no file name to use in '{copy.destination}'",
             "give the file's name in the destination",
         )
-    download = remote.fetch(written, f"{directory}/downloads", checksum=copy.checksum)
+    download = remote.fetch(written, f"{directory}/{scratch.DOWNLOADS}", checksum=copy.checksum)
     tree = Tree(os.open(download.directory, _DIRECTORY), name=f"'{written}'")
     owned.append(tree.close)
     return Source(
@@ -78,9 +77,7 @@ def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], No
 
 
 def _clone(copy: Copy, url: git.GitUrl, directory: str, owned: list[Callable[[], None]]) -> Source:
-    files.make_directories(directory)
-    place = f"{directory}/{files.TEMPORARY}git-{os.urandom(6).hex()}"
-    owned.append(lambda: files.remove_tree(place))
+    place = f"{scratch.directory(directory, owned)}/git"
     commit = git.checkout(url, place, keep_git_dir=copy.keep_git_dir)
     if copy.checksum and not commit.startswith(copy.checksum):
         raise RuntimeFailure(

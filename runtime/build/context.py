@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from runtime.build import git, remote, unpack
+from runtime.build import git, remote, scratch, unpack
 from runtime.build.digests import DigestCache
 from runtime.build.patterns import PatternError, Patterns
 from runtime.build.tree import Tree
@@ -81,6 +81,8 @@ def open_context(
         RuntimeFailure: there is no such context, or no Dockerfile in it.
     """
     undo: list[Callable[[], None]] = []
+    if store:
+        scratch.sweep(store)
     try:
         return _open(where, dockerfile_option, stdin, store, undo)
     except BaseException:
@@ -105,11 +107,11 @@ def _open(
             )
         return _from_stream(_chunks(stdin), "standard input", option, store, undo)
     if url is not None:
-        place = _scratch(store, undo)
+        place = scratch.directory(store, undo)
         git.checkout(url, f"{place}/git")
         return _from_directory(git.open_directory(url, f"{place}/git"), where, option, undo)
     if remote.is_url(where):
-        directory = f"{store}/downloads" if store else _scratch(store, undo)
+        directory = f"{store}/{scratch.DOWNLOADS}" if store else scratch.directory(store, undo)
         download = remote.fetch(where, directory)
         with open(f"{download.directory}/{download.name}", "rb") as file:
             return _from_stream(_chunks(file), f"'{where}'", option, store, undo)
@@ -181,7 +183,7 @@ def _from_stream(
     start = b""
     while len(start) < _CHUNK and (chunk := next(chunks, b"")):
         start += chunk
-    place = _scratch(store, undo)
+    place = scratch.directory(store, undo)
     root = f"{place}/context"
     os.mkdir(root, 0o755)
     root_fd = os.open(root, _DIRECTORY)
@@ -227,20 +229,6 @@ def _after(start: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
     while data := file.read(_CHUNK):
         yield data
-
-
-def _scratch(store: str, undo: list[Callable[[], None]]) -> str:
-    """Return a new directory that goes with the context."""
-    if not store:
-        import tempfile  # 8 ms, which few builds need
-
-        place = tempfile.mkdtemp(prefix="runtime-context-")
-    else:
-        files.make_directories(store)
-        place = f"{store}/{files.TEMPORARY}context-{os.urandom(6).hex()}"
-        os.mkdir(place, 0o700)
-    undo.append(lambda: files.remove_tree(place))
-    return place
 
 
 def _ignore(text: bytes | None, name: str) -> Patterns | None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import posixpath
 
+from runtime.build import scratch
 from runtime.model import digest as model
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 UNNAMED = "__unnamed__"  # as BuildKit calls what has no name in its URL
 _TIMEOUT = 60.0  # seconds without a byte
 _CHUNK = 1 << 18
-_MODE = 0o600
 _NANO = 1_000_000_000
 
 
@@ -110,24 +110,23 @@ def _ask(url: str, directory: str, note: dict[str, str]) -> dict[str, str] | Non
 
 
 def _keep(url: str, answer: Any, directory: str) -> dict[str, str]:
-    temporary = f"{directory}/{files.TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}"
+    temporary = scratch.file(directory)
     content = hashlib.sha256()
     size = 0
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     try:
         while data := answer.read(_CHUNK):
             content.update(data)
             size += len(data)
-            files.write_all(fd, data)
+            files.write_all(temporary.fd, data)
         _check_length(url, answer.headers, size)
         when = _modified(answer.headers) * _NANO
-        os.utime(fd, ns=(when, when))
-        os.rename(temporary, f"{directory}/{content.hexdigest()}")
+        os.utime(temporary.fd, ns=(when, when))
+        os.rename(temporary.path, f"{directory}/{content.hexdigest()}")
     except BaseException:
-        os.unlink(temporary)
+        os.unlink(temporary.path)
         raise
     finally:
-        os.close(fd)
+        temporary.release()
     return {
         "url": url,
         "file": content.hexdigest(),
