@@ -1,8 +1,8 @@
-"""Writes the measured table of docs/comparisons.md from the tables of docs/benchmarks.md.
+"""Writes the measured tables of docs/comparisons.md from those of the pages of benchmarks.
 
     python docs/generate_comparisons.py [PAGE]
 
-The figures are written down once, by the benchmarks; a test fails when the two pages differ.
+The figures are written down once, by the benchmarks; a test fails when the pages differ.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DOCS = Path(__file__).resolve().parent
-BEGIN = "<!-- From here written by docs/generate_comparisons.py from benchmarks.md. -->"
+BEGIN = "<!-- From here written by docs/generate_comparisons.py from {}. -->"
 END = "<!-- To here. -->"
-PEERS = ("supervise", "supervisord", "s6", "runit", "tini")
 
 
 class Row(NamedTuple):
@@ -29,7 +28,15 @@ class Row(NamedTuple):
     column: str
 
 
-ROWS = (
+class Table(NamedTuple):
+    """One table of the page."""
+
+    source: str  # below docs/
+    peers: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+SUPERVISORS = (
     Row("start: PID 1 to the first service, ms", "Boot: ", "N=1: first, ms"),
     Row("start: to the last of 100, ms", "Boot: ", "N=100: last, ms"),
     Row("start: to the last of 500, ms", "Boot: ", "N=500: last, ms"),
@@ -43,6 +50,19 @@ ROWS = (
     Row("stop of 100 services, ms", "Stop: ", "N=100: gone, ms"),
     Row("… of which got SIGTERM", "Stop: ", "N=100: services that got SIGTERM"),
     Row("status of 100 services, ms", "Status of ", "N=100: wall, ms"),
+)
+ENGINES = (
+    Row("`run --rm IMAGE true`, on the bridge, ms", "Start to end", "run --rm: wall, ms"),
+    Row("the same, no network, no init, ms", "The same without", "run --rm: wall, ms"),
+    Row("memory of a monitor, MB", "Memory with", "sleep: monitor, RSS, MB"),
+    Row("memory of daemons, MB", "Memory with", "sleep: daemons, RSS, MB"),
+    Row("import of a Debian root, s", "Import of", "Debian: wall, s"),
+    Row("load of it, packed by gzip, s", "Load of", "Debian: wall, s"),
+    Row("requests a second by 127.0.0.1", "Published port", "from 127.0.0.1: requests, /s"),
+)
+TABLES = (
+    Table("benchmarks.md", ("supervise", "supervisord", "s6", "runit", "tini"), SUPERVISORS),
+    Table("benchmarks-runtime.md", ("runtime", "docker", "podman"), ENGINES),
 )
 
 
@@ -64,13 +84,14 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def table(page: str) -> str:
-    """Return the part of comparisons.md that is made from *page*, benchmarks.md."""
-    measured = tables(page)
-    lines = [BEGIN, "", f"| median | {' | '.join(PEERS)} |", f"|---|{'---:|' * len(PEERS)}"]
-    for row in ROWS:
+def table(wanted: Table) -> str:
+    """Return one table of comparisons.md, with its marks."""
+    measured = tables((DOCS / wanted.source).read_text())
+    lines = [BEGIN.format(wanted.source), "", f"| median | {' | '.join(wanted.peers)} |"]
+    lines.append(f"|---|{'---:|' * len(wanted.peers)}")
+    for row in wanted.rows:
         peers = next(rows for name, rows in measured.items() if name.startswith(row.heading))
-        shown = (_median(peers.get(peer, {}).get(row.column, "-")) for peer in PEERS)
+        shown = (_median(peers.get(peer, {}).get(row.column, "-")) for peer in wanted.peers)
         lines.append(f"| {row.what} | {' | '.join(shown)} |")
     return "\n".join([*lines, "", END])
 
@@ -80,9 +101,11 @@ def _median(cell: str) -> str:
 
 
 def filled(page: str) -> str:
-    """Return comparisons.md with its measured part made anew."""
-    before, _, rest = page.partition(BEGIN)
-    return before + table((DOCS / "benchmarks.md").read_text()) + rest.partition(END)[2]
+    """Return comparisons.md with its measured parts made anew."""
+    for wanted in TABLES:
+        before, _, rest = page.partition(BEGIN.format(wanted.source))
+        page = before + table(wanted) + rest.partition(END)[2]
+    return page
 
 
 def main(words: Sequence[str]) -> None:
