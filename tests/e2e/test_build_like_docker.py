@@ -166,3 +166,21 @@ def test_the_image_is_dockers(name: str, builders: tuple[Docker, Runtime], tmp_p
 
 def test_there_are_enough_cases() -> None:
     assert len(CASES) >= 60
+
+
+def test_docker_runs_what_we_build(builders: tuple[Docker, Runtime], tmp_path: Path) -> None:
+    docker, runtime = builders
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(
+        "FROM base\nENV WORD=hello\nRUN rm -r /data && mkdir /data && echo fresh > /data/file\n"
+        'WORKDIR /data\nUSER app\nENTRYPOINT ["sh", "-c"]\nCMD ["echo $WORD; id -un; ls; cat file"]\n'
+    )
+    archive = tmp_path / "ours.tar"
+
+    runtime("build", "--network=none", "--tag=ours", str(context))
+    runtime("save", "--output", str(archive), "ours")
+    docker("load", "--input", str(archive))
+
+    done = docker("run", "--rm", "--network=none", "ours")
+    assert done.stdout == "hello\napp\nfile\nfresh\n"
