@@ -56,20 +56,23 @@ def get(
         RuntimeFailure: there is no such image, here or there.
     """
     images = Images(layout)
-    found = images.find(name)
+    found, other = images.find(name), ""
     if found is not None and (when != ALWAYS or not _can_be_pulled(name, found)):
         if not platform or _is_for(found, platform):
             return found
+        has = f"linux/{found.config.architecture}"
+        other = f"image '{name}' is for {has}, not for {platform}"
         if when == NEVER or not _can_be_pulled(name, found):
-            has = f"linux/{found.config.architecture}"
-            raise RuntimeFailure(f"image '{name}' is for {has}, not for {platform}")
+            raise RuntimeFailure(other)
     if when == NEVER:
         return images.resolve(name)
-    if progress is not None and when == MISSING:
+    if progress is not None and when == MISSING and not other:
         progress.say(f"Unable to find image '{names.parse(name).familiar}' locally")
     try:
         return pull(layout, name, platform=platform, progress=progress)
     except RuntimeFailure as failure:
+        if other:
+            raise RuntimeFailure(other, failure.message) from failure
         raise _with_guess(images, name, failure) from failure
 
 

@@ -9,7 +9,6 @@ from runtime.cli import found, run_options
 from runtime.container import attach, create, monitor
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
-from runtime.store import host
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
@@ -116,33 +115,11 @@ def _find_image(layout: Layout, words: Arguments) -> Image:
     from runtime.cli import progress
 
     shown = progress.choose("auto", sys.stderr, quiet=words.flag("quiet"))
-    image = pulling.get(layout, name, when=when, platform=platform, progress=shown)
-    if platform:
-        _check_platform(platform, name, image)
-    return image
-
-
-def _check_platform(asked: str, name: str, image: Image) -> None:
-    """Refuse an image that is here and for another platform than was asked for.
-
-    Raises:
-        RuntimeFailure: it is, or *asked* names none.
-    """
-    from runtime.registry import documents
-
-    config, own = image.config, host.architecture()
     try:
-        wanted = documents.platform(asked, documents.Platform("linux", own))
-    except ValueError as error:
-        raise RuntimeFailure(f"--platform: {error}") from None
-    # An image that does not say is for this machine.
-    there = documents.Platform(config.os or "linux", config.architecture or own, config.variant)
-    same = (there.os, there.architecture) == (wanted.os, wanted.architecture)
-    if not same or (wanted.variant and there.variant not in ("", wanted.variant)):
-        raise RuntimeFailure(
-            f"image '{name}' is for {there}, not for {wanted}",
-            f"runtime pull --platform {wanted} {name}, if its registry has it for that",
-        )
+        return pulling.get(layout, name, when=when, platform=platform, progress=shown)
+    except RuntimeFailure as failure:
+        failure.code = 125  # nothing ran
+        raise
 
 
 def _keys(text: str) -> bytes:
