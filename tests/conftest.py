@@ -21,8 +21,8 @@ IN_CI = bool(os.environ.get("CI"))
 _TOOLS = {  # what a test may need → the program that must be on the PATH
     "apt": "apt-get",
     "busybox": "busybox",
-    "curl": "curl",
     "cni": "/usr/lib/cni/bridge",
+    "curl": "curl",
     "docker": "dockerd",
     "docker-registry": "docker-registry",
     "fish": "fish",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,13 +17,16 @@ import pytest
 from benchmarks.size import build_wheel
 from tests.support.debian_base import Archive
 from tests.support.docker import Docker, base_tarball
-from tests.support.engines import Engine, context_of
+from tests.support.engines import Engine
 from tests.support.eventually import eventually
 from tests.support.netmachine import Namespace
 from tests.support.runtime import Runtime
 from tests.support.scripts import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "apt", "docker", "mmdebstrap", "nft")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.needs("root", "apt", "curl", "docker", "mmdebstrap", "nft"),
+]
 
 EXAMPLES = ROOT / "configs/examples"
 START = 60.0  # seconds within which everything of an example is up, on a busy machine
@@ -76,52 +80,82 @@ def engine(
 
 
 class Example:
-    """configs/examples on one engine: each image is built once, by the first test that wants it."""
+    """configs/examples on one engine, in a checkout of its own."""
 
-    def __init__(self, engine: Engine, wheel: Path, directory: Path) -> None:
+    def __init__(self, engine: Engine, wheel: Path, checkout: Path) -> None:
         self.engine = engine
-        self._wheel = wheel
-        self._directory = directory
+        self._checkout = checkout
+        # The wheel is built once for all examples.
+        copy = f'while [ "$1" != --wheel-dir ]; do shift; done; cp {wheel} "$2"\n'
+        self._programs = {"pip": copy}
         self._images: set[str] = set()
 
-    def image(self, folder: str, dockerfile: str = "Dockerfile") -> str:
-        """Return the name of an example's image."""
-        tag = f"example-{folder}-{dockerfile.partition('/')[0].lower()}"
+    def image(self, folder: str, tag: str) -> str:
+        """Return *tag*, for which the README's first commands are run, once an engine."""
         if tag not in self._images:
-            context = context_of(EXAMPLES / folder, self._wheel, self._directory / tag)
-            self.engine.build(tag, dockerfile, context)
+            lines = readme(folder).splitlines()
+            last = next(n for n, line in enumerate(lines) if f"--tag {tag} " in line)
+            self.shell("\n".join(lines[: last + 1]))
             self._images.add(tag)
         return tag
+
+    def shell(self, script: str) -> str:
+        """Run *script* where `docker` is the engine, and return what it said."""
+        return self.engine.shell(script, self._checkout, self._programs).stdout
 
     def start(self, *words: str) -> str:
         """Start a container and return its id when all services that should be up are."""
         container = self.engine.start(*words)
-        eventually(lambda: self.engine.ctl(container, "health").returncode == 0, START)
+        self.wait_for(container)
         return container
+
+    def wait_for(self, container: str) -> None:
+        """Wait until all services that should be up are."""
+        eventually(lambda: self.engine.ctl(container, "health").returncode == 0, START)
+
+
+def readme(folder: str) -> str:
+    """Return the commands of an example's README."""
+    (found,) = re.findall(
+        r"^```sh\n(.*?)^```",
+        (EXAMPLES / folder / "README.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    return str(found)
 
 
 @pytest.fixture(scope="module")
-def example(engine: Engine, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Example:
-    return Example(engine, wheel, tmp_path_factory.mktemp("contexts"))
+def examples(engine: Engine, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Example:
+    checkout = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(EXAMPLES, checkout / "configs/examples")
+    return Example(engine, wheel, checkout)
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(engine: Engine) -> Iterator[None]:
-    """Remove the test's containers, so that the next one has the ports and the names."""
-    yield
+@pytest.fixture
+def example(examples: Example) -> Iterator[Example]:
+    """Return the examples; afterwards the ports, names and volumes of the test are free again."""
+    yield examples
+    engine = examples.engine
     containers = engine("ps", "--all", "--quiet").stdout.split()
     if containers:
         engine("rm", "--force", "--volumes", *containers)
+    volumes = engine("volume", "ls", "--quiet").stdout.split()
+    if volumes:
+        engine("volume", "rm", *volumes)
 
 
-def stop(engine: Engine, container: str, grace: float = 10.0) -> list[str]:
-    """Stop the container within its grace, with exit code 0; return its services as they ended."""
+def stop(engine: Engine, container: str, order: str, grace: float = 10.0) -> None:
+    """Stop the container: within its grace, with exit code 0, its services in *order*."""
     begin = time.monotonic()
     engine("stop", f"--time={grace:.0f}", container)
 
     assert time.monotonic() - begin < grace
     assert engine.exit_code(container) == 0
-    return re.findall(r"^supervise +\| Stopped (\S+) ", engine.logs(container), re.MULTILINE)
+    # Docker's copy of the output may come after the end it tells of.
+    eventually(lambda: "Exiting with code 0" in engine.logs(container))
+    logs = engine.logs(container)
+    stopped = re.findall(r"^supervise +\| Stopped (\S+) ", logs, re.MULTILINE)
+    assert re.fullmatch(order, " ".join(stopped)), logs
 
 
 def kill(engine: Engine, container: str, service: str) -> None:
@@ -138,7 +172,7 @@ def kill(engine: Engine, container: str, service: str) -> None:
 
 def test_nginx_serves_what_php_fpm_makes(example: Example) -> None:
     engine = example.engine
-    container = example.start(f"--publish={PORT}:80", example.image("nginx-php-fpm"))
+    container = example.start(f"--publish={PORT}:80", example.image("nginx-php-fpm", "example-php"))
 
     status, page = engine.ask(PORT)
     assert status == 200
@@ -152,13 +186,13 @@ def test_nginx_serves_what_php_fpm_makes(example: Example) -> None:
     assert engine.ctl(container, "reload", "--all").returncode == 0
     eventually(lambda: engine.ask(PORT).status == 200)
 
-    assert stop(engine, container) == ["nginx", "php-fpm"]
+    stop(engine, container, "nginx php-fpm")
 
 
 def test_notes_are_in_postgres_after_the_migration(example: Example) -> None:
     engine = example.engine
     words = (f"--publish={PORT}:8000", "--volume=notes:/var/lib/postgresql")
-    container = example.start(*words, example.image("postgres-app"))
+    container = example.start(*words, example.image("postgres-app", "example-notes"))
 
     assert engine.states(container) == {
         "initdb": "exited",
@@ -171,13 +205,12 @@ def test_notes_are_in_postgres_after_the_migration(example: Example) -> None:
     kill(engine, container, "postgres")
     both = "1: written by the migration\n2: by hand\n"
     eventually(lambda: engine.ask(PORT).text == both, START)
-    order = stop(engine, container, grace=45.0)
-    assert order == ["app", "postgres"]
+    stop(engine, container, "app postgres", grace=45.0)
     assert "database system is shut down" in engine.logs(container)
     assert engine.logs(container).count("applied 00") == 2
     engine("rm", container)
 
-    container = example.start(*words, example.image("postgres-app"))
+    container = example.start(*words, example.image("postgres-app", "example-notes"))
 
     assert engine.ask(PORT).text == both
     assert "applied" not in engine.logs(container)
@@ -185,7 +218,7 @@ def test_notes_are_in_postgres_after_the_migration(example: Example) -> None:
 
 def test_a_pool_of_workers_empties_the_queue(example: Example) -> None:
     engine = example.engine
-    container = example.start(example.image("redis-workers"))
+    container = example.start(example.image("redis-workers", "example-workers"))
 
     def redis(*words: str) -> list[str]:
         return engine("exec", container, "redis-cli", *words).stdout.split()
@@ -206,17 +239,16 @@ def test_a_pool_of_workers_empties_the_queue(example: Example) -> None:
 
     redis("lpush", "jobs", "4000")
     eventually(lambda: redis("keys", "at work:*"))
-    *workers, last = stop(engine, container, grace=30.0)
-    assert sorted(workers) == ["worker-1", "worker-2", "worker-3"]
-    assert last == "redis"
+    stop(engine, container, r"(worker-[123] ){3}redis", grace=30.0)
     engine("start", container)
-    eventually(lambda: sum(done().values()) == 32, START)
+    example.wait_for(container)
+    assert sum(done().values()) == 32
 
 
 def test_a_command_runs_beside_the_service_and_its_code_is_the_containers(
     example: Example,
 ) -> None:
-    image = example.image("shell-beside")
+    image = example.image("shell-beside", "example-shell")
     script = "supervisectl wait redis && redis-cli incr n && exit 7"
 
     done = example.engine("run", "--rm", image, "bash", "-c", script, check=False)
@@ -226,7 +258,7 @@ def test_a_command_runs_beside_the_service_and_its_code_is_the_containers(
 
 
 def test_a_shell_on_a_terminal_beside_the_service(example: Example) -> None:
-    image = example.image("shell-beside")
+    image = example.image("shell-beside", "example-shell")
     terminal = ("run", "--rm", "--interactive", "--tty", "--env=PS1=ready> ", "--env=TERM=dumb")
 
     with example.engine.terminal(*terminal, image, "bash", "--norc") as shell:
@@ -243,14 +275,14 @@ def test_a_shell_on_a_terminal_beside_the_service(example: Example) -> None:
 
 
 def test_the_service_of_the_shell_alone_runs_until_it_is_stopped(example: Example) -> None:
-    container = example.start(example.image("shell-beside"))
+    container = example.start(example.image("shell-beside", "example-shell"))
 
     assert example.engine.states(container) == {"redis": "running"}
-    assert stop(example.engine, container) == ["redis"]
+    stop(example.engine, container, "redis")
 
 
 def test_before_supervisord_ran_it_and_did_not_see_that_it_failed(example: Example) -> None:
-    engine, image = example.engine, example.image("from-supervisord", "before/Dockerfile")
+    engine, image = example.engine, example.image("from-supervisord", "example-before")
 
     container = engine.start(f"--publish={PORT}:8000", "--env=TITLE=hello", image)
     eventually(lambda: engine.ask(PORT).text == "hello\n", START)
@@ -265,17 +297,36 @@ def test_before_supervisord_ran_it_and_did_not_see_that_it_failed(example: Examp
 
 
 def test_after_supervise_runs_the_same_and_ends_with_what_failed(example: Example) -> None:
-    engine, image = example.engine, example.image("from-supervisord", "after/Dockerfile")
+    engine, image = example.engine, example.image("from-supervisord", "example-after")
 
     container = example.start(f"--publish={PORT}:8000", "--env=TITLE=hello", image)
     assert engine.ask(PORT).text == "hello\n"
     eventually(lambda: "worker-2 reads: hello" in engine.logs(container))
     assert {row["restarts"] for row in engine.services(container).values()} == {0}
     kill(engine, container, "web")
-    *workers, last = stop(engine, container)
-    assert (sorted(workers), last) == (["worker-1", "worker-2"], "web")
+    stop(engine, container, r"(worker-[12] ){2}web")
 
     failed = engine("run", "--rm", image, check=False)
 
     assert failed.returncode == 2
     assert "TITLE: parameter not set" in failed.stdout + failed.stderr
+
+
+READMES = {  # folder → what its commands say, among other things, in this order
+    "nginx-php-fpm": r"\nPHP 8\.2\.\d+ by fpm-fcgi, process \d+\n(.|\n)*\nnginx: has reloaded",
+    "postgres-app": r"\n1: written by the migration\nnote 2\n",
+    "redis-workers": r"\nworker-2: got SIGKILL\n",
+    "shell-beside": r"\nredis: is ready, pid \d+\n1\n",
+    "from-supervisord": r"\nweb: is ready, pid \d+\nhello\n(.|\n)*\n2\n",
+}
+
+
+@pytest.mark.parametrize("folder", READMES)
+def test_the_commands_of_the_readme_do_what_it_says(example: Example, folder: str) -> None:
+    said = example.shell(readme(folder))
+
+    assert re.search(READMES[folder], said), said
+
+
+def test_every_example_with_a_dockerfile_is_tested() -> None:
+    assert {path.parent.name for path in EXAMPLES.glob("*/README.md")} == set(READMES)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
+import os
+import shlex
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from tests.support.runtime import Runtime
 from tests.support.terminal import Terminal
 
 _TIMEOUT = 120.0  # seconds
-_BUILD_TIMEOUT = 300.0
+_SCRIPT_TIMEOUT = 300.0
 
 
 class Answer(NamedTuple):
@@ -39,15 +40,44 @@ class Engine:
         self._machine = machine
         self._proxy = proxy  # through which apt reaches Debian's archive
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        tool = self._tool
+        return tool.environment() if isinstance(tool, Docker) else tool.environment
+
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the engine's command."""
         return self._tool(*arguments, check=check, timeout=_TIMEOUT)
 
-    def build(self, tag: str, dockerfile: str, context: Path) -> None:
-        """Build *dockerfile* of *context*."""
-        through = ("--network=host", f"--build-arg=http_proxy={self._proxy}")
-        words = (f"--file={context / dockerfile}", f"--tag={tag}", str(context))
-        self._tool("build", *through, *words, timeout=_BUILD_TIMEOUT)
+    def shell(
+        self, script: str, checkout: Path, programs: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *script* on the machine, in *checkout*; `docker` is this engine.
+
+        *programs* are further shell scripts by name.  What is built reaches Debian's archive.
+        """
+        directory = checkout / ".bin"
+        directory.mkdir(exist_ok=True)
+        through = f"--network=host --build-arg=http_proxy={self._proxy}"
+        variables = (f"{name}={value}" for name, value in self._environment.items())
+        command = shlex.join(["env", "-i", *variables, *self._tool.command()])
+        build = f'if [ "$1" = build ]; then shift; set -- build {through} "$@"; fi\n'
+        for name, text in {**programs, "docker": f'{build}exec {command} "$@"\n'}.items():
+            (directory / name).write_text(f"#!/bin/sh\n{text}")
+            (directory / name).chmod(0o755)
+        enter = f"--net=/proc/{self._machine.pid}/ns/net"
+        done = subprocess.run(
+            ["nsenter", enter, "bash", "-euo", "pipefail", "-c", script],
+            cwd=checkout,
+            env={"PATH": f"{directory}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SCRIPT_TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done
 
     def start(self, *arguments: str) -> str:
         """Start a container in the background and return its id."""
@@ -96,11 +126,9 @@ class Engine:
     def terminal(self, *arguments: str) -> Iterator[Terminal]:
         """Sit down at a terminal with the engine's command on it."""
         terminal = Terminal()
-        tool = self._tool
-        own = tool.environment() if isinstance(tool, Docker) else tool.environment
         client = terminal.client = subprocess.Popen(
-            ["setsid", "--ctty", *tool.command(), *arguments],
-            env=own,
+            ["setsid", "--ctty", *self._tool.command(), *arguments],
+            env=self._environment,
             stdin=terminal.device,
             stdout=terminal.device,
             stderr=terminal.device,
@@ -112,10 +140,3 @@ class Engine:
             client.kill()
             client.wait()
             terminal.close()
-
-
-def context_of(example: Path, wheel: Path, directory: Path) -> Path:
-    """Return a copy of an example with the wheel in it, as its README says."""
-    context = Path(shutil.copytree(example, directory / example.name))
-    shutil.copy(wheel, context)
-    return context
