@@ -313,11 +313,11 @@ def test_after_supervise_runs_the_same_and_ends_with_what_failed(example: Exampl
 
 
 READMES = {  # folder → what its commands say, among other things, in this order
-    "nginx-php-fpm": r"\nPHP 8\.2\.\d+ by fpm-fcgi, process \d+\n(.|\n)*\nnginx: has reloaded",
-    "postgres-app": r"\n1: written by the migration\nnote 2\n",
-    "redis-workers": r"\nworker-2: got SIGKILL\n",
-    "shell-beside": r"\nredis: is ready, pid \d+\n1\n",
-    "from-supervisord": r"\nweb: is ready, pid \d+\nhello\n(.|\n)*\n2\n",
+    "nginx-php-fpm": r"^PHP 8\.2\.\d+ by fpm-fcgi, process \d+\n(.|\n)*\nnginx: has reloaded",
+    "postgres-app": r"^1: written by the migration\nnote 2\n",
+    "redis-workers": r"^worker-2: got SIGKILL\n",
+    "shell-beside": r"^redis: is ready, pid \d+\n1\n",
+    "from-supervisord": r"^web: is ready, pid \d+\nhello\n(.|\n)*\n2\n",
 }
 
 
@@ -325,7 +325,7 @@ READMES = {  # folder → what its commands say, among other things, in this ord
 def test_the_commands_of_the_readme_do_what_it_says(example: Example, folder: str) -> None:
     said = example.shell(readme(folder))
 
-    assert re.search(READMES[folder], said), said
+    assert re.search(READMES[folder], said, re.MULTILINE), said
 
 
 def test_every_example_with_a_dockerfile_is_tested() -> None:
