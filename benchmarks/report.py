@@ -43,8 +43,8 @@ disk is not what is measured (`--disk` has them there). A sample is a command fr
 succeeded. `runtime` is installed by pip from the working tree into a fresh virtual environment.
 
 `--quick` takes one sample of each in about two minutes; `--only ROW` and `--peers ENGINE` narrow it
-down. It needs root, and on Debian `apt-get install docker.io podman crun bubblewrap busybox-static
-mmdebstrap gcc iproute2 iptables nftables`.
+down. It needs root, and on Debian `apt-get install docker.io docker-registry podman skopeo crun bubblewrap
+busybox-static mmdebstrap gcc iproute2 iptables nftables`.
 
 Cells are median (best) and the number of values. MB are 2^20 bytes.
 """
@@ -83,6 +83,10 @@ _ROW_NOTES = {
     "import": "A Debian of 13,000 files from mmdebstrap, 237 MB.",
     "load": (
         "docker-archive; `runtime[layers]` has the packages isal and backports.zstd installed too."
+    ),
+    "pull": (
+        "Debian's docker-registry, plain http. skopeo downloads and verifies and unpacks nothing: "
+        "what is left is unpacking."
     ),
     "ports": (
         "One client asks one server, one connection after the other. docker answers 127.0.0.1 by a "

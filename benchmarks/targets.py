@@ -119,6 +119,10 @@ ENGINE_TARGETS = (
         *("load", "Debian", "wall", "s", Below("podman"), Below("podman", factor=0.5), "runtime"),
     ),
     Target(
+        "Pull from a registry, gzip",
+        *("pull", "Debian", "wall", "s", Below("docker"), Below("docker", factor=0.5), "runtime"),
+    ),
+    Target(
         "Published port, from 127.0.0.1",
         *("ports", _PROXY, "requests", "/s", Below("docker"), Below("docker", _DNAT), "runtime"),
         higher_is_better=True,

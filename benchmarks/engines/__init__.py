@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.engines import bare, docker, ours, podman
+from benchmarks.engines import bare, docker, ours, podman, skopeo
 
 if TYPE_CHECKING:
     from benchmarks.engines.base import Engine
@@ -20,6 +20,7 @@ def everyone(workshop: Workshop) -> list[Engine]:
         docker.Docker(workshop, daemon),
         docker.WithInit(workshop, daemon),
         podman.Podman(workshop),
+        skopeo.Skopeo(workshop),
         bare.Runc(workshop, "runc"),
         bare.Crun(workshop),
         bare.Bubblewrap(workshop),

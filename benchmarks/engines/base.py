@@ -67,6 +67,14 @@ class Engine(Peer):
         """Return the command that runs a container and removes it."""
         return [*self.command(), "run", "--rm", *options, IMAGE, "true"]
 
+    def pull_words(self, name: str) -> list[str]:
+        """Return the verb and its words that pull *name* from a registry without TLS."""
+        return ["pull", "--quiet", name]
+
+    def forget(self, name: str) -> None:
+        """Remove the image *name*."""
+        self.call("rmi", "--force", name)
+
     def call(self, *words: str) -> str:
         """Run one command and return what it prints.
 

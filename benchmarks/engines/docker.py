@@ -89,7 +89,9 @@ class Docker(Engine):
 
     name = "docker"
     program = "dockerd"
-    rows = frozenset({"start-bridge", "start-plain", "import", "load", "footprint", "ports"})
+    rows = frozenset(
+        {"start-bridge", "start-plain", "import", "load", "pull", "footprint", "ports"}
+    )
 
     def __init__(self, workshop: Workshop, daemon: Daemon) -> None:
         super().__init__(workshop)

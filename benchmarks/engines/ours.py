@@ -20,7 +20,7 @@ class Ours(Engine):
 
     def __init__(self, workshop: Workshop, extra: str = "") -> None:
         self.name = f"runtime[{extra}]" if extra else "runtime"
-        self.rows = frozenset({"import", "load"})
+        self.rows = frozenset({"import", "load", "pull"})
         if extra:
             self.note = f"pip install supervise[{extra}]"
         else:

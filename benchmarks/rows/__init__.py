@@ -13,6 +13,7 @@ from benchmarks.rows import (
     memory,
     orphans,
     ports,
+    pull,
     relay,
     restart,
     signals,
@@ -32,6 +33,7 @@ def engine_rows() -> list[Row]:
         footprint.Footprint(),
         archives.Import(),
         archives.Load(),
+        pull.Pull(),
         ports.Ports(),
     ]
 
