@@ -8,6 +8,7 @@ the last of WORDS is the one that is being typed.  The answer is a line a candid
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from runtime.cli import found, main, verbs
@@ -49,6 +50,7 @@ _CHOICES = {
     "pull": ("missing", "never", "always"),
     "restart": ("no", "always", "unless-stopped", "on-failure"),
     "userns": ("host", "mapped"),
+    "progress": ("auto", "plain", "tty", "json"),
     "driver": ("bridge", "macvlan"),
     "security-opt": ("no-new-privileges", "seccomp=unconfined"),
 }
@@ -183,7 +185,12 @@ def _operand(layout: Layout, verb: Verb, operands: list[str], current: str) -> I
     if verb.name == "completion":
         yield from _beginning(((name, "") for name in SCRIPTS), current)
         return
-    shown = verb.operands.replace("[", " ").replace("]", " ").split()
+    if verb.name.endswith(" create"):
+        return  # the name is new
+    without_tags = re.sub(r"\[[:/@][^]]*\]", "", verb.operands)
+    if verb.name in ("pull", "push"):
+        without_tags = without_tags.replace("NAME", "IMAGE")
+    shown = without_tags.replace("[", " ").replace("]", " ").split()
     place = len(operands)
     if place >= len(shown):
         place = len(shown) - 1

@@ -46,6 +46,8 @@ CASES = [
     ("runtime --root STORE network connect non", ["none"]),
     ("runtime load -i sup", ["supervise.yaml"]),
     ("runtime completion f", ["fish"]),
+    ("runtime --root STORE push ho", ["host"]),
+    ("runtime build --progress pl", ["plain"]),
 ]
 
 
