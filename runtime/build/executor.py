@@ -42,6 +42,17 @@ class _Stage:
         self.waits_for: int | None = None  # the stage whose files it has asked for
         self.over = False
 
+    def send(self, frame: bytes) -> None:
+        """Send a frame; a worker that was killed shows when it is listened to."""
+        with suppress(BrokenPipeError):
+            self.sock.sendall(frame)
+
+    def receive(self) -> bytes:
+        """Return some of what it says, nothing at its end."""
+        with suppress(ConnectionResetError):  # killed with an answer unread
+            return self.sock.recv(_READ)
+        return b""
+
 
 class Failed(RuntimeFailure):
     """A stage that could not be built: which instruction it was."""
@@ -103,7 +114,7 @@ class Executor:
             self._progress.tick()
 
     def _hear(self, stage: _Stage) -> None:
-        data = stage.sock.recv(_READ)
+        data = stage.receive()
         if not data and not stage.over:
             raise RuntimeFailure(
                 f"the process that built stage {stage.number} was killed", "build it again", code=1
@@ -147,9 +158,9 @@ class Executor:
         try:
             draft, image_id = self._bases.find(str(wanted["image"]))
         except RuntimeFailure as failure:
-            stage.sock.sendall(messages.encode_failure(messages.REFUSED, failure))
+            stage.send(messages.encode_failure(messages.REFUSED, failure))
         else:
-            stage.sock.sendall(messages.encode_draft(messages.ANSWER, draft, image_id=image_id))
+            stage.send(messages.encode_draft(messages.ANSWER, draft, image_id=image_id))
 
     def _serve(self, stage: _Stage) -> None:
         """Give *stage* the files it waits for, if they are there."""
@@ -158,7 +169,7 @@ class Executor:
         draft = self._stages[stage.waits_for].draft
         if draft is not None:
             stage.waits_for = None
-            stage.sock.sendall(messages.encode_draft(messages.ANSWER, draft))
+            stage.send(messages.encode_draft(messages.ANSWER, draft))
 
     def _take(self, stage: _Stage, body: bytes) -> None:
         """Hold the layers that a stage has made, and let those have them that wait for it."""

@@ -51,6 +51,7 @@ def mount(
         RuntimeFailure: the kernel refuses; says why as far as it is known.
     """
     lower = [*extra_lower, *layers]
+    volatile = volatile and _knows_volatile()
     try:
         with ExitStack() as stack:
             if layers[-1] == "/":
@@ -243,6 +244,12 @@ def _mount_old(
     finally:
         for fd in opened:
             os.close(fd)
+
+
+def _knows_volatile() -> bool:
+    """Tell whether this kernel can leave the disk alone: Linux 5.10."""
+    major, minor = os.uname().release.replace("-", ".").split(".")[:2]
+    return (int(major), int(minor)) >= (5, 10)
 
 
 def _plain_options() -> list[str]:
