@@ -77,7 +77,9 @@ def unpack_stream(
         try:
             extractor.run(feed)
         except (tar.TarError, CompressionError) as error:
-            after = f" (after '{os.fsdecode(extractor.entry)}')" if extractor.entry else ""
+            entry = os.fsdecode(extractor.entry)
+            is_named = not entry or str(error).startswith(f"'{entry}'")
+            after = "" if is_named else f" (after '{entry}')"
             raise RuntimeFailure(f"cannot unpack '{name}': {error}{after}") from None
         except OSError as error:
             entry = os.fsdecode(extractor.entry)
