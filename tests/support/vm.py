@@ -38,6 +38,7 @@ _LEFT_OUT = {
     *("site-packages", "dist-packages", "pydoc_data", "unittest", "distutils"),
 }
 _BOOT_TIMEOUT = 180.0  # seconds; emulation on a busy machine
+_COMMAND_TIMEOUT = 180.0
 _PYTHON = os.path.realpath(sys.executable)
 _STORE, _SWAP = 512 << 20, 96 << 20  # bytes
 IMAGE = "busybox"
@@ -123,7 +124,7 @@ class Vm:
         self.runtime("import", "/image.tar", IMAGE)
 
     def __call__(
-        self, *argv: str, check: bool = True, text: str = "", timeout: float = 60.0
+        self, *argv: str, check: bool = True, text: str = "", timeout: float = _COMMAND_TIMEOUT
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in there; when *check*, it must succeed."""
         asked = {"argv": list(argv), "input": text, "timeout": timeout}
