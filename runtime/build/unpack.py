@@ -229,7 +229,8 @@ class _Extractor:
                 f"'{os.fsdecode(entry.link)}', which is not there"
             ) from None
         try:
-            if not os.path.samestat(os.fstat(fd), _state(parent_fd, name) or os.fstat(parent_fd)):
+            there = _state(parent_fd, name)
+            if there is None or not os.path.samestat(os.fstat(fd), there):
                 files.remove_at(parent_fd, name)
                 link = f"/proc/self/fd/{fd}"
                 os.link(link, name, dst_dir_fd=parent_fd, follow_symlinks=True)

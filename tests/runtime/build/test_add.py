@@ -199,6 +199,15 @@ def test_a_hard_link_to_nothing_is_named(work: Workshop) -> None:
         work.copy("a.tar", "/", is_add=True)
 
 
+def test_a_hard_link_to_its_own_directory_is_refused(work: Workshop) -> None:
+    (work.context / "a.tar").write_bytes(make_tar(directory("d"), hard_link("d/x", "d")))
+
+    with pytest.raises(
+        RuntimeFailure, match=r"cannot unpack 'd/x' of 'a\.tar': Operation not perm"
+    ):
+        work.copy("a.tar", "/", is_add=True)
+
+
 def test_a_truncated_archive_is_named(work: Workshop) -> None:
     whole = make_tar(file("x", b"1" * 2000))
     (work.context / "a.tar").write_bytes(whole[:1500])
