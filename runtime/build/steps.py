@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import time
 
 from runtime.build import cache, machine, mounts, owners, place
 from runtime.build import draft as drafts
 from runtime.build.progress import one_line
 from runtime.container.steps import reached
-from runtime.dockerfile import commands, predefined
+from runtime.dockerfile import commands, heredocs, predefined
 from runtime.model import timestamp
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Layers
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from supervise.model.exitstatus import ExitStatus
 
 _PIPES = "/dev/pipes"  # where BuildKit has heredocs that are programs
-_HEREDOC = re.compile(r"\d*<<-?[\"']?[^<\s\"']+[\"']?")
 
 
 def now(worker: Worker) -> str:
@@ -201,7 +199,7 @@ def _command(worker: Worker, command: Run) -> tuple[tuple[str, ...], list[tuple[
         return drafts.argv(worker.draft, line), []
     words = line.words[0]
     first = line.heredocs[0]
-    if not _HEREDOC.fullmatch(words.strip()):  # a command that reads them: the shell's matter
+    if heredocs.parse(words.strip()) is None:  # a command that reads them: the shell's matter
         whole = words + "".join(f"\n{each.content}{each.name}" for each in line.heredocs)
         return (*worker.draft.shell(), whole), []
     if first.content.startswith("#!"):
