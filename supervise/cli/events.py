@@ -44,9 +44,8 @@ def _for_people() -> Callable[[Event], str]:
 
     from structlog.dev import ConsoleRenderer
 
-    renderer = ConsoleRenderer(
-        colors=render.wants_colour(sys.stdout), sort_keys=False, pad_event_to=22
-    )
+    # The width by position: its name is another from structlog 25 on.
+    renderer = ConsoleRenderer(22, colors=render.wants_colour(sys.stdout), sort_keys=False)
 
     def show(event: Event) -> str:
         moment = datetime.fromtimestamp(event["time"]).astimezone()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from supervise.cli.arguments import Arguments
 
+# What some verbs alone need: an image may do without.
+_OPTIONAL = ("psutil", "structlog")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -65,6 +68,12 @@ def _run(argv: list[str]) -> int:
     except UnreachableError as error:
         render.say(f"cannot reach supervise: {error}")
         return UNREACHABLE
+    except ModuleNotFoundError as error:
+        if error.name not in _OPTIONAL:
+            raise
+        found = f"pip install {error.name} (Debian: python3-{error.name})"
+        render.say(f"cannot do this: this Python has no {error.name}; {found}")
+        return FAILED
     except ApiError as error:
         from supervise.cli import refusals
 

@@ -227,6 +227,9 @@ def test_a_pool_of_workers_empties_the_queue(example: Example) -> None:
         words = redis("hgetall", "done")
         return {name: int(times) for name, times in zip(words[::2], words[1::2], strict=True)}
 
+    for verb in ("status", "graph", "top", "events", "logs", "version"):
+        assert engine.ctl(container, verb).stderr == ""
+
     redis("lpush", "jobs", *(["20"] * 30))
     eventually(lambda: sum(done().values()) == 30)
     assert sorted(done()) == ["worker-1", "worker-2", "worker-3"]

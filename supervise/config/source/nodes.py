@@ -106,7 +106,13 @@ class _Composer:
         self.root: Node | None = None
 
     def compose(self) -> Node | None:
-        yaml = libyaml.backend()
+        try:
+            yaml = libyaml.backend()
+        except ModuleNotFoundError:
+            what = "cannot read YAML: this Python has no PyYAML"
+            hint = "pip install pyyaml (Debian: python3-yaml), or supervise compile where it is"
+            self.report(Problem(self.file, 0, 0, "", what, hint))
+            return None
         try:
             self._consume(yaml.parser(self.text))
         except _UnreadableError:

@@ -6,8 +6,12 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from tests.support.control import ControlServer, ctl_command
+from tests.support.scripts import ROOT
 
 
 def test_status_is_an_aligned_table(shared: ControlServer) -> None:
@@ -51,6 +55,21 @@ def test_a_full_disk_is_said_in_a_sentence(shared: ControlServer) -> None:
 
     assert done.returncode == 1
     assert done.stderr == "supervisectl: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize(("verb", "package"), [("top", "psutil"), ("events", "structlog")])
+def test_a_package_that_an_image_left_out_is_named(
+    shared: ControlServer, tmp_path: Path, verb: str, package: str
+) -> None:
+    missing = f"raise ModuleNotFoundError(name={package!r})\n"
+    (tmp_path / f"{package}.py").write_text(missing)
+    path = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+    done = shared.ctl(verb, environment=path)
+
+    assert done.returncode == 1
+    found = f"pip install {package} (Debian: python3-{package})"
+    assert done.stderr == (f"supervisectl: cannot do this: this Python has no {package}; {found}\n")
 
 
 def test_closed_streams_leave_the_exit_code(shared: ControlServer) -> None:

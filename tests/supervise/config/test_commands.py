@@ -42,6 +42,17 @@ def test_check_of_a_good_file_says_so_and_warns_apart(tmp_path: Path) -> None:
     )
 
 
+def test_without_pyyaml_the_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("raise ModuleNotFoundError(name='yaml')\n")
+    (tmp_path / "f.yaml").write_text(GOOD)
+
+    done = run(tmp_path, "check", "f.yaml")
+
+    hint = "pip install pyyaml (Debian: python3-yaml), or supervise compile where it is"
+    assert done.stdout == f"f.yaml: cannot read YAML: this Python has no PyYAML; {hint}\n"
+    assert (done.returncode, done.stderr) == (78, "")
+
+
 @pytest.mark.parametrize("key", ["check", "env_file"])
 def test_check_does_not_wait_for_a_named_pipe(tmp_path: Path, key: str) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
