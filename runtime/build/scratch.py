@@ -7,7 +7,6 @@ checkouts of git lie in such directories, downloads under way are such files.
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import partial
 
 from runtime.linux import locks
@@ -23,6 +22,8 @@ DOWNLOADS = "downloads"  # below the store
 def directory(store: str, undo: list[Callable[[], None]]) -> str:
     """Return a new directory below *store*, empty: the system's; *undo* learns to remove it."""
     if not store:
+        import tempfile  # 8 ms, which few builds need
+
         place = tempfile.mkdtemp(prefix="runtime-build-")
         undo.append(partial(files.remove_tree, place))
         return place
