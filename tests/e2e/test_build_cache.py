@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,3 +229,33 @@ def test_a_removed_layer_is_made_again(runtime: Runtime, place: Path) -> None:
 
     assert len(again.ran) >= 1
     assert runtime.run("--no-init", "built", "cat", "/from-a", "/from-b").stdout == "ab"
+
+
+def test_builds_and_prunes_at_once_do_each_other_no_harm(runtime: Runtime, place: Path) -> None:
+    context = write(
+        place,
+        """\
+FROM busybox AS made
+RUN head -c 100000 /dev/urandom > /random
+FROM busybox
+COPY --from=made /random /random
+RUN cat /random > /copy
+""",
+    )
+    builds = [
+        runtime.popen(
+            *("build", "--network=none", "--no-cache", "--quiet", f"--tag=image{number}"),
+            str(context),
+            stdout=subprocess.DEVNULL,
+        )
+        for number in range(3)
+    ]
+
+    while any(build.poll() is None for build in builds):
+        runtime("builder", "prune", "--all", "--force")
+        runtime("image", "prune", "--force")
+
+    assert [build.returncode for build in builds] == [0, 0, 0]
+    for number in range(3):
+        compare = runtime.run("--no-init", f"image{number}", "cmp", "/random", "/copy")
+        assert compare.stdout == ""
