@@ -54,10 +54,13 @@ def login(layout: Layout, words: Arguments) -> int:
 def _server(words: Arguments) -> str:
     text = words.operands[0] if words.operands else names.DEFAULT_DOMAIN
     server = text.removeprefix("https://").removeprefix("http://").partition("/")[0]
-    found = names.parse(f"{server}/x")
-    if server not in (found.domain, "index.docker.io"):
+    try:
+        domain = names.parse(f"{server}/x").domain
+    except RuntimeFailure:
+        domain = ""
+    if not domain or server not in (domain, "index.docker.io"):
         raise RuntimeFailure(f"'{text}' is no registry: it is HOST[:PORT]", code=1)
-    return found.domain
+    return domain
 
 
 def _ask(words: Arguments) -> tuple[str, str]:

@@ -10,7 +10,6 @@ from runtime.cli import output, progress
 from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
-from runtime.store import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,25 +34,29 @@ PULL = Verb(
 
 def pull(layout: Layout, words: Arguments) -> int:
     """Get one image or several, and print the full name of each."""
+    try:
+        _pull(layout, words)
+    except RuntimeFailure as failure:
+        failure.code = 1  # no container was to run
+        raise
+    return 0
+
+
+def _pull(layout: Layout, words: Arguments) -> None:
     text = words.operands[0]
+    names.parse(text)  # whether it is a name is told before all else
     shown = progress.choose(words.text("progress", "auto"), sys.stdout, quiet=words.flag("quiet"))
     if path := words.text("registries"):
         os.environ["RUNTIME_REGISTRIES"] = path
     is_whole = ":" not in text.rpartition("/")[2] and "@" not in text  # the repository alone
     every = words.flag("all-tags")
     if every and not is_whole:
-        raise RuntimeFailure("--all-tags: the name has a tag already", "leave out one of them", 1)
+        raise RuntimeFailure("--all-tags: the name has a tag already", "leave out one of them")
     if is_whole and not every:
         shown.say(f"Using default tag: {names.DEFAULT_TAG}")
-    try:
-        for one in pulling.tags(text) if every else [text]:
-            name = names.parse(one)
-            shown.say(f"{name.digest or name.tag}: Pulling from {name.path}")
-            image = pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
-            events.emit(layout, "image", "pull", image.id, {"name": name.familiar})
-            if not isinstance(shown, progress.Json):
-                output.say(str(name))
-    except RuntimeFailure as failure:
-        failure.code = 1
-        raise
-    return 0
+    for one in pulling.tags(text) if every else [text]:
+        name = names.parse(one)
+        shown.say(f"{name.digest or name.tag}: Pulling from {name.path}")
+        pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
+        if not isinstance(shown, progress.Json):
+            output.say(str(name))

@@ -138,5 +138,7 @@ class Source:
         if isinstance(error, DeniedError):
             return "it may also be that there is no such repository"
         if isinstance(error, UnreachableError) and error.reason == _UNKNOWN_MACHINE:
+            if self.reference.domain == names.DEFAULT_DOMAIN:
+                return "is this machine connected?  registries.yaml may name a mirror"
             return f"is '{self.reference.domain}' the registry you mean?"
         return ""
