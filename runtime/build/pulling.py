@@ -127,6 +127,7 @@ def pull(
         )
         given = _names(name, pulled.digest)
         image = images.add(pulled.config, given, now=time.time(), manifest=pulled.manifest)
+    images.tidy()  # what pulls that were killed have left
     progress.say(f"Digest: {pulled.digest}")
     is_there = before.get(given[0]) == image.id
     what = "Image is up to date" if is_there else "Downloaded newer image"

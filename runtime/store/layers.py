@@ -354,12 +354,15 @@ class Layers:
     def _temporary(self) -> Iterator[tuple[str, locks.Lock]]:
         """Give a locked new directory; what is left of it in the end goes."""
         files.make_directories(self._layout.layers)
-        name = f"{files.TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
-        directory = f"{self._layout.layers}/{name}"
-        os.mkdir(directory, 0o700)
-        # Between the two lines `collect` may take it for a dead process' and remove it.
-        lock = locks.lock_existing(directory)
-        assert lock is not None  # it waited
+        lock: locks.Lock | None = None
+        while lock is None:
+            name = f"{files.TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
+            directory = f"{self._layout.layers}/{name}"
+            os.mkdir(directory, 0o700)
+            try:
+                lock = locks.lock_existing(directory)
+            except FileNotFoundError:
+                continue  # not locked yet, `collect` took it for a dead process' and removed it
         try:
             with lock:
                 yield directory, lock

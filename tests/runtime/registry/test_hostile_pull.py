@@ -123,6 +123,16 @@ def test_the_next_pull_goes_on_where_one_failed(registry: HostileRegistry, image
     assert partial(images) == []
 
 
+def test_a_pull_clears_what_a_killed_one_left(registry: HostileRegistry, images: Images) -> None:
+    registry.image("own:1", hostile.layer())
+    left = Path(images.layout.layers, ".tmp-123-abc")
+    left.mkdir(parents=True)
+
+    pull(images, f"{registry.host}/own:1")
+
+    assert not left.exists()
+
+
 def test_half_a_blob_goes_when_the_store_is_cleared(
     registry: HostileRegistry, images: Images
 ) -> None:
