@@ -22,7 +22,7 @@ DF = Verb(
 PRUNE = Verb(
     "system prune",
     "",
-    "Remove stopped containers, unused networks and nameless images",
+    "Remove stopped containers, unused networks, nameless images and unused build cache",
     """
   -a, --all             All images that no container uses
       --filter filter   label=KEY[=VALUE], until=TIME
