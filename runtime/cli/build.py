@@ -14,12 +14,15 @@ from runtime.model.options import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runtime.build.job import Request
     from runtime.build.mounts import Given
     from runtime.build.progress import Progress
     from runtime.model.options import Arguments
     from runtime.store.layout import Layout
 
+_EPOCH = "SOURCE_DATE_EPOCH"
 _REFUSED = {
     "cache-from": "the cache is the store's own and always used; --no-cache leaves it out",
     "cache-to": "the cache is the store's own; an image's layers travel with `runtime push`",
@@ -117,12 +120,13 @@ def _interrupt(_number: int, _frame: object) -> None:
 def _request(words: Arguments) -> Request:
     from runtime.build.job import Request
 
+    build_args = _build_args(words)
     return Request(
         where=words.operands[0],
         dockerfile=words.text("file"),
         tags=words.many("tag"),
         target=words.text("target"),
-        build_args=_build_args(words),
+        build_args=build_args,
         labels=dict(_pair(text, "--label") for text in words.many("label")),
         network=_network(words.text("network", "default")),
         hosts=tuple(_host(text) for text in words.many("add-host")),
@@ -130,7 +134,7 @@ def _request(words: Arguments) -> Request:
         pull=words.flag("pull"),
         platform=words.text("platform"),
         given=_given(words),
-        epoch=_epoch(),
+        epoch=_epoch(build_args),
     )
 
 
@@ -170,9 +174,9 @@ def _host(text: str) -> tuple[str, str]:
         raise RuntimeFailure(f"--add-host: {error}", code=1) from None
 
 
-def _epoch() -> int | None:
-    """Return SOURCE_DATE_EPOCH; see reproducible-builds.org."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+def _epoch(given: Mapping[str, str]) -> int | None:
+    """Return SOURCE_DATE_EPOCH, which may be a --build-arg; see reproducible-builds.org."""
+    text = given.get(_EPOCH, os.environ.get(_EPOCH, ""))
     if not text:
         return None
     if not (text.isascii() and text.isdecimal()):
