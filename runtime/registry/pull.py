@@ -64,6 +64,7 @@ EXTRACTING = "Extracting"
 COMPLETE = "Pull complete"
 PRESENT = "Already exists"
 _DEEPEST = 4  # indexes of indexes
+_HEARD = 0.5  # seconds: a Ctrl-C in the instant before a wait is heard when the wait ends
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TRIES = 2  # of one blob whose bytes are wrong
 
@@ -174,7 +175,7 @@ class _Layers:
         try:
             with self._changed:
                 while self._running:
-                    self._changed.wait()
+                    self._changed.wait(_HEARD)
         except BaseException:
             self._stop()
             raise

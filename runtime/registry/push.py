@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PREPARING = "Preparing"
 PUSHED = "Pushed"
 PRESENT = "Layer already exists"
+_HEARD = 0.5  # seconds: a Ctrl-C in the instant before a wait is heard when the wait ends
 
 
 class Layer(Record):
@@ -169,7 +170,7 @@ class _Layers:
         try:
             with self._changed:
                 while self._running:
-                    self._changed.wait()
+                    self._changed.wait(_HEARD)
         except BaseException:
             self._client.transport.stop()
             raise
