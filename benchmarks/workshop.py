@@ -134,7 +134,7 @@ class Workshop:
 
     def _installed(self, extra: str) -> Path:
         sources = [PROJECT / "pyproject.toml", PROJECT / "README.md"]
-        for name in ("bin", "runtime", "share", "supervise"):
+        for name in ("docs/share", "runtime", "supervise"):
             found = (PROJECT / name).rglob("*")
             sources += sorted(p for p in found if p.is_file() and p.suffix != ".pyc")
         digest = hashlib.sha256(sys.version.encode())

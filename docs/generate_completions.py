@@ -1,4 +1,4 @@
-"""Writes the completion scripts of the three commands below share/.
+"""Writes the completion scripts of the three commands below docs/share/.
 
     python docs/generate_completions.py [DIRECTORY]
 
@@ -20,7 +20,7 @@ from supervise.daemon.options import USAGE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHARE = Path(__file__).resolve().parent.parent / "share"
+SHARE = Path(__file__).resolve().parent / "share"
 PLACES = {  # shell → where its scripts are looked for, and what they are called
     "bash": "bash-completion/completions/{}",
     "zsh": "zsh/site-functions/_{}",
@@ -139,7 +139,7 @@ def _fish_quoted(text: str) -> str:
 
 
 def scripts() -> dict[str, str]:
-    """Return path below share/ → text, for every command and shell."""
+    """Return path below docs/share/ → text, for every command and shell."""
     ours = {"bash": bash, "zsh": zsh, "fish": fish}
     clients = {
         "bash": of_supervisectl.bash,

@@ -1,4 +1,4 @@
-"""Writes the manual pages below share/man from the pages of docs/, which say the same.
+"""Writes the manual pages below docs/share/man from the pages of docs/, which say the same.
 
     python docs/generate_man.py [DIRECTORY]
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DOCS = Path(__file__).resolve().parent
-SHARE = DOCS.parent / "share"
+SHARE = DOCS / "share"
 
 
 class Page(NamedTuple):
@@ -32,7 +32,7 @@ class Page(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Return where it belongs below share/."""
+        """Return where it belongs below docs/share/."""
         return f"man/man{self.section}/{self.name}.{self.section}"
 
 

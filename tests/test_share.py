@@ -1,4 +1,4 @@
-"""share/: the manual pages and completion scripts are those of the documentation and the code."""
+"""docs/share/: the manual pages and completion scripts are those of the documentation and the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.scripts import ROOT
 
-SHARE = ROOT / "share"
+SHARE = ROOT / "docs/share"
 PAGES = sorted(SHARE.glob("man/*/*"))
 
 
@@ -42,7 +42,9 @@ def test_what_is_there_is_what_the_scripts_write(tmp_path: Path) -> None:
 
 def test_every_directory_of_share_is_installed() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    folders = {str(path.parent.relative_to(ROOT)) for path in SHARE.rglob("*") if path.is_file()}
+    folders = {
+        str(path.parent.relative_to(ROOT / "docs")) for path in SHARE.rglob("*") if path.is_file()
+    }
 
     assert set(re.findall(r'^"(share/[^"]+)" = ', project, re.MULTILINE)) == folders
 

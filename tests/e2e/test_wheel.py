@@ -72,8 +72,8 @@ bin/python -m runtime version | head -1
     said = in_debian(docker, base, wheel, program).splitlines()
 
     assert [line for line in said if line.startswith("not compiled")] == []
-    there = [path for path in (ROOT / "share").rglob("*") if path.is_file()]
-    assert {str(path.relative_to(ROOT)) for path in there} <= set(said)
+    there = [path for path in (ROOT / "docs/share").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(ROOT / "docs")) for path in there} <= set(said)
     versions = [line.partition(" ")[0] for line in said if re.match(r"\w+ (version )?\d", line)]
     assert versions == ["supervise", "runtime", "supervise"]
     assert "supervise 7" in said

@@ -1,4 +1,4 @@
-"""The completion scripts as the shells find them: below share/, in each of the three shells."""
+"""The completion scripts as the shells find them: below docs/share/, in each of the three shells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.terminal import CTRL_D, Terminal
 
 pytestmark = pytest.mark.integration
 
-SHARE = ROOT / "share"
+SHARE = ROOT / "docs/share"
 _BASH = """\
 source {script}
 COMP_LINE={line}
@@ -112,7 +112,7 @@ def test_fish(commands: str, store: str, place: Path, line: str, offered: list[s
 
 @pytest.fixture
 def zsh(commands: str, place: Path) -> Iterator[Terminal]:
-    """Return a person at an interactive zsh that looks below share/."""
+    """Return a person at an interactive zsh that looks below docs/share/."""
     terminal = Terminal(columns=160)
     environment = {"PATH": commands, "HOME": str(place), "TERM": "dumb", "LANG": "C.UTF-8"}
     terminal.client = subprocess.Popen(

@@ -210,6 +210,6 @@ def copy_project(directory: Path) -> Path:
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, directory)
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("bin", "supervise", "runtime", "share"):
+    for name in ("docs/share", "supervise", "runtime"):
         shutil.copytree(ROOT / name, directory / name, ignore=ignore)
     return directory

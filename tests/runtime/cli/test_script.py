@@ -1,4 +1,4 @@
-"""bin/runtime, as pip installs it: it ends at once, and yet nothing it had to say is lost."""
+"""runtime/bin/runtime, as pip installs it: it ends at once, and yet nothing it had to say is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.scripts import ROOT
 
-_COMMAND = [sys.executable, str(ROOT / "bin/runtime")]
+_COMMAND = [sys.executable, str(ROOT / "runtime/bin/runtime")]
 
 
 def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
