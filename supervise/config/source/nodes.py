@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Report = Callable[[Problem], None]
 
 MAX_DEPTH = 100
+_TOO_DEEP = (f"nested deeper than {MAX_DEPTH} levels", "no key of this file goes deeper than 6")
 MAX_NODES = 1_000_000  # aliases followed; about 300 bytes each
 
 _CORE_TAG = "tag:yaml.org,2002:"
@@ -170,11 +171,7 @@ class _Composer:
 
     def _open(self, node: Node, event: Any) -> None:
         if len(self.open) >= MAX_DEPTH:
-            self._problem(
-                event.start_mark,
-                f"nested deeper than {MAX_DEPTH} levels",
-                "no key of this file goes deeper than 6",
-            )
+            self._problem(event.start_mark, *_TOO_DEEP)
             raise _UnreadableError
         if event.anchor is not None:
             self.anchors[event.anchor] = node
@@ -305,6 +302,8 @@ class _Composer:
         rest = _rest_of_line(self.text, mark)
         if "',' or '}'" in what and rest.startswith("{"):
             hint = 'quote a variable inside braces: {NAME: "${VALUE}"}'
+        if "maximum nesting depth" in error.problem:  # libyaml from 0.2.6, which reads ahead
+            what, hint = _TOO_DEEP
         if rest.startswith("\t"):
             what, hint = "not valid YAML: a tab in the indentation", "indent with spaces"
         self._problem(mark, what, hint)
