@@ -23,7 +23,7 @@ from benchmarks.workshop import PROJECT
 BEGIN = "<!-- From here written by `python -m benchmarks.size --write docs/installation.md`. -->"
 END = "<!-- To here. -->"
 # What a checkout has beside the package, and what tools leave there.
-_BESIDE = ("tests", "benchmarks", "docs", "configs", "build", "dist")
+_BESIDE = ("tests", "benchmarks", "configs", "build", "dist")
 
 
 class Layer(NamedTuple):
