@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from supervise.config import child
 from supervise.config.load import load
 from supervise.model.service import plan_from_plain
 from tests.support.eventually import eventually
+from tests.support.scripts import ROOT
 
 
 def ask(directory: Path, *paths: str, environ: dict[str, str] | None = None) -> dict[str, Any]:
@@ -62,14 +63,26 @@ def test_values_that_are_not_utf8_survive_the_way(tmp_path: Path) -> None:
     assert plan_from_plain(answer["plan"]).services["a"].command == ("x", raw)
 
 
-def test_running_out_of_memory_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(child, "MEMORY_LIMIT_BYTES", 1)
+# In an interpreter of its own: the tests before this one leave free memory that needs no mapping.
+_WITHOUT_MEMORY = """\
+import sys
+from supervise.config import child, load
+child.MEMORY_LIMIT_BYTES = 1
+child.main(1, ["f.yaml"], {}, sys.argv[1])
+"""
+
+
+def test_running_out_of_memory_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(f"x-large: [{'a, ' * 900_000}]")
 
-    answer = ask(tmp_path, "f.yaml")
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_MEMORY, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
 
+    answer = json.loads(done.stdout)
     assert list(answer) == ["failure"]
     assert "memory" in answer["failure"]
 
