@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from supervise.daemon.logs.console import Console
 from supervise.daemon.logs.relay import Relay
 from supervise.model.service import Logs, ServiceSpec
+from tests.support import descriptors
 from tests.support.loops import running_loop, turn_until
 
 if TYPE_CHECKING:
@@ -94,12 +95,10 @@ def specs(**logs: Logs) -> dict[str, ServiceSpec]:
 @contextlib.contextmanager
 def staged(environment: Mapping[str, str] | None = None) -> Iterator[Stage]:
     """Yield a stage; a fault in any callback fails the test, and so does a leaked descriptor."""
-    before = len(os.listdir("/proc/self/fd"))
-    with running_loop() as loop:
+    with descriptors.none_left(), running_loop() as loop:
         stage = Stage(loop, environment or {})
         yield stage
         stage.close()
-    assert len(os.listdir("/proc/self/fd")) == before, "descriptors leaked"
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from supervise.daemon.logs import sinks
 from supervise.model.service import LogFormat, Logs, OnStall
+from tests.support import descriptors
 from tests.support.loops import turn_until
 from tests.support.relaying import Stage, file_size_limit, staged
 
@@ -119,13 +120,13 @@ def test_a_changed_file_is_followed_and_the_old_one_closed(stage: Stage, tmp_pat
     old, new = tmp_path / "old.log", tmp_path / "new.log"
     stage.configure(web=raw(old))
     stage.say("web", b"one\n")
-    before = len(os.listdir("/proc/self/fd"))
 
     stage.configure(web=raw(new))
     stage.say("web", b"two\n")
 
     assert (old.read_bytes(), new.read_bytes()) == (b"one\n", b"two\n")
-    assert len(os.listdir("/proc/self/fd")) == before
+    opened = [name for _, name in descriptors.opened()]
+    assert (opened.count(str(old)), opened.count(str(new))) == (0, 1)
 
 
 def test_an_existing_file_is_continued_on_a_new_line(stage: Stage, path: Path) -> None:
@@ -491,9 +492,8 @@ def test_two_names_of_one_file_are_one_writer(stage: Stage, tmp_path: Path) -> N
     path = tmp_path / "x.log"
     stage.configure(web=raw(path), db=raw(tmp_path / "link" / "x.log"))
     stage.say("web", b"web\n")
-    descriptors = len(os.listdir("/proc/self/fd"))
 
     stage.say("db", b"db\n")
 
     assert path.read_bytes() == b"web\ndb\n"
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert [name for _, name in descriptors.opened()].count(str(path)) == 1
