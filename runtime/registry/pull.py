@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections import deque
 
 from runtime.model import digest as digests
 from runtime.model import image as images
@@ -17,7 +16,8 @@ from runtime.model.errors import RuntimeFailure
 from runtime.registry import documents
 from runtime.registry.documents import Platform
 from runtime.registry.download import Download
-from runtime.registry.problems import CorruptError, RegistryError, StoppedError, printable
+from runtime.registry.problems import CorruptError, RegistryError, printable
+from runtime.registry.workers import Workers
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -64,7 +64,6 @@ EXTRACTING = "Extracting"
 COMPLETE = "Pull complete"
 PRESENT = "Already exists"
 _DEEPEST = 4  # indexes of indexes
-_HEARD = 0.5  # seconds: a Ctrl-C in the instant before a wait is heard when the wait ends
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TRIES = 2  # of one blob whose bytes are wrong
 
@@ -151,66 +150,27 @@ class _Layers:
         self._sink = sink
         self._progress = progress
         self._directory = directory
-        self._waiting: deque[tuple[str, Descriptor]] = deque()
         self._under_way: set[Download] = set()
-        self._running = 0
-        self._failure: BaseException | None = None
-        self._changed = threading.Condition()
+        self._changed = threading.Lock()  # of `_under_way`
 
     def run(self, layers: Sequence[tuple[str, Descriptor]], parallel: int) -> None:
         """Get all *layers*, (diff id, blob), that are not there; raises the first failure."""
+        missing = []
         for diff_id, blob in dict(layers).items():
             if self._sink.has_layer(diff_id):
                 self._progress.layer(blob.digest, PRESENT)
             else:
                 self._progress.layer(blob.digest, WAITING)
-                self._waiting.append((diff_id, blob))
-        self._running = min(parallel, len(self._waiting))
-        threads = [
-            threading.Thread(target=self._work, name=f"layer-{n}", daemon=True)
-            for n in range(self._running)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            with self._changed:
-                while self._running:
-                    self._changed.wait(_HEARD)
-        except BaseException:
-            self._stop()
-            raise
-        finally:
-            for thread in threads:
-                thread.join()
-        if self._failure is not None:
-            raise self._failure
+                missing.append((diff_id, blob))
+        Workers("layer", lambda item: self._layer(*item), self._stop).run(missing, parallel)
 
     def _stop(self) -> None:
         """Let every thread end soon."""
         self._source.transport.stop()
         with self._changed:
-            self._waiting.clear()
             under_way = list(self._under_way)
         for download in under_way:
             download.wake()
-
-    def _work(self) -> None:
-        try:
-            while True:
-                with self._changed:
-                    if not self._waiting:
-                        break
-                    diff_id, blob = self._waiting.popleft()
-                self._layer(diff_id, blob)
-        except BaseException as error:  # noqa: BLE001 - raised again by `run`, in its thread
-            with self._changed:
-                if self._failure is None or isinstance(self._failure, StoppedError):
-                    self._failure = error
-            self._stop()
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
 
     def _layer(self, diff_id: str, blob: Descriptor) -> None:
         """Get one layer, once more from the start if the bytes were wrong."""

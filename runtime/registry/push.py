@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections import deque
 
 from runtime.model import digest as digests
 from runtime.registry import documents, upload
 from runtime.registry.client import Client
 from runtime.registry.documents import Descriptor, Document
-from runtime.registry.problems import RegistryError, StoppedError
+from runtime.registry.problems import RegistryError
+from runtime.registry.workers import Workers
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 PREPARING = "Preparing"
 PUSHED = "Pushed"
 PRESENT = "Layer already exists"
-_HEARD = 0.5  # seconds: a Ctrl-C in the instant before a wait is heard when the wait ends
 
 
 class Layer(Record):
@@ -150,52 +148,18 @@ class _Layers:
         self._packer = packer
         self._progress = progress
         self._chunk = chunk
-        self._waiting = deque({layer.diff_id: layer for layer in image.layers}.values())
         self._done: dict[str, Descriptor] = {}
-        self._running = 0
-        self._failure: BaseException | None = None
-        self._changed = threading.Condition()
 
     def run(self, parallel: int) -> list[Descriptor]:
         """Return what each layer is in the registry, lowest first; raises the first failure."""
-        for layer in self._waiting:
-            self._progress.layer(layer.diff_id, PREPARING)
-        self._running = min(parallel, len(self._waiting))
-        threads = [
-            threading.Thread(target=self._work, name=f"push-{n}", daemon=True)
-            for n in range(self._running)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            with self._changed:
-                while self._running:
-                    self._changed.wait(_HEARD)
-        except BaseException:
-            self._client.transport.stop()
-            raise
-        if self._failure is not None:
-            raise self._failure
+        layers = {layer.diff_id: layer for layer in self._image.layers}
+        for diff_id in layers:
+            self._progress.layer(diff_id, PREPARING)
+        Workers("push", self._finish, self._client.transport.stop).run(layers.values(), parallel)
         return [self._done[layer.diff_id] for layer in self._image.layers]
 
-    def _work(self) -> None:
-        try:
-            while True:
-                with self._changed:
-                    if not self._waiting:
-                        break
-                    layer = self._waiting.popleft()
-                self._done[layer.diff_id] = self._layer(layer)
-        except BaseException as error:  # noqa: BLE001 - raised again by `run`, in its thread
-            with self._changed:
-                if self._failure is None or isinstance(self._failure, StoppedError):
-                    self._failure = error
-                self._waiting.clear()
-            self._client.transport.stop()
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+    def _finish(self, layer: Layer) -> None:
+        self._done[layer.diff_id] = self._layer(layer)
 
     def _layer(self, layer: Layer) -> Descriptor:
         for known in layer.known:
