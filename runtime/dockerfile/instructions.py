@@ -14,8 +14,6 @@ from runtime.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runtime.dockerfile.lexer import Node
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
@@ -35,6 +33,13 @@ _ADD_FLAGS = {
     "keep-git-dir": SWITCH,
     "unpack": SWITCH,
 }
+_WITH_FLAGS = ("ADD", "COPY", "FROM", "HEALTHCHECK", "RUN")
+_ONE_WORD = {
+    "MAINTAINER": commands.Maintainer,
+    "STOPSIGNAL": commands.StopSignal,
+    "USER": commands.User,
+    "WORKDIR": commands.Workdir,
+}
 _ONBUILD = re.compile(r"\s*ONBUILD\s*", re.IGNORECASE)
 
 
@@ -51,6 +56,8 @@ def command(node: Node) -> commands.Command:
             raise _unknown(node.name)
         if any("\0" in word for word in node.words.words):
             raise _nul()
+        if name not in _WITH_FLAGS:
+            Flags(node.flags, {})
         return read(node)
     except DockerfileError as problem:
         raise problem.at(node.place.first_line, node.place.text, usage(name)) from None
@@ -73,21 +80,17 @@ def _unknown(name: str) -> DockerfileError:
     )
 
 
-def _no_flags(node: Node, known: Mapping[str, str] | None = None) -> Flags:
-    return Flags(node.flags, known or {})
-
-
 def _some(node: Node) -> tuple[str, ...]:
     if not node.words.words:
         raise DockerfileError(f"{node.name.upper()} needs at least one argument")
     return node.words.words
 
 
-def _one(node: Node) -> str:
-    words = node.words.words
+def _one_word(node: Node) -> commands.Command:
+    name, words = node.name.upper(), node.words.words
     if len(words) != 1:
-        raise DockerfileError(f"{node.name.upper()} needs exactly one argument")
-    return words[0]
+        raise DockerfileError(f"{name} needs exactly one argument")
+    return _ONE_WORD[name](node.place, words[0])
 
 
 def _from(node: Node) -> commands.Command:
@@ -127,12 +130,10 @@ def _run(node: Node) -> commands.Command:
 
 
 def _cmd(node: Node) -> commands.Command:
-    _no_flags(node)
     return commands.Cmd(node.place, _line(node))
 
 
 def _entrypoint(node: Node) -> commands.Command:
-    _no_flags(node)
     return commands.Entrypoint(node.place, _line(node))
 
 
@@ -175,7 +176,6 @@ def _copy(node: Node) -> commands.Command:
 
 
 def _triples(node: Node) -> tuple[commands.Pair, ...]:
-    _no_flags(node)
     words = _some(node)
     pairs = []
     for at in range(0, len(words), 3):
@@ -195,7 +195,6 @@ def _label(node: Node) -> commands.Command:
 
 
 def _arg(node: Node) -> commands.Command:
-    _no_flags(node)
     pairs = []
     for word in _some(node):
         key, equals, value = word.partition("=")
@@ -206,40 +205,17 @@ def _arg(node: Node) -> commands.Command:
 
 
 def _expose(node: Node) -> commands.Command:
-    _no_flags(node)
     return commands.Expose(node.place, tuple(sorted(_some(node))))
 
 
 def _volume(node: Node) -> commands.Command:
-    _no_flags(node)
     paths = tuple(path.strip() for path in _some(node))
     if not all(paths):
         raise DockerfileError("VOLUME names an empty path")
     return commands.Volume(node.place, paths)
 
 
-def _user(node: Node) -> commands.Command:
-    _no_flags(node)
-    return commands.User(node.place, _one(node))
-
-
-def _workdir(node: Node) -> commands.Command:
-    _no_flags(node)
-    return commands.Workdir(node.place, _one(node))
-
-
-def _stop_signal(node: Node) -> commands.Command:
-    _no_flags(node)
-    return commands.StopSignal(node.place, _one(node))
-
-
-def _maintainer(node: Node) -> commands.Command:
-    _no_flags(node)
-    return commands.Maintainer(node.place, _one(node))
-
-
 def _shell(node: Node) -> commands.Command:
-    _no_flags(node)
     words = _some(node)
     if not node.words.json:
         raise DockerfileError("SHELL needs a JSON array")
@@ -252,7 +228,6 @@ def _healthcheck(node: Node) -> commands.Command:
 
 
 def _onbuild(node: Node) -> commands.Command:
-    _no_flags(node)
     if node.sub is None:
         raise DockerfileError("ONBUILD needs an instruction")
     kept_for_later(node.sub.name)
@@ -299,12 +274,12 @@ _READERS = {
     "FROM": _from,
     "HEALTHCHECK": _healthcheck,
     "LABEL": _label,
-    "MAINTAINER": _maintainer,
+    "MAINTAINER": _one_word,
     "ONBUILD": _onbuild,
     "RUN": _run,
     "SHELL": _shell,
-    "STOPSIGNAL": _stop_signal,
-    "USER": _user,
+    "STOPSIGNAL": _one_word,
+    "USER": _one_word,
     "VOLUME": _volume,
-    "WORKDIR": _workdir,
+    "WORKDIR": _one_word,
 }
