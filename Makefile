@@ -13,7 +13,7 @@ WORKERS ?= auto
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 STAMP := $(VENV)/.installed-$(VERSION)
 
-.PHONY: help setup lint unit integration e2e pytest test conformance bench demo docs session wheel clean
+.PHONY: help setup lint unit integration e2e attack pytest test conformance bench demo docs session wheel clean
 
 help:
 	@echo 'make demo         a first run: builds, runs, breaks and stops four services (root)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make unit         the tests that start no process of ours'
 	@echo 'make integration  real processes under a real PID 1'
 	@echo 'make e2e          real containers (root and docker.io)'
+	@echo 'make attack       the attacks of tests/attack for an hour (root)'
 	@echo 'make conformance DATA=DIR  data of other projects'\'' tests, which lies outside'
 	@echo 'make bench        the benchmarks, peers beside them'
 	@echo 'make docs         write the pages that are made from the code'
@@ -53,6 +54,12 @@ integration: setup
 
 e2e: setup
 	$(PYTEST) -m e2e
+
+# What one race or fuzzer may take, in seconds: minutes here, three seconds in `make test`.
+ATTACK_SECONDS ?= 120
+
+attack: setup
+	ATTACK_SECONDS=$(ATTACK_SECONDS) $(PYTEST) -n $(WORKERS) -o faulthandler_timeout=1800 tests/attack
 
 # loadfile keeps the tests that share one dockerd on one worker.
 pytest: setup
