@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inside, kind, rows, run, subnet, tables, workshop
+from benchmarks import inside, kind, pairing, rows, run, subnet, tables, workshop
 from benchmarks.engines import small
 from benchmarks.engines.base import Engine
 from benchmarks.records import BenchmarkError
@@ -32,7 +32,10 @@ def main(argv: list[str]) -> int:
     except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    _print(results, chosen)
+    if options.before:
+        print(pairing.table(results, chosen.rows(), options.before))
+    else:
+        _print(results, chosen)
     if options.write:
         options.write.write_text(chosen.page(results))
         print(f"wrote {options.write}")
@@ -65,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="these and no others")
     parser.add_argument(
+        "--before",
+        metavar="REVISION",
+        help="this working tree beside that commit of it, and no other peers",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, metavar="N", help="take every sample N times as often"
+    )
+    parser.add_argument(
         "--work",
         type=Path,
         default=kind.WORK,
@@ -89,7 +100,7 @@ def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
     if os.geteuid() != 0:
         raise BenchmarkError("needs root: for pid namespaces, /proc/PID/pagemap and a tmpfs")
     place = workshop.Workshop(options.work, options.python)
-    everyone = chosen.peers(place)
+    everyone = chosen.paired(place, options.before) if options.before else chosen.peers(place)
     unknown = set(options.peers or ()) - {peer.name for peer in everyone}
     if unknown:
         known = ", ".join(peer.name for peer in everyone)
@@ -97,7 +108,7 @@ def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
     taken = [peer for peer in everyone if not options.peers or peer.name in options.peers]
     wanted = [row for row in chosen.rows() if not options.only or row.name in options.only]
     place.mount_scratch()
-    kept = options.work / chosen.results
+    kept = options.work / ("paired-" * bool(options.before) + chosen.results)
     with ExitStack() as stack:
         if chosen is kind.ENGINES:
             taken = _opened(place, taken, wanted, stack, disk=options.disk)
@@ -106,6 +117,7 @@ def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
             wanted,
             taken,
             quick=options.quick,
+            rounds=options.rounds,
             say=_say,
             keep=lambda so_far: so_far.save(kept),
             most_seconds=options.minutes * 60,

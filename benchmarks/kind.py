@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import engines, peers, report, rows, targets
+from benchmarks import engines, pairing, peers, report, rows, targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ class Kind:
 
     rows: Callable[[], list[Row]]
     peers: Callable[[Workshop], list[Peer]]
+    paired: Callable[[Workshop, str], list[Peer]]  # ours now and at a revision
     targets: tuple[Target, ...]
     page: Callable[[Results], str]
     results: str  # the file's name in the working directory
@@ -33,6 +34,7 @@ WORK = Path("/var/tmp/supervise-benchmarks")
 SUPERVISORS = Kind(
     rows.all_rows,
     peers.everyone,
+    pairing.supervisors,
     targets.TARGETS,
     report.page,
     "results.json",
@@ -40,6 +42,7 @@ SUPERVISORS = Kind(
 ENGINES = Kind(
     rows.engine_rows,
     lambda workshop: [*engines.everyone(workshop)],
+    pairing.engines,
     targets.ENGINE_TARGETS,
     report.engine_page,
     "results-runtime.json",

@@ -27,7 +27,9 @@ into a fresh virtual environment and started by its console script.
 
 `python -m benchmarks --quick` takes one sample of each in about a minute; `--only ROW` and
 `--peers PEER` narrow it down. It needs root, and on Debian
-`apt-get install supervisor s6 runit tini dumb-init gcc`.
+`apt-get install supervisor s6 runit tini dumb-init gcc`. With `--before REVISION` it measures the
+working tree beside that commit of it, samples of both in random order, and prints the ratios; with
+`--runtime` as well.
 
 Cells are median (best) and the number of values. MB are 2^20 bytes for memory and 10^6 for logs.
 """

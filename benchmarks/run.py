@@ -32,6 +32,7 @@ def take(
     peers: list[Peer],
     *,
     quick: bool,
+    rounds: int = 1,
     say: Callable[[str], None],
     keep: Callable[[Results], None],
     most_seconds: float = math.inf,
@@ -51,7 +52,7 @@ def take(
         for case in row.cases(quick=quick)
         for peer in usable
         if row.applies(peer, case)
-        for _ in range(1 if quick else case.samples)
+        for _ in range(rounds if quick else rounds * case.samples)
     ]
     random.shuffle(samples)
     began = time.monotonic()

@@ -52,7 +52,7 @@ class Workshop:
         root.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(exist_ok=True)
         self._programs = self._compiled()
-        self._environments: dict[str, Path] = {}  # by extra
+        self._environments: dict[tuple[str, str], Path] = {}  # by extra and revision
 
     def program(self, name: str) -> str:
         """Return the path of a program that supervisors run."""
@@ -115,15 +115,22 @@ class Workshop:
         """Return a fresh empty directory with a short name: sockets live in it."""
         return Path(tempfile.mkdtemp(prefix="s", dir=self.scratch))
 
-    def supervise_environment(self, extra: str = "") -> Path:
+    def supervise_environment(self, extra: str = "", revision: str = "") -> Path:
         """Return a venv with this project installed by pip from a copy of the working tree.
 
-        With *extra*, one of the package's extras, its dependencies are there too.  The tree is
-        looked at once a run: what changes meanwhile is for the next.
+        With *extra*, one of the package's extras, its dependencies are there too; with *revision*,
+        a git commit, that commit instead of the working tree.  The tree is looked at once a run:
+        what changes meanwhile is for the next.
         """
-        if extra not in self._environments:
-            self._environments[extra] = self._installed(extra)
-        return self._environments[extra]
+        wanted = (extra, revision)
+        if wanted not in self._environments:
+            if revision:
+                with tempfile.TemporaryDirectory(dir=self.root) as tree:
+                    _check_out(revision, tree)
+                    self._environments[wanted] = self._installed(extra, Path(tree), revision)
+            else:
+                self._environments[wanted] = self._installed(extra, PROJECT)
+        return self._environments[wanted]
 
     def peer_environment(self, package: str) -> Path:
         """Return a venv with *package* from PyPI."""
@@ -132,15 +139,16 @@ class Workshop:
             self._venv(venv, package)
         return venv
 
-    def _installed(self, extra: str) -> Path:
-        sources = [PROJECT / "pyproject.toml", PROJECT / "README.md"]
+    def _installed(self, extra: str, tree: Path, revision: str = "") -> Path:
+        sources = [tree / "pyproject.toml", tree / "README.md"]
         for name in ("docs/share", "runtime", "supervise"):
-            found = (PROJECT / name).rglob("*")
+            found = (tree / name).rglob("*")
             sources += sorted(p for p in found if p.is_file() and p.suffix != ".pyc")
         digest = hashlib.sha256(sys.version.encode())
         for source in sources:
-            digest.update(str(source).encode() + b"\0" + source.read_bytes())
-        prefix = f"venv-supervise-{extra}-" if extra else "venv-supervise-"
+            digest.update(str(source.relative_to(tree)).encode() + b"\0" + source.read_bytes())
+        kind = "-".join(word for word in ("before" if revision else "", extra) if word)
+        prefix = f"venv-supervise-{kind}-" if kind else "venv-supervise-"
         venv = self.root / f"{prefix}{digest.hexdigest()[:12]}"
         if not (venv / "done").exists():
             for older in self.root.glob(f"{prefix}????????????"):
@@ -148,7 +156,7 @@ class Workshop:
             with tempfile.TemporaryDirectory(dir=self.root) as copy:
                 # pip builds in place and would leave build/ and an egg-info in the project.
                 for source in sources:
-                    target = Path(copy) / source.relative_to(PROJECT)
+                    target = Path(copy) / source.relative_to(tree)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(source, target)
                 self._venv(venv, f"{copy}[{extra}]" if extra else copy)
@@ -176,6 +184,17 @@ class Workshop:
                     _run([*common, *flags, "-o", str(target), str(source)])
                 shutil.copytree(fresh, programs)
         return programs
+
+
+def _check_out(revision: str, tree: str) -> None:
+    """Write the files of a commit of this project into *tree*.
+
+    Raises:
+        BenchmarkError: git knows no such commit.
+    """
+    archive = f"{tree}/tree.tar"
+    _run(["git", "-C", str(PROJECT), "archive", "--output", archive, revision])
+    _run(["tar", "-x", "-f", archive, "-C", tree])
 
 
 def _run(command: list[str]) -> None:

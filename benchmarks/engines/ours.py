@@ -9,6 +9,7 @@ from benchmarks.engines.base import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from benchmarks.workshop import Workshop
 
@@ -18,24 +19,26 @@ class Ours(Engine):
 
     program = "python3"
 
-    def __init__(self, workshop: Workshop, extra: str = "") -> None:
+    def __init__(self, workshop: Workshop, extra: str = "", revision: str = "") -> None:
         self.name = f"runtime[{extra}]" if extra else "runtime"
+        if revision:
+            self.name += f"@{revision}"
         self.rows = frozenset({"import", "load", "pull"})
         if extra:
             self.note = f"pip install supervise[{extra}]"
         else:
             self.rows |= {"start-bridge", "start-plain", "footprint", "ports"}
         self._extra = extra
+        self._revision = revision
         super().__init__(workshop)
 
     def fetch(self) -> None:
         """Install it."""
-        self.workshop.supervise_environment(self._extra)
+        self._environment()
 
     def command(self) -> list[str]:
         """Return the console script with a store of its own."""
-        script = self.workshop.supervise_environment(self._extra) / "bin/runtime"
-        return [str(script), "--root", str(self.place)]
+        return [str(self._environment() / "bin/runtime"), "--root", str(self.place)]
 
     def environment(self) -> Mapping[str, str]:
         """Return our variables without those that make a Python slower."""
@@ -54,3 +57,6 @@ class Ours(Engine):
         for container in self.call("ps", "--all", "--quiet").split():
             self.call("rm", "--force", container)
         super().close()
+
+    def _environment(self) -> Path:
+        return self.workshop.supervise_environment(self._extra, self._revision)

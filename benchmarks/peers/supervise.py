@@ -32,8 +32,11 @@ class Supervise(Peer):
     relays = frozenset(Log) - {Log.DEFAULT, Log.STDOUT_RAW}
     most_services = 10_000
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, revision: str = "") -> None:
         self._workshop = workshop
+        self._revision = revision
+        if revision:
+            self.name = f"{self.name}@{revision}"
 
     def version(self) -> str:
         """Return what is installed."""
@@ -44,7 +47,8 @@ class Supervise(Peer):
 
     def program(self, name: str) -> str:
         """Return the path of one of its console scripts, or of its Python."""
-        return str(self._workshop.supervise_environment() / "bin" / name)
+        environment = self._workshop.supervise_environment(revision=self._revision)
+        return str(environment / "bin" / name)
 
     def prepare(self, directory: Path, services: list[Service]) -> Launch:
         """Write what it reads; return its command line."""
