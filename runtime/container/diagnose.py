@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 
-from runtime.container import bundle
+from runtime.container.bundle import places
 from supervise.model.exitstatus import NOT_EXECUTABLE, NOT_FOUND
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def find(name: str, environment: Mapping[str, str]) -> str:
         return candidate
     if refused:
         raise refused
-    shown = path.removesuffix(f":{bundle.COMMANDS}") or "empty"
+    shown = path.removesuffix(f":{places.COMMANDS}") or "empty"
     raise CannotExecuteError(
         NOT_FOUND, f"cannot start '{name}': it is in no directory of $PATH ({shown})"
     )

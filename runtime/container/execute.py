@@ -14,7 +14,8 @@ import fcntl
 import os
 import struct
 
-from runtime.container import attach, becoming, bundle, diagnose, filters
+from runtime.container import attach, becoming, diagnose, filters
+from runtime.container.bundle import places
 from runtime.container.loop import READ, WRITE, Loop
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
@@ -214,7 +215,7 @@ class Process:
         if self._request.user is not None or "HOME" not in found:
             found["HOME"] = self._request.environment.get("HOME", home or "/")
         if self._spec.init == "supervise":
-            found["PATH"] = f"{found['PATH']}:{bundle.COMMANDS}"
+            found["PATH"] = f"{found['PATH']}:{places.COMMANDS}"
         return found
 
     def _output(self, stream: str, data: bytes) -> None:

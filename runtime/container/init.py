@@ -12,7 +12,8 @@ import errno
 import os
 import stat
 
-from runtime.container import becoming, bundle, diagnose, rootfs
+from runtime.container import becoming, diagnose, rootfs
+from runtime.container.bundle import ensure, places
 from runtime.container.steps import reached
 from runtime.linux import namespaces, trees
 from runtime.linux.loopback import bring_up_loopback
@@ -143,10 +144,10 @@ class _Child:
         setup = self._setup
         self._sources = [rootfs.hold(mount, path, self._owner) for mount, path in setup.sources]
         for directory in setup.extra_lower:
-            mount = Mount("bind", directory, f"/{bundle.DIRECTORY}", read_only=True)
-            self._bundle = rootfs.hold(mount, f"{directory}/{bundle.DIRECTORY}", self._owner)
+            mount = Mount("bind", directory, f"/{places.DIRECTORY}", read_only=True)
+            self._bundle = rootfs.hold(mount, f"{directory}/{places.DIRECTORY}", self._owner)
         if self._spec.services:
-            mount = Mount("bind", self._spec.services, bundle.services_place(self._spec))
+            mount = Mount("bind", self._spec.services, ensure.services_place(self._spec))
             mount = mount.replace(read_only=True)
             self._services = [rootfs.hold(mount, self._spec.services, self._owner)]
         self._ipc = rootfs.hold_ipc(setup.shared_ipc, setup.ipc_mount_fd, self._owner)
@@ -236,7 +237,7 @@ class _Child:
         found = self._identity = becoming.resolve_user(self._spec.user, self._spec.groups)
         owner = setup.id_shift + found.uid
         if self._spec.services and self._bundle is not None:
-            rootfs.mount_private(bundle.RUN_DIRECTORY, owner)
+            rootfs.mount_private(places.RUN_DIRECTORY, owner)
         if self._spec.tty:
             path = becoming.open_terminal(setup.channel, TERMINAL, owner, setup.window)
             rootfs.mount_console(path)

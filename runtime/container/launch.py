@@ -13,8 +13,9 @@ import os
 import stat
 import struct
 
-from runtime.container import bundle, filters, init
 from runtime.container import connection as networking
+from runtime.container import filters, init
+from runtime.container.bundle import ensure
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
 from runtime.linux import capabilities, cgroups, namespaces
@@ -99,7 +100,7 @@ class Launch:
         setup.capabilities = capabilities.mask(spec.capabilities) & capabilities.held()
         setup.seccomp = filters.program(spec, layout)
         setup.foreign_programs = _knows_foreign_programs()
-        bundle.prepare(setup, layout)
+        ensure.prepare(setup, layout)
         reached("before-network")
         self.endpoint = self._network.reserve()
         reached("network-reserved")

@@ -1,10 +1,10 @@
-"""The injected PID 1: where its bundle is, and how a container is started with it.
+"""The bundle of the injected PID 1: made when it is missing, put in front of the command.
 
 A bundle is a directory with nothing but ``.supervise``: an interpreter, its loader and libraries,
 the modules PID 1 needs, the commands ``supervise`` and ``supervisectl``.  It is a lower layer of
 the overlay, so an image never has to contain anything, and `diff` and `commit` never see it.
-Bundles are named by what they were made of, made once (`runtime.container.bundle_build`) and
-never changed: running containers have them mapped.
+Bundles are named by what they were made of, made once
+(`runtime.container.bundle.build`) and never changed: running containers have them mapped.
 """
 
 from __future__ import annotations
@@ -12,6 +12,13 @@ from __future__ import annotations
 import os
 import sys
 
+from runtime.container.bundle.places import (
+    COMMANDS,
+    PYTHON,
+    SERVICES_DIRECTORY,
+    SERVICES_FILE,
+    environment,
+)
 from runtime.model.errors import RuntimeFailure
 from supervise import __version__
 
@@ -21,17 +28,7 @@ if TYPE_CHECKING:
     from runtime.model.spec import Spec
     from runtime.store.layout import Layout
 
-DIRECTORY = ".supervise"
-PYTHON = f"/{DIRECTORY}/lib/python"  # beside its libraries, and not on anybody's PATH
-COMMANDS = f"/{DIRECTORY}/bin"
-# What --services gives is mounted on one of these.
-SERVICES_FILE = f"/{DIRECTORY}/services.yaml"
-SERVICES_DIRECTORY = f"/{DIRECTORY}/services.d"
-# Where PID 1 has its control socket: nothing of it is to be found in the image's own files.
-RUN_DIRECTORY = f"/{DIRECTORY}/run"
-# Variables that the dynamic loader of PID 1 would obey: moved aside, given back to its children.
-ASIDE = "SUPERVISE_ASIDE_"
-_FORMAT = 1  # of what `bundle_build` makes
+_FORMAT = 1  # of what `build` makes
 
 
 def ensure(layout: Layout) -> str:
@@ -56,9 +53,9 @@ def _build_aside(layout: Layout, path: str) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            from runtime.container import bundle_build
+            from runtime.container.bundle import build
 
-            bundle_build.build(layout, path)
+            build.build(layout, path)
         except RuntimeFailure as failure:
             os.write(write_fd, f"{failure.message}\0{failure.hint}".encode()[:4000])
         finally:
@@ -94,16 +91,6 @@ def services_place(spec: Spec) -> str:
     return SERVICES_DIRECTORY if os.path.isdir(spec.services) else SERVICES_FILE
 
 
-def environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return what PID 1 gets: nothing its own loader would obey, our commands last in PATH."""
-    found = {}
-    for name, value in variables.items():
-        found[f"{ASIDE}{name}" if name.startswith(("LD_", "GLIBC_TUNABLES")) else name] = value
-    if "PATH" in found:
-        found["PATH"] = f"{found['PATH']}:{COMMANDS}"
-    return found
-
-
 def _key() -> str:
     """Return a name for what a bundle would be made of."""
     from _blake2 import blake2b  # without hashlib's 5 ms
@@ -113,20 +100,24 @@ def _key() -> str:
     digest = blake2b(digest_size=8)
     interpreter = os.stat("/proc/self/exe")
     digest.update(f"{_FORMAT} {interpreter.st_size} {interpreter.st_mtime_ns}".encode())
-    for name in ("bundle_build.py", "bundle_collect.py"):
+    for name in ("build.py", "collect.py"):
         found = os.stat(os.path.join(os.path.dirname(__file__), name))
         digest.update(f"{name} {found.st_size} {found.st_mtime_ns}".encode())
     package = os.path.dirname(os.path.abspath(supervise.__file__ or ""))
-    for folder in sorted(_folders(package)):
+    for folder in _folders(package):
         with os.scandir(folder) as entries:
-            files = sorted((e.name, e.stat()) for e in entries if e.name.endswith(".py"))
-        for name, found in files:
-            digest.update(f"{folder}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+            modules = sorted((e.name, e.stat()) for e in entries if e.name.endswith(".py"))
+        for name, status in modules:
+            digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     major, minor = sys.version_info[:2]
     return f"{__version__}-{major}.{minor}-{os.uname().machine}-{digest.hexdigest()}"
 
 
 def _folders(package: str) -> list[str]:
-    with os.scandir(package) as entries:
-        inner = [e.path for e in entries if e.is_dir() and not e.name.startswith("__")]
-    return [package, *inner]
+    """Return *package* and every folder below it, in a stable order."""
+    folders = [package]
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            inner = sorted(e.path for e in entries if e.is_dir() and not e.name.startswith("__"))
+        folders += inner
+    return folders

@@ -1,4 +1,4 @@
-"""Makes a bundle from the running interpreter: see `runtime.container.bundle`.
+"""Makes a bundle from the running interpreter: see `runtime.container.bundle.ensure`.
 
 Once a version, some seconds.  What is made is tried in an empty root before it is used.
 """
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 
-from runtime.container.bundle import ASIDE, COMMANDS, DIRECTORY, PYTHON, RUN_DIRECTORY
+from runtime.container.bundle.places import ASIDE, COMMANDS, DIRECTORY, PYTHON, RUN_DIRECTORY
 from runtime.container.steps import reached
 from runtime.linux import locks
 from runtime.model import elf
@@ -117,7 +117,7 @@ def _collect(interpreter: str) -> dict[str, Any]:
     package = os.path.dirname(os.path.abspath(supervise.__file__ or ""))
     names = sorted(_wanted_modules(package))
     look_in = [os.path.dirname(package), *(place for place in sys.path if place)]
-    collector = os.path.join(os.path.dirname(__file__), "bundle_collect.py")
+    collector = os.path.join(os.path.dirname(__file__), "collect.py")
     done = subprocess.run(
         [interpreter, "-I", collector, json.dumps(look_in), json.dumps(names)],
         stdin=subprocess.DEVNULL,
