@@ -9,14 +9,10 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "supervise"
+from tests.support.source_tree import ROOT, imports, parse, sources, within
 
 # Layer → the modules of ours it may import, by prefix; its own layer always.
 MAY_IMPORT = {
@@ -61,64 +57,6 @@ TOO_HEAVY_FOR_PID_1 = frozenset({
 
 LONGEST_FILE = 500  # lines
 LONGEST_FUNCTION = 60  # lines, decorators and docstring included
-
-
-class Import(NamedTuple):
-    """One import statement's target."""
-
-    path: Path
-    line: int
-    module: str
-    for_types_only: bool
-
-    def __str__(self) -> str:
-        return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.module}"
-
-
-def sources(*folders: str) -> list[Path]:
-    """Return the Python files below *folders* of the project."""
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-
-
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
-
-
-def is_type_checking(node: ast.AST) -> bool:
-    """Tell whether *node* is ``if TYPE_CHECKING:``."""
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-
-
-def imports(path: Path) -> list[Import]:
-    """Return every import of the file, those inside functions too."""
-    return list(_imports(parse(path), path, for_types_only=False))
-
-
-def _imports(node: ast.AST, path: Path, *, for_types_only: bool) -> Iterator[Import]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            for alias in child.names:
-                yield Import(path, child.lineno, alias.name, for_types_only)
-        elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0, f"{path}:{child.lineno}: relative import; write the full name"
-            for alias in child.names:
-                module = f"{child.module}.{alias.name}"
-                yield Import(path, child.lineno, module, for_types_only)
-        elif is_type_checking(child):
-            assert isinstance(child, ast.If)
-            for statement in child.body:
-                yield from _imports(
-                    ast.Module([statement], []), path, for_types_only=True
-                )  # the else branch is what runs
-            for statement in child.orelse:
-                yield from _imports(ast.Module([statement], []), path, for_types_only=False)
-        else:
-            yield from _imports(child, path, for_types_only=for_types_only)
-
-
-def within(module: str, prefixes: tuple[str, ...] | frozenset[str]) -> bool:
-    """Tell whether *module* is one of *prefixes* or below one."""
-    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 @pytest.mark.parametrize("layer", sorted(MAY_IMPORT))
@@ -219,7 +157,7 @@ def test_pid_1_carries_no_heavy_module_once_it_is_imported() -> None:
 def test_files_are_short_enough_to_be_read_at_once() -> None:
     long = [
         f"{path.relative_to(ROOT)} has {lines} lines"
-        for path in sources("supervise", "tests", "benchmarks")
+        for path in sources("supervise", "runtime", "tests", "benchmarks", "docs")
         if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
     ]
 
@@ -229,7 +167,7 @@ def test_files_are_short_enough_to_be_read_at_once() -> None:
 def test_functions_are_short_enough_to_be_read_at_once() -> None:
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {lines} lines"
-        for path in sources("supervise", "tests", "benchmarks")
+        for path in sources("supervise", "runtime", "tests", "benchmarks", "docs")
         for node in ast.walk(parse(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
@@ -241,7 +179,7 @@ def test_functions_are_short_enough_to_be_read_at_once() -> None:
 def test_every_module_says_what_it_is() -> None:
     silent = [
         str(path.relative_to(ROOT))
-        for path in sources("supervise", "benchmarks")
+        for path in sources("supervise", "runtime", "tests/support", "benchmarks", "docs")
         if ast.get_docstring(parse(path)) is None
     ]
 
