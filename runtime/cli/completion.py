@@ -14,7 +14,7 @@ import sys
 from runtime.cli import found, main, verbs
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Option, Verb
-from runtime.network.networks import Networks
+from runtime.network.catalog import Catalog
 from runtime.store.images import Images
 from runtime.store.layout import Layout
 from runtime.store.volumes import Volumes
@@ -217,7 +217,7 @@ def _names(layout: Layout, kind: str) -> Iterator[str]:
             yield "host"
             yield from (name for image in Images(layout).list() for name in image.names)
         if kind in ("NETWORK", "NAME"):
-            yield from (network.name for network in Networks(layout).list())
+            yield from (network.name for network in Catalog(layout).list())
         if kind in ("VOLUME", "NAME"):
             yield from (volume.name for volume in Volumes(layout).list())
     except (OSError, RuntimeFailure):

@@ -165,9 +165,9 @@ def _image(layout: Layout, name: str, _size: bool) -> dict[str, Any]:  # noqa: F
 
 
 def _network(layout: Layout, name: str, _size: bool) -> dict[str, Any]:  # noqa: FBT001 - a Finder
-    from runtime.network.networks import Networks
+    from runtime.network.catalog import Catalog
 
-    return Networks(layout).inspect(name)
+    return Catalog(layout).inspect(name)
 
 
 def _volume(layout: Layout, name: str, _size: bool) -> dict[str, Any]:  # noqa: FBT001 - a Finder

@@ -13,6 +13,7 @@ from runtime.model import networks as model
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.model.spec import Join
+from runtime.network.catalog import Catalog
 from runtime.network.networks import Networks
 from runtime.store import events
 from runtime.store.containers import Containers
@@ -103,7 +104,7 @@ def create(layout: Layout, words: Arguments) -> int:
     ranges = words.many("ip-range")
     if len(ranges) > 1:
         raise RuntimeFailure("--ip-range may be given once, for IPv4", code=1)
-    networks = Networks(layout)
+    networks = Catalog(layout)
     made = networks.create(
         words.operands[0],
         driver=words.text("driver", "bridge"),
@@ -126,7 +127,7 @@ def _note(layout: Layout, network: Network, action: str) -> None:
     events.emit(layout, "network", action, network.id, attributes)
 
 
-def _tell(networks: Networks) -> None:
+def _tell(networks: Catalog) -> None:
     for remark in networks.take_remarks():
         sys.stderr.write(f"runtime: {remark}\n")
 
@@ -134,7 +135,7 @@ def _tell(networks: Networks) -> None:
 def ls(layout: Layout, words: Arguments) -> int:
     """List networks."""
     given = filters.parse(words.many("filter"), filters.NETWORK)
-    networks = Networks(layout)
+    networks = Catalog(layout)
     chosen = [network for network in networks.list() if _is_wanted(networks, network, given)]
     no_trunc = words.flag("no-trunc")
     if words.flag("quiet"):
@@ -158,7 +159,7 @@ def ls(layout: Layout, words: Arguments) -> int:
     return 0
 
 
-def _is_wanted(networks: Networks, network: Network, given: filters.Filters) -> bool:
+def _is_wanted(networks: Catalog, network: Network, given: filters.Filters) -> bool:
     built_in = network.name in model.BUILT_IN
     dangling = filters.truth(given, "dangling")
     types = given.get("type", ())
@@ -180,7 +181,7 @@ def _is_wanted(networks: Networks, network: Network, given: filters.Filters) -> 
 
 def rm(layout: Layout, words: Arguments) -> int:
     """Remove networks."""
-    networks = Networks(layout)
+    networks = Catalog(layout)
 
     def remove(name: str) -> None:
         try:
@@ -208,7 +209,7 @@ def prune(layout: Layout, words: Arguments) -> int:
 def remove_unused(layout: Layout, words: Arguments) -> tuple[str, ...]:
     """Remove unused networks that the filters let through; return their names."""
     given = filters.parse(words.many("filter"), ("label",))
-    networks = Networks(layout)
+    networks = Catalog(layout)
     known = {network.name: network for network in networks.list()}
     removed = networks.prune(volumes.labels_of(given.get("label", ())))
     for name in removed:
@@ -219,11 +220,12 @@ def remove_unused(layout: Layout, words: Arguments) -> tuple[str, ...]:
 def connect(layout: Layout, words: Arguments) -> int:
     """Connect a container to one more network, at once when it runs and at every start."""
     spec, state = found.one(layout, words.operands[1])
-    networks = Networks(layout)
+    catalog = Catalog(layout)
+    networks = Networks(catalog)
     join = Join(words.operands[0], words.many("alias"), words.text("ip"))
     if state.status in _CONNECTED:
         endpoint = networks.join(spec, join, state.pid, state.endpoints, owner=state.monitor_pid)
-        _tell(networks)
+        _tell(catalog)
         _keep(layout, spec, (*state.endpoints, endpoint))
         connection.note(layout, spec, endpoint, "connect")
         name = endpoint.network
@@ -249,8 +251,9 @@ def _change(layout: Layout, spec: Spec, state: State) -> None:
 def disconnect(layout: Layout, words: Arguments) -> int:
     """Disconnect a container from a network, at once when it runs and for every start."""
     spec, state = found.one(layout, words.operands[1])
-    networks = Networks(layout)
-    name = networks.find(words.operands[0]).name
+    catalog = Catalog(layout)
+    networks = Networks(catalog)
+    name = catalog.find(words.operands[0]).name
     known = {each.network for each in joining.networks(spec)}
     endpoint = next((each for each in state.endpoints if each.network == name), None)
     runs = state.status in _CONNECTED

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runtime.model.spec import Mount, Spec
+    from runtime.network.catalog import Catalog
     from runtime.network.networks import Networks
     from runtime.store.layout import Layout
 
@@ -32,6 +33,7 @@ class Connection:
     def __init__(self, layout: Layout, spec: Spec) -> None:
         self._layout = layout
         self._spec = spec
+        self._catalog: Catalog | None = None
         self._networks: Networks | None = None
         if not _is_alone(spec.network):
             self._load()
@@ -42,9 +44,11 @@ class Connection:
 
     def _load(self) -> Networks:
         if self._networks is None:
+            from runtime.network.catalog import Catalog
             from runtime.network.networks import Networks
 
-            self._networks = Networks(self._layout)
+            self._catalog = Catalog(self._layout)
+            self._networks = Networks(self._catalog)
         return self._networks
 
     def reserve(self) -> Endpoint:
@@ -125,7 +129,7 @@ class Connection:
 
     def take_remarks(self) -> list[str]:
         """Return the sentences a person should see once, and forget them."""
-        return [] if self._networks is None else self._networks.take_remarks()
+        return [] if self._catalog is None else self._catalog.take_remarks()
 
 
 def note(layout: Layout, spec: Spec, endpoint: Endpoint, action: str) -> None:

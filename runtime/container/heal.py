@@ -56,12 +56,13 @@ def heal(layout: Layout) -> list[str]:
 
         Images(layout).tidy()  # layers that a build was at
     if dead or first:
+        from runtime.network.catalog import Catalog
         from runtime.network.networks import Networks
         from runtime.store.volumes import Volumes
 
         live = [name for name in _listed(f"{layout.run}/containers") if name not in dead]
-        networks = Networks(layout)
-        networks.heal(live)
+        networks = Catalog(layout)
+        Networks(networks).heal(live)
         remarks = networks.take_remarks()
         if remarks:  # the next command is to look through everything again
             with suppress(FileNotFoundError):

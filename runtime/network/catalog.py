@@ -45,14 +45,16 @@ class Catalog:
     """The networks of one root directory."""
 
     def __init__(self, layout: Paths) -> None:
-        self._layout = layout
-        self._lock = layout.lock("network")
+        self.layout = layout
+        self.lock = layout.lock("network")  # the path of the lock of all that follows
         self.records = Records(layout.networks)
         self.leases = Leases(layout.run)
         self._remarks: list[str] = []
-        self._firewall = Firewall(
-            layout.run, self._lock, self.records, self.leases, self._remarks.append
-        )
+        self.firewall = Firewall(layout.run, self.lock, self.records, self.leases, self.remark)
+
+    def remark(self, sentence: str) -> None:
+        """Keep a sentence that a person should see once."""
+        self._remarks.append(sentence)
 
     def take_remarks(self) -> list[str]:
         """Return the sentences a person should see once, and forget them."""
@@ -82,8 +84,8 @@ class Catalog:
         """
         model.check_name(name)
         chosen = _check_options(name, driver, dict(options or {}))
-        self._make_locks()
-        with locks.lock(self._lock):
+        self.make_lock_directory()
+        with locks.lock(self.lock):
             known = self.records.all()
             if any(network.name == name for network in known):
                 raise RuntimeFailure(f"cannot create network '{name}': the name is in use", "", 1)
@@ -137,8 +139,8 @@ class Catalog:
             return found or self.records.find(name)
         if found is not None and not self._must_move(found):
             return found
-        self._make_locks()
-        with locks.lock(self._lock):
+        self.make_lock_directory()
+        with locks.lock(self.lock):
             found = self.records.load(name)
             if found is None or self._must_move(found):
                 with netlink.Socket() as kernel:
@@ -182,7 +184,7 @@ class Catalog:
         network = self.find(reference)
         if network.name in model.BUILT_IN:
             raise RuntimeFailure(f"cannot remove network '{network.name}': it is built in", "", 1)
-        with locks.lock(self._lock):
+        with locks.lock(self.lock):
             on_it = [f"'{lease.name}'" for lease in self.leases.of(network.name)]
             if on_it:
                 raise RuntimeFailure(
@@ -200,8 +202,8 @@ class Catalog:
         A label with the value "" matches whatever its value is.
         """
         removed = []
-        self._make_locks()
-        with locks.lock(self._lock):
+        self.make_lock_directory()
+        with locks.lock(self.lock):
             for network in self.records.all():
                 wanted = all(
                     key in network.labels and value in {"", network.labels[key]}
@@ -221,10 +223,11 @@ class Catalog:
         self.leases.clear_unfinished()
         self.leases.close(network.name)
         self.records.delete(network)
-        self._firewall.forget_network()
+        self.firewall.forget_network()
 
-    def _make_locks(self) -> None:
-        os.makedirs(os.path.dirname(self._lock), mode=0o700, exist_ok=True)
+    def make_lock_directory(self) -> None:
+        """Make the directory that the lock lies in."""
+        os.makedirs(os.path.dirname(self.lock), mode=0o700, exist_ok=True)
 
     def _subnet(
         self, name: str, wanted: str, known: Sequence[Network], *, on_this_machine: bool

@@ -1,12 +1,13 @@
-"""Networks of containers: the one door to this package.
+"""Containers on networks: the door to this package for who runs a container.
 
-A container's monitor makes one `Networks`, keeps it as long as the container runs, and calls
+The networks themselves (make, list, show, remove) are `runtime.network.catalog`.  A container's
+monitor makes one `Networks`, keeps it as long as the container runs, and calls
 
 * `reserve` before anything else is made: the address is leased, the ports are bound, and what is
   wrong with either is said early;
 * `write_host_files`, which needs the address only;
 * `attach` when the container's namespace is there (a pid tells which);
-* `child_ended` with each child it reaps, `take_remarks` when it can show them;
+* `child_ended` with each child it reaps;
 * `disconnect` at the end.
 
 What few containers need (CNI, ports, the relay) is imported when it is needed: a start pays for
@@ -25,10 +26,10 @@ from runtime.model import ports as ports_model
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Lease, Network
 from runtime.model.state import Endpoint
-from runtime.network import files, links
-from runtime.network.catalog import Catalog
+from runtime.network import files, links, neighbours
 from runtime.network.firewall import enable_forwarding
 from runtime.network.leases import is_held
+from runtime.network.publisher import Publisher, forget_flows
 from supervise.linux import procfs
 
 TYPE_CHECKING = False
@@ -36,22 +37,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from runtime.model.spec import Join, Mount, Port, Spec
-    from runtime.network.catalog import Paths
-    from runtime.network.ports import Reserved
-    from runtime.network.relay import Relay
+    from runtime.network.catalog import Catalog
 
 _FIRST = "eth0"  # the interface a container starts with
 
 
-class Networks(Catalog):
-    """The networks of one root directory, and what this process holds of them."""
+class Networks:
+    """What this process holds of the networks in *catalog*."""
 
-    def __init__(self, layout: Paths) -> None:
-        super().__init__(layout)
-        self._reserved: dict[str, list[Reserved]] = {}  # by container id
-        self._relays: dict[str, Relay] = {}  # by container id
-
-    # --- one container -------------------------------------------------------------------
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._leases = catalog.leases
+        self._publisher = Publisher(catalog)
 
     def connect(self, spec: Spec, pid: int, container_dir: str) -> Endpoint:
         """Do all at once: `reserve`, `write_host_files`, `attach`.
@@ -85,7 +82,7 @@ class Networks(Catalog):
             network = self._network_to_run_on(mode)
             lease = self._take_address(network, spec, _FIRST, _ourselves())
             if wanted:
-                lease = self._bind(network, lease, wanted)
+                lease = self._publisher.bind(network, lease, wanted)
         return self._endpoint(lease)
 
     def write_host_files(
@@ -95,10 +92,10 @@ class Networks(Catalog):
 
         May be called before `attach`, and again: the files stay the same files.
         """
-        mounts = files.write(spec, endpoint, container_dir, self._layout.container)
-        lease = self.leases.find(endpoint.network, spec.id, endpoint.interface)
+        mounts = files.write(spec, endpoint, container_dir, self._catalog.layout.container)
+        lease = self._leases.find(endpoint.network, spec.id, endpoint.interface)
         if lease is not None and lease.names:
-            self._tell(lease.network)
+            neighbours.tell(self._catalog, lease.network)
         return mounts
 
     def attach(self, spec: Spec, endpoint: Endpoint, pid: int) -> Endpoint:
@@ -127,19 +124,16 @@ class Networks(Catalog):
         """
         self._abandon(container_id, endpoint)
         if endpoint.interface == _FIRST:
-            for lease in self.leases.all():
+            for lease in self._leases.all():
                 if lease.id == container_id:
                     self._undo(lease)
 
     def let_go(self, container_id: str) -> None:
         """Give back the ports held here of a network that a command has disconnected."""
-        if (relay := self._relays.pop(container_id, None)) is not None:
-            relay.stop()
-        for each in self._reserved.pop(container_id, []):
-            each.socket.close()
+        self._publisher.release(container_id)
 
     def _abandon(self, container_id: str, endpoint: Endpoint) -> None:
-        lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
+        lease = self._leases.find(endpoint.network, container_id, endpoint.interface)
         if lease is not None:
             self._undo(lease)
 
@@ -176,7 +170,7 @@ class Networks(Catalog):
         Raises:
             RuntimeFailure: it cannot be; code 1.
         """
-        network = self.find(join.network)
+        network = self._catalog.find(join.network)
         _refuse_join(spec, network, present)
         if join.aliases and not network.has_names:
             raise RuntimeFailure(
@@ -189,7 +183,7 @@ class Networks(Catalog):
 
     def leave(self, container_id: str, endpoint: Endpoint, pid: int) -> None:
         """Disconnect a running container from one of its networks."""
-        lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
+        lease = self._leases.find(endpoint.network, container_id, endpoint.interface)
         if lease is None:
             return
         namespace_fd = netns.open_of(pid)
@@ -202,12 +196,8 @@ class Networks(Catalog):
         self._undo(lease)
 
     def child_ended(self, pid: int) -> bool:
-        """Tell whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
-        for relay in self._relays.values():
-            if relay.pid == pid:
-                relay.start()
-                return True
-        return False
+        """Return whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
+        return self._publisher.child_ended(pid)
 
     def heal(self, live_ids: Collection[str]) -> list[str]:
         """Undo what containers that are not among *live_ids* left; return what was found.
@@ -215,21 +205,19 @@ class Networks(Catalog):
         A lease whose holder still runs is left alone too: its container may be starting.
         """
         found = []
-        for lease in self.leases.all():
+        for lease in self._leases.all():
             if lease.id in live_ids or is_held(lease):
                 continue
             try:
                 self._undo(lease)
             except RuntimeFailure as error:
                 # A CNI plugin that refuses: the lease stays, and the next command tries again.
-                self._remarks.append(error.message)
+                self._catalog.remark(error.message)
             else:
                 found.append(f"network '{lease.network}': {lease.address} of '{lease.name}'")
-        self.leases.clear_unfinished()
-        self.records.clear_unfinished()
+        self._leases.clear_unfinished()
+        self._catalog.records.clear_unfinished()
         return found
-
-    # --- the steps of these --------------------------------------------------------------
 
     def _no_ports(self, spec: Spec) -> None:
         """Say what becomes of published ports where there is nothing to publish to."""
@@ -238,11 +226,11 @@ class Networks(Catalog):
                 f"cannot publish ports of '{spec.name}': it shares the network of another container",
                 "publish them there",
             )
-        self._remarks.append(f"published ports are discarded with --net {spec.network}")
+        self._catalog.remark(f"published ports are discarded with --net {spec.network}")
 
     def _network_to_run_on(self, name: str) -> Network:
         try:
-            return self.network(name)
+            return self._catalog.network(name)
         except RuntimeFailure as error:
             # An unknown network is code 1 for the verbs of networks, 125 for `run`.
             raise RuntimeFailure(error.message, error.hint) from error
@@ -266,35 +254,13 @@ class Networks(Catalog):
             if network.driver == "bridge"
             else "",
             names=names,
-            hosts_file=f"{self._layout.container(spec.id)}/hosts" if names else "",
+            hosts_file=f"{self._catalog.layout.container(spec.id)}/hosts" if names else "",
         )
-        self._make_locks()
-        with locks.lock(self._lock, shared=True):
-            if self.records.load(network.name) is None:
+        self._catalog.make_lock_directory()
+        with locks.lock(self._catalog.lock, shared=True):
+            if self._catalog.records.load(network.name) is None:
                 raise RuntimeFailure(f"cannot connect to network '{network.name}': it was removed")
-            return self.leases.take(network, draft, spec.address)
-
-    def _bind(self, network: Network, lease: Lease, wanted: list[Port]) -> Lease:
-        if network.driver != "bridge" or network.internal:
-            self.leases.release(lease)
-            kind = "internal" if network.internal else network.driver
-            raise RuntimeFailure(
-                f"cannot publish ports of '{lease.name}': network '{network.name}' is {kind}",
-                "its containers are reached at their own addresses"
-                if network.driver != "bridge"
-                else "connect the container to another network to be reached from outside",
-            )
-        from runtime.network import ports
-
-        try:
-            reserved = ports.reserve(wanted, self.leases.all())
-        except BaseException:
-            self.leases.release(lease)
-            raise
-        self._reserved[lease.id] = reserved
-        bound = lease.replace(bindings=tuple(each.binding for each in reserved))
-        self.leases.keep(bound)
-        return bound
+            return self._leases.take(network, draft, spec.address)
 
     def _reserve_cni(self, spec: Spec, wanted: list[Port]) -> Lease:
         from runtime.network import cni
@@ -312,11 +278,11 @@ class Networks(Catalog):
             spec.network,
             pid,
             started,
-            hosts_file=f"{self._layout.container(spec.id)}/hosts",
+            hosts_file=f"{self._catalog.layout.container(spec.id)}/hosts",
             bindings=bindings,
             plugins=planned,
         )
-        self.leases.keep(lease)
+        self._leases.keep(lease)
         return lease
 
     def _attach_to(self, namespace_fd: int, spec: Spec, endpoint: Endpoint, pid: int) -> Endpoint:
@@ -337,13 +303,13 @@ class Networks(Catalog):
 
         stat = procfs.stat(pid)
         lease = lease.replace(pid=pid, pid_started=stat.start_time if stat else 0)
-        self.leases.keep(lease)
+        self._leases.keep(lease)
         done = cni.with_result(lease, cni.add(lease, _namespace_of(lease)))
-        self.leases.keep(done)
+        self._leases.keep(done)
         return done
 
     def _attach(self, lease: Lease, namespace_fd: int) -> None:
-        network = self.network(lease.network)
+        network = self._catalog.network(lease.network)
         with netlink.Socket() as kernel:
             if network.driver == "macvlan":
                 links.join_macvlan(kernel, network, lease, namespace_fd)
@@ -351,62 +317,23 @@ class Networks(Catalog):
                 self._ensure_bridge(kernel, network)
                 links.join_bridge(kernel, network, lease, namespace_fd)
         if lease.bindings:
-            self._publish(lease)
+            self._publisher.publish(lease)
         if network.has_names:
-            self._tell(network.name)
+            neighbours.tell(self._catalog, network.name)
 
     def _ensure_bridge(self, kernel: netlink.Socket, network: Network) -> None:
         if not links.is_ready(kernel, network):
-            with locks.lock(self._lock):
+            with locks.lock(self._catalog.lock):
                 links.make_bridge(kernel, network)
                 if not network.internal:
-                    enable_forwarding(self._remarks.append, ipv6=bool(network.subnet6))
-                self._firewall.rebuild()
+                    enable_forwarding(self._catalog.remark, ipv6=bool(network.subnet6))
+                self._catalog.firewall.rebuild()
         else:
-            self._firewall.ensure()
-
-    def _publish(self, lease: Lease) -> None:
-        """Have the ports answer: by nft where it can, the rest by a relay."""
-        reserved = self._reserved[lease.id]
-        usable = self._firewall.ensure()
-        translated = [
-            binding for binding in lease.bindings if usable and _translates(binding, lease)
-        ]
-        lease = self._firewall.publish(lease.replace(translated=tuple(translated)))
-        services = []
-        for each in reserved:
-            # Also what nft translates needs the relay on [::1]: no rule leads out of it.
-            if each.binding in lease.translated and each.binding[0] != ports_model.ANY6:
-                each.idle()
-            else:
-                services.append((each.socket, (lease.address, each.binding[2])))
-        if services:
-            from runtime.network.relay import Relay
-
-            self._relays[lease.id] = Relay(services)
-        _forget_flows(lease)
-
-    def _tell(self, network: str, leaving: Lease | None = None) -> None:
-        """Have the containers of *network* know of each other; with *leaving*, without that one.
-
-        It gives up its address in the same breath: nobody is to hear of it again.
-        """
-        with locks.lock(self._lock):
-            on_it = self.leases.of(network)
-            if leaving is None:
-                files.tell_neighbours(network, on_it)
-            else:
-                others = [each for each in on_it if each.address != leaving.address]
-                files.tell_neighbours(network, others)
-                self.leases.release(leaving)
+            self._catalog.firewall.ensure()
 
     def _undo(self, lease: Lease) -> None:
         """Take back all that *lease* stands for, the lease itself last."""
-        if lease.translated:
-            lease = self._firewall.withdraw(lease)
-        relay = self._relays.pop(lease.id, None) if lease.bindings else None
-        if relay is not None:
-            relay.stop()
+        lease = self._publisher.withdraw(lease)
         if lease.plugins:
             from runtime.network import cni
 
@@ -414,16 +341,15 @@ class Networks(Catalog):
         if lease.host_interface:
             with netlink.Socket() as kernel:
                 links.delete(kernel, lease.host_interface)
-        _forget_flows(lease)
+        forget_flows(lease)
         if lease.names:
-            self._tell(lease.network, leaving=lease)
-        self.leases.release(lease)
+            neighbours.tell_of_leaving(self._catalog, lease)
+        self._leases.release(lease)
         if lease.bindings:
-            for each in self._reserved.pop(lease.id, []):
-                each.socket.close()
+            self._publisher.release(lease.id)
 
     def _lease_of(self, container_id: str, endpoint: Endpoint) -> Lease:
-        lease = self.leases.find(endpoint.network, container_id, endpoint.interface)
+        lease = self._leases.find(endpoint.network, container_id, endpoint.interface)
         if lease is None:
             raise RuntimeFailure(
                 f"cannot connect to network '{endpoint.network}': its lease was removed meanwhile"
@@ -431,7 +357,7 @@ class Networks(Catalog):
         return lease
 
     def _endpoint(self, lease: Lease) -> Endpoint:
-        network = self.records.load(lease.network)
+        network = self._catalog.records.load(lease.network)
         extra = {}
         if network is not None:
             extra["network_id"] = network.id
@@ -466,20 +392,6 @@ def _namespace_of(lease: Lease) -> str:
     if stat is None or stat.start_time != lease.pid_started or stat.state in "ZX":
         return ""
     return f"/proc/{lease.pid}/ns/net"
-
-
-def _translates(binding: tuple[str, int, int, str], lease: Lease) -> bool:
-    """Tell whether nft can lead this binding to the container."""
-    address = binding[0]
-    return ":" not in address or (bool(lease.address6) and address != "::1")
-
-
-def _forget_flows(lease: Lease) -> None:
-    udp = {host for _, host, _, protocol in lease.bindings if protocol == "udp"}
-    if udp:
-        from runtime.linux import conntrack
-
-        conntrack.forget_udp(udp)
 
 
 def _refuse_join(spec: Spec, network: Network, present: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 """A stand-in for a container's monitor: holds a `Networks` and does what its stdin says.
 
-One JSON list a line in, ``[METHOD, {ARGUMENT: VALUE}]``; one out, ``{"value": …}`` or ``{"failure": …}``.
-Reaps its children as a monitor does.  argv: the root directory.
+One JSON list a line in, ``[METHOD, {ARGUMENT: VALUE}]``; one out, ``{"value": …}`` or
+``{"failure": …}``.  Reaps its children as a monitor does.  argv: the root directory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.model.plain import from_plain, to_plain
 from runtime.model.spec import Join, Spec
 from runtime.model.state import Endpoint
+from runtime.network.catalog import Catalog
 from runtime.network.networks import Networks
 from runtime.store.layout import Layout
 
@@ -22,7 +23,8 @@ from runtime.store.layout import Layout
 class Monitor:
     def __init__(self, root: str) -> None:
         self.layout = Layout(root)
-        self.networks = Networks(self.layout)
+        self.catalog = Catalog(self.layout)
+        self.networks = Networks(self.catalog)
 
     def connect(self, spec: dict[str, Any], pid: int) -> dict[str, Any]:
         made = from_plain(Spec, spec)
@@ -63,25 +65,25 @@ class Monitor:
         self.networks.leave(container, from_plain(Endpoint, endpoint), pid)
 
     def create(self, name: str, **options: Any) -> dict[str, Any]:
-        return to_plain(self.networks.create(name, **options))
+        return to_plain(self.catalog.create(name, **options))
 
     def inspect(self, name: str) -> dict[str, Any]:
-        return self.networks.inspect(name)
+        return self.catalog.inspect(name)
 
     def names(self) -> list[str]:
-        return [network.name for network in self.networks.list()]
+        return [network.name for network in self.catalog.list()]
 
     def remove(self, name: str) -> str:
-        return self.networks.remove(name).name
+        return self.catalog.remove(name).name
 
     def prune(self, labels: dict[str, str] | None = None) -> tuple[str, ...]:
-        return self.networks.prune(labels)
+        return self.catalog.prune(labels)
 
     def heal(self, live: list[str]) -> list[str]:
         return self.networks.heal(live)
 
     def remarks(self) -> list[str]:
-        return self.networks.take_remarks()
+        return self.catalog.take_remarks()
 
     def reap(self) -> bool:
         """Wait for the end of one child; tell whether it was a relay."""
