@@ -97,11 +97,6 @@ def apply(draft: Draft, command: Command) -> tuple[Draft, str]:
     return _CHANGES[type(command)](draft, command)
 
 
-def is_metadata(command: Command) -> bool:
-    """Tell whether `apply` takes *command*."""
-    return type(command) in _CHANGES
-
-
 def absolute(draft: Draft, path: str) -> str:
     """Return *path* as WORKDIR means it: below the working directory unless it is absolute."""
     joined = posixpath.normpath(posixpath.join("/", draft.config.working_dir, path))

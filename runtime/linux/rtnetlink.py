@@ -144,29 +144,11 @@ def set_up(index: int, *, up: bool = True) -> Message:
     return Message(_SETLINK, 0, body, f"set link {index} {'up' if up else 'down'}")
 
 
-def set_master(name: str, master: int) -> Message:
-    """Make the link *name* a port of the bridge with index *master*; 0 takes it out."""
-    body = _info() + text(_IFLA_IFNAME, name) + number(_IFLA_MASTER, master)
-    return Message(_SETLINK, 0, body, f"set the master of '{name}'")
-
-
-def set_mtu(name: str, mtu: int) -> Message:
-    """Set the largest packet of the link *name* in bytes."""
-    body = _info() + text(_IFLA_IFNAME, name) + number(_IFLA_MTU, mtu)
-    return Message(_SETLINK, 0, body, f"set the mtu of '{name}'")
-
-
 def rename(index: int, name: str) -> Message:
     """Give a link, which must be down, another name."""
     return Message(
         _SETLINK, 0, _info(index=index) + text(_IFLA_IFNAME, name), f"rename to '{name}'"
     )
-
-
-def move(name: str, namespace_fd: int) -> Message:
-    """Put the link *name* into another network namespace, where it is down."""
-    body = _info() + text(_IFLA_IFNAME, name) + number(_IFLA_NET_NS_FD, namespace_fd)
-    return Message(_SETLINK, 0, body, f"move link '{name}'")
 
 
 def set_hairpin(index: int) -> Message:
@@ -208,16 +190,6 @@ def add_default_route(gateway: str, index: int = 0) -> Message:
     if index:
         body += number(_RTA_OIF, index)
     return Message(_NEWROUTE, _CREATE, body, f"add the default route by {gateway}")
-
-
-def add_device_route(index: int, destination: str = "", prefix: int = 0) -> Message:
-    """Reach *destination* directly on a link; without one, everything."""
-    family = _family(destination)
-    header = (family, prefix, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_LINK, _RTN_UNICAST, 0)
-    body = _ROUTE.pack(*header) + number(_RTA_OIF, index)
-    if prefix:
-        body += attribute(_RTA_DST, socket.inet_pton(family, destination))
-    return Message(_NEWROUTE, _CREATE, body, f"add a route on link {index}")
 
 
 def _family(address: str) -> int:

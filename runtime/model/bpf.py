@@ -60,10 +60,6 @@ class Program:
         """Keep only *bits* of what is loaded."""
         self._instructions.append(_Instruction(ALU_AND_K, bits))
 
-    def jump(self, target: str) -> None:
-        """Go on at *target*."""
-        self._instructions.append(_Instruction(JMP_JA, 0, target))
-
     def jump_if(self, code: int, value: int, target: str, otherwise: str = "") -> None:
         """Compare what is loaded with *value*; go on at *target* if it holds."""
         self._instructions.append(_Instruction(code, value, target, otherwise))
@@ -81,8 +77,7 @@ class Program:
         # Each conditional jump takes three places: itself, and one JA for either way.
         places = [0]
         for instruction in self._instructions:
-            wide = bool(instruction.target) and instruction.code != JMP_JA
-            places.append(places[-1] + (3 if wide else 1))
+            places.append(places[-1] + (3 if instruction.target else 1))
         if places[-1] > LONGEST:
             raise ValueError(
                 f"the filter has {places[-1]} instructions; the kernel takes {LONGEST}"
@@ -94,9 +89,6 @@ class Program:
                 out += _pack(instruction.code, 0, 0, instruction.k)
                 continue
             target = places[self._labels[instruction.target]]
-            if instruction.code == JMP_JA:
-                out += _pack(JMP_JA, 0, 0, target - here - 1)
-                continue
             other = (
                 places[self._labels[instruction.otherwise]]
                 if instruction.otherwise

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
             """Return the digits of what has been added."""
 
 
-ALGORITHM = "sha256"
 PREFIX = "sha256:"
 SHORT = 12  # hexadecimal digits that docker shows
 _HEX = frozenset("0123456789abcdef")

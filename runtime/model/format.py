@@ -72,7 +72,7 @@ class Template:
             TemplateError: a field is missing, a function got what it cannot use.
         """
         out: list[str] = []
-        _Execution(data, out).run(self._nodes, data, [{"": data}])
+        _Execution(out).run(self._nodes, data, [{"": data}])
         return "".join(out)
 
     def fields(self) -> set[str]:
@@ -221,8 +221,7 @@ _Scopes = list[dict[str, "Any"]]
 class _Execution:
     """One rendering."""
 
-    def __init__(self, data: Any, out: list[str]) -> None:
-        self._data = data
+    def __init__(self, out: list[str]) -> None:
         self._out = out
 
     def run(self, nodes: tuple[Any, ...], dot: Any, scopes: _Scopes) -> None:

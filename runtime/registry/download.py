@@ -39,7 +39,6 @@ class Download:
     ) -> None:
         self.descriptor = descriptor
         self.path = path
-        self.resumed_at = 0  # bytes that an earlier run left
         self._clients = clients
         self._transport = transport
         self._tell = tell  # (what it does, bytes there are)
@@ -150,7 +149,6 @@ class Download:
         if size > self.descriptor.size:
             os.ftruncate(self._fd, 0)
             size = 0
-        self.resumed_at = size
         self._add(size)
 
     def _fetch(self) -> None:

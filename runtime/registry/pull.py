@@ -58,9 +58,7 @@ if TYPE_CHECKING:
             """Hear what happens to one layer; bytes."""
 
 
-DOWNLOADING = "Downloading"
 WAITING = "Pulling fs layer"
-EXTRACTING = "Extracting"
 COMPLETE = "Pull complete"
 PRESENT = "Already exists"
 _DEEPEST = 4  # indexes of indexes

@@ -245,11 +245,6 @@ Effect = (
 )
 
 
-def may_restart(process: Process) -> bool:
-    """Tell whether the process can still come back without anybody's help."""
-    return process.desired is Desired.UP and process.state not in _FOR_GOOD
-
-
 def has_ended_for_good(process: Process) -> bool:
     """Tell whether it ended by itself and will not start again by itself."""
     return process.state in (ProcessState.EXITED, ProcessState.FAILED)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 class Phase(enum.Enum):
     """Where PID 1 itself is."""
 
-    BOOTING = "booting"  # no plan yet
     RUNNING = "running"
     STOPPING = "stopping"  # services end, in reverse dependency order
     SWEEPING = "sweeping"  # as PID 1: whatever else there is ends

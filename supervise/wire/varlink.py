@@ -23,7 +23,6 @@ MAX_VALUES = 32_768  # in one call; a decoded value costs up to 80 bytes where i
 SERVICE_INTERFACE = "org.varlink.service"
 INTERFACE_NOT_FOUND = f"{SERVICE_INTERFACE}.InterfaceNotFound"
 METHOD_NOT_FOUND = f"{SERVICE_INTERFACE}.MethodNotFound"
-METHOD_NOT_IMPLEMENTED = f"{SERVICE_INTERFACE}.MethodNotImplemented"
 INVALID_PARAMETER = f"{SERVICE_INTERFACE}.InvalidParameter"
 EXPECTED_MORE = f"{SERVICE_INTERFACE}.ExpectedMore"
 

@@ -118,7 +118,6 @@ def test_addresses_and_routes_are_those_that_ip_shows(there: Namespace) -> None:
             rtnetlink.add_address(link.index, "fd00::2", 64),
             rtnetlink.add_default_route("10.1.0.1"),
             rtnetlink.add_default_route("fd00::1", link.index),
-            rtnetlink.add_device_route(link.index, "10.7.0.0", 24),
         )
         addresses = rtnetlink.addresses(kernel)
         routes = rtnetlink.routes(kernel)
@@ -134,7 +133,6 @@ def test_addresses_and_routes_are_those_that_ip_shows(there: Namespace) -> None:
         (f"{r.destination}/{r.prefix}" if r.prefix else "default", r.gateway) for r in routes
     }
     assert ("default", "10.1.0.1") in listed
-    assert ("10.7.0.0/24", "") in listed
     assert "fd00::1" in {route.gateway for route in routes6 if not route.prefix}
 
 
@@ -155,27 +153,14 @@ def test_a_macvlan_is_made_in_the_other_namespace(
     assert link["address"] == MAC
 
 
-def test_links_are_changed_moved_and_removed(
-    here: Namespace, there: Namespace, kernel: netlink.Socket
-) -> None:
+def test_links_are_renamed_and_removed(here: Namespace, kernel: netlink.Socket) -> None:
     here.sh("ip link add d0 type veth peer name p0; ip link add br0 type bridge")
-    link, bridge = rtnetlink.find(kernel, "d0"), rtnetlink.find(kernel, "br0")
+    link = rtnetlink.find(kernel, "d0")
     assert link is not None
-    assert bridge is not None
-    kernel.run(
-        rtnetlink.rename(link.index, "d1"),
-        rtnetlink.set_mtu("d1", 1300),
-        rtnetlink.set_master("d1", bridge.index),
-    )
-    changed = shown(here, "d1")
-    kernel.run(rtnetlink.set_master("d1", 0), rtnetlink.move("d1", there.fd))
-    moved = shown(there, "d1")
-    kernel.run(rtnetlink.delete_link("br0"))
+    kernel.run(rtnetlink.rename(link.index, "d1"), rtnetlink.delete_link("br0"))
 
-    assert (changed["mtu"], changed["master"]) == (1300, "br0")
-    assert (moved["mtu"], moved.get("master")) == (1300, None)
-    assert [each["ifname"] for each in here.json("ip -j link")] == ["lo", "p0"]
-    assert rtnetlink.find(kernel, "d1") is None
+    assert {each["ifname"] for each in here.json("ip -j link")} == {"lo", "p0", "d1"}
+    assert rtnetlink.find(kernel, "d0") is None
 
 
 def test_all_links_are_listed(here: Namespace, kernel: netlink.Socket) -> None:
@@ -290,8 +275,6 @@ class TestAgainstPyroute2:
 
     def test_routes(self) -> None:
         default = self.decode(rtnetlink.add_default_route("10.0.0.1", 4), "rtmsg")
-        direct = self.decode(rtnetlink.add_device_route(4, "10.7.0.0", 24), "rtmsg")
 
         assert (default["dst_len"], default["table"]) == (0, 254)
         assert (default.get_attr("RTA_GATEWAY"), default.get_attr("RTA_OIF")) == ("10.0.0.1", 4)
-        assert (direct["dst_len"], direct.get_attr("RTA_DST")) == (24, "10.7.0.0")
