@@ -13,9 +13,9 @@ import os
 import sys
 
 from supervise.config.compiled import write_compiled
-from supervise.config.explain import explain
-from supervise.config.json_schema import json_schema
 from supervise.config.load import examine
+from supervise.config.yaml.explain import explain
+from supervise.config.yaml.json_schema import json_schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 
-from supervise.config.source import search
+from supervise.config import search
 from supervise.model.errors import ConfigError
 from supervise.model.service import PLAN_VERSION, plan_from_plain, plan_to_plain
 
@@ -30,7 +30,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 def compile_plan(plan: Plan, roots: Sequence[str]) -> bytes:
     """Return the file for *plan*, which was loaded from *roots*, absolute paths."""
-    from supervise.config.source import digest
+    from supervise.config import digest
 
     content = {"roots": list(roots), "plan": plan_to_plain(plan)}
     body = json.dumps(content, separators=(",", ":")).encode()
@@ -106,7 +106,7 @@ def _read(data: bytes, roots: list[str]) -> tuple[Plan | None, str]:
         return None, "it is no compiled plan"
     if words[1] != b"%d" % PLAN_VERSION:
         return None, "another version of supervise wrote it"
-    from supervise.config.source import digest  # 64 kB that only a compiled plan needs
+    from supervise.config import digest  # 64 kB that only a compiled plan needs
 
     if words[2] != digest.of_bytes(body).encode():
         return None, "it is damaged"
@@ -117,7 +117,7 @@ def _read(data: bytes, roots: list[str]) -> tuple[Plan | None, str]:
 
 
 def _what_changed(plan: Plan, environ: Mapping[str, str]) -> str:
-    from supervise.config.source import digest
+    from supervise.config import digest
 
     for name, expected in plan.variables.items():
         if digest.of_variable(environ.get(name)) != expected:
@@ -130,7 +130,7 @@ def _what_changed(plan: Plan, environ: Mapping[str, str]) -> str:
 
 def current_digest(source: Source) -> str:
     """Return what *source*'s digest is at this moment; "" when it cannot be read."""
-    from supervise.config.source import digest
+    from supervise.config import digest
 
     try:
         if source.kind == "directory":

@@ -8,11 +8,11 @@ Runs in a child of PID 1, in `supervise check` and its kin; never in PID 1 itsel
 
 from __future__ import annotations
 
-from supervise.config import validate
-from supervise.config.decode import Defaults, build_service, check_name
-from supervise.config.keys.shapes import Table
-from supervise.config.source import groups, search
-from supervise.config.source.files import Reader
+from supervise.config import search, validate
+from supervise.config.yaml import groups
+from supervise.config.yaml.files import Reader
+from supervise.config.yaml.keys.shapes import Table
+from supervise.config.yaml.services import Defaults, build_service, check_name
 from supervise.model.errors import ConfigError, Problem
 from supervise.model.record import Record
 from supervise.model.service import Control, Plan
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.config.declared import Declared
-    from supervise.config.source.files import Document
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.files import Document
+    from supervise.config.yaml.nodes import Node
 
 PROFILES = "SUPERVISE_PROFILES"
 

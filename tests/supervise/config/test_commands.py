@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from supervise.config.compiled import load_compiled
-from supervise.config.json_schema import json_schema
+from supervise.config.yaml.json_schema import json_schema
 
 GOOD = "services: {a: {command: x}, b: {command: 'y ${GONE}'}}"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from supervise.config.digest import of_bytes, of_variable
 from supervise.config.load import Outcome, examine, load
-from supervise.config.source.digest import of_bytes, of_variable
 from supervise.model.errors import ConfigError
 from supervise.model.service import Control, ExitPolicy, LogFormat, Plan, Source
 

@@ -11,12 +11,12 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervise.config.explain import explain
-from supervise.config.json_schema import json_schema
-from supervise.config.keys.limits import CAPABILITIES, ULIMITS
 from supervise.config.load import Outcome, examine
-from supervise.config.source.nodes import Mapping, Node, Scalar, Sequence, compose
-from supervise.config.source.scalars import resolve
+from supervise.config.yaml.explain import explain
+from supervise.config.yaml.json_schema import json_schema
+from supervise.config.yaml.keys.limits import CAPABILITIES, ULIMITS
+from supervise.config.yaml.nodes import Mapping, Node, Scalar, Sequence, compose
+from supervise.config.yaml.scalars import resolve
 from supervise.model import service as model
 from supervise.model.errors import Problem
 from supervise.model.service import plan_from_plain, plan_to_plain

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from supervise.config.source import libyaml, nodes
+from supervise.config.yaml import libyaml, nodes
 from supervise.model.errors import Problem
 
 
@@ -179,7 +179,7 @@ def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
 
 LEAN = """
 import sys
-from supervise.config.source import libyaml
+from supervise.config.yaml import libyaml
 found = libyaml.backend()
 assert found.module is not None, "no C parser"
 assert "yaml.constructor" not in sys.modules and "yaml" not in sys.modules, "not lean"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from supervise.config.source import digest
+from supervise.config import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervise.config.source.files import Reader
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.files import Reader
+    from supervise.config.yaml.nodes import Node
 
 GROUP_FILE = "/etc/group"
 

@@ -6,7 +6,7 @@ container from outside.  Nothing here is accepted and ignored.
 
 from __future__ import annotations
 
-from supervise.config.keys.kinds import Enum
+from supervise.config.yaml.keys.kinds import Enum
 from supervise.model.service import ServiceType
 
 

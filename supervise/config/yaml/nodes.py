@@ -10,7 +10,7 @@ Anchors, aliases and merge keys work.  What scalars mean is not decided here.
 
 from __future__ import annotations
 
-from supervise.config.source import libyaml
+from supervise.config.yaml import libyaml
 from supervise.model.errors import Problem
 
 TYPE_CHECKING = False

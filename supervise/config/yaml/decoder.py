@@ -1,13 +1,13 @@
 """What every kind of value needs while it is decoded: a place for problems, and the variables.
 
-`kinds`, `forms` and `decode` are the callers.
+`keys` and `services` are the callers.
 """
 
 from __future__ import annotations
 
-from supervise.config.source.interpolate import InterpolationError, Interpolator
-from supervise.config.source.nodes import Mapping, Node, Scalar, Sequence
-from supervise.config.source.scalars import resolve
+from supervise.config.yaml.interpolate import InterpolationError, Interpolator
+from supervise.config.yaml.nodes import Mapping, Node, Scalar, Sequence
+from supervise.config.yaml.scalars import resolve
 from supervise.model.errors import Problem
 
 TYPE_CHECKING = False

@@ -15,7 +15,7 @@ environment is an argument.
 
 from __future__ import annotations
 
-from supervise.config.source import digest
+from supervise.config import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from supervise.config.decoder import INVALID
-from supervise.config.keys.kinds import Bool, Duration, Enum, Maybe, Number, Size, Text
-from supervise.config.keys.refused import IN_LOGS
-from supervise.config.keys.shapes import Fields, Key, ListOf, OneOf
-from supervise.config.source.scalars import format_duration
+from supervise.config.yaml.decoder import INVALID
+from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Maybe, Number, Size, Text
+from supervise.config.yaml.keys.refused import IN_LOGS
+from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, OneOf
+from supervise.config.yaml.scalars import format_duration
 from supervise.model.service import Backoff, LogFormat, OnStall, StartLimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.keys.shapes import Table
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.keys.shapes import Table
+    from supervise.config.yaml.nodes import Node
 
 _LOG_KEYS = (
     Key(

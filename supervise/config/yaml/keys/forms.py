@@ -5,19 +5,19 @@ Each is a `kinds.Kind`; `schema` puts them behind keys.
 
 from __future__ import annotations
 
-from supervise.config.decoder import INVALID, is_null
-from supervise.config.keys.kinds import Bool, Enum, Kind, Text
-from supervise.config.keys.shapes import Fields, Key, ListOf, MapOf
-from supervise.config.source import words
-from supervise.config.source.nodes import Mapping, Scalar, Sequence
+from supervise.config.yaml import words
+from supervise.config.yaml.decoder import INVALID, is_null
+from supervise.config.yaml.keys.kinds import Bool, Enum, Kind, Text
+from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, MapOf
+from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
 from supervise.model.service import Condition, Dependency, RestartMode, RestartPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.nodes import Node
 
 
 class Command(Kind):

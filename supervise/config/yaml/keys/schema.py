@@ -7,12 +7,12 @@ The decoder's checks, the JSON Schema (`supervise schema`), docs/configuration.m
 
 from __future__ import annotations
 
-from supervise.config.keys.forms import Command, DependsOn, Environment, Restart
-from supervise.config.keys.kinds import Bool, Duration, Enum, Maybe, Number, Signal, Text
-from supervise.config.keys.limits import Capability, Cpus, IoNice, Ulimits, Umask, User
-from supervise.config.keys.probes import HEALTHCHECK, READY
-from supervise.config.keys.refused import IN_SERVICE, IN_TOP, Type
-from supervise.config.keys.sections import (
+from supervise.config.yaml.keys.forms import Command, DependsOn, Environment, Restart
+from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Maybe, Number, Signal, Text
+from supervise.config.yaml.keys.limits import Capability, Cpus, IoNice, Ulimits, Umask, User
+from supervise.config.yaml.keys.probes import HEALTHCHECK, READY
+from supervise.config.yaml.keys.refused import IN_SERVICE, IN_TOP, Type
+from supervise.config.yaml.keys.sections import (
     BACKOFF,
     CONTROL,
     ENV_FILE,
@@ -21,7 +21,7 @@ from supervise.config.keys.sections import (
     SHUTDOWN,
     START_LIMIT,
 )
-from supervise.config.keys.shapes import Fields, Key, ListOf, MapOf
+from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, MapOf
 from supervise.model.service import (
     ExitPolicy,
     KillMode,

@@ -12,14 +12,14 @@ import jsonschema
 import pytest
 import yaml
 
-from supervise.config.explain import explain
-from supervise.config.json_schema import json_schema
-from supervise.config.keys.refused import IN_LOGS, IN_SERVICE, IN_TOP
-from supervise.config.keys.schema import SERVICE, TOP
-from supervise.config.keys.sections import BACKOFF, LOGS, START_LIMIT
-from supervise.config.keys.shapes import Key
 from supervise.config.load import Outcome, examine
 from supervise.config.reference import page
+from supervise.config.yaml.explain import explain
+from supervise.config.yaml.json_schema import json_schema
+from supervise.config.yaml.keys.refused import IN_LOGS, IN_SERVICE, IN_TOP
+from supervise.config.yaml.keys.schema import SERVICE, TOP
+from supervise.config.yaml.keys.sections import BACKOFF, LOGS, START_LIMIT
+from supervise.config.yaml.keys.shapes import Key
 from supervise.model.service import (
     Backoff,
     Condition,
@@ -41,7 +41,7 @@ from supervise.model.service import (
     Stdin,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 class Core(yaml.SafeLoader):

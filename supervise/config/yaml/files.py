@@ -10,10 +10,11 @@ import errno
 import os
 import stat
 
-from supervise.config.decode import MAX_FILE_BYTES, decode_file
-from supervise.config.decoder import Decoder
-from supervise.config.source import digest, envfile, search
-from supervise.config.source.nodes import Sequence
+from supervise.config import digest, search
+from supervise.config.yaml import envfile
+from supervise.config.yaml.decoder import Decoder
+from supervise.config.yaml.nodes import Sequence
+from supervise.config.yaml.services import MAX_FILE_BYTES, decode_file
 from supervise.model.errors import Problem
 from supervise.model.service import Source
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO
 
-    from supervise.config.keys.shapes import Table
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.keys.shapes import Table
+    from supervise.config.yaml.nodes import Node
 
     EnvFile = dict[str, str | None]
 

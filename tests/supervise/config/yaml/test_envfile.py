@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.config.decoder import Decoder
-from supervise.config.source import envfile
+from supervise.config.yaml import envfile
+from supervise.config.yaml.decoder import Decoder
 
 
 def parse(text: str, **environ: str) -> tuple[dict[str, str | None], list[str]]:

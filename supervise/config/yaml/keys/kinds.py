@@ -9,9 +9,9 @@ A kind's ``decode`` returns the value, or INVALID once it has reported why there
 
 from __future__ import annotations
 
-from supervise.config.decoder import INVALID, describe, is_null
-from supervise.config.source.nodes import Scalar
-from supervise.config.source.scalars import (
+from supervise.config.yaml.decoder import INVALID, describe, is_null
+from supervise.config.yaml.nodes import Scalar
+from supervise.config.yaml.scalars import (
     format_duration,
     format_size,
     parse_duration,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as Map
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.nodes import Node
 
 # Any kind but text may come out of a variable: the schema must let "${PORT:-80}" pass.
 VARIABLE = {"type": "string", "pattern": "\\$"}

@@ -6,9 +6,9 @@ No files are opened here: `load` reads them, and brings the env files' variables
 from __future__ import annotations
 
 from supervise.config.declared import Declared, Place
-from supervise.config.keys.schema import TOP
-from supervise.config.keys.shapes import Table
-from supervise.config.source.nodes import Mapping, Scalar, Sequence, compose
+from supervise.config.yaml.keys.schema import TOP
+from supervise.config.yaml.keys.shapes import Table
+from supervise.config.yaml.nodes import Mapping, Scalar, Sequence, compose
 from supervise.model.errors import Problem
 from supervise.model.service import (
     HealthCheck,
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as Map
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.source.interpolate import Interpolator
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.interpolate import Interpolator
+    from supervise.config.yaml.nodes import Node
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.config.source.scalars import (
+from supervise.config.yaml.scalars import (
     format_duration,
     format_size,
     parse_duration,

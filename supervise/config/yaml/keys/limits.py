@@ -5,18 +5,18 @@ Each is a `kinds.Kind`; `schema` puts them behind keys.
 
 from __future__ import annotations
 
-from supervise.config.decoder import INVALID, is_null
-from supervise.config.keys.kinds import VARIABLE, Kind, Number, Text
-from supervise.config.keys.shapes import Fields, Key, MapOf
-from supervise.config.source.nodes import Mapping, Scalar, Sequence
-from supervise.config.source.scalars import resolve
+from supervise.config.yaml.decoder import INVALID, is_null
+from supervise.config.yaml.keys.kinds import VARIABLE, Kind, Number, Text
+from supervise.config.yaml.keys.shapes import Fields, Key, MapOf
+from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
+from supervise.config.yaml.scalars import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.nodes import Node
 
 CAPABILITIES = (
     *("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from supervise.config.decoder import INVALID
-from supervise.config.keys.forms import Command, HealthTest
-from supervise.config.keys.kinds import Bool, Duration, Enum, Kind, Number, Text
-from supervise.config.keys.shapes import Fields, Key
+from supervise.config.yaml.decoder import INVALID
+from supervise.config.yaml.keys.forms import Command, HealthTest
+from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Kind, Number, Text
+from supervise.config.yaml.keys.shapes import Fields, Key
 from supervise.model.service import HealthCheck, OnUnhealthy, Probe, Ready
 from supervise.model.target import parse_http, parse_target
 
@@ -13,9 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.keys.shapes import Table
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.keys.shapes import Table
+    from supervise.config.yaml.nodes import Node
 
 _LOCAL = "PID 1 looks up no names: write an address, or `exec` with a program that does"
 

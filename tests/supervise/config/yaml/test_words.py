@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.config.source.words import WordsError, split
+from supervise.config.yaml.words import WordsError, split
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from supervise.config.decoder import INVALID, is_null
-from supervise.config.keys.kinds import Kind, Maybe
-from supervise.config.source.nodes import Mapping, Scalar, Sequence
+from supervise.config.yaml.decoder import INVALID, is_null
+from supervise.config.yaml.keys.kinds import Kind, Maybe
+from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as Map
     from typing import Any
 
-    from supervise.config.decoder import Decoder
-    from supervise.config.source.nodes import Node
+    from supervise.config.yaml.decoder import Decoder
+    from supervise.config.yaml.nodes import Node
 
 
 class ListOf(Kind):

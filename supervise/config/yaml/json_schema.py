@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervise.config.keys.schema import SERVICE, TOP
+from supervise.config.yaml.keys.schema import SERVICE, TOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

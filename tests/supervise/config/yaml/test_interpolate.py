@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.config.source.digest import of_variable
-from supervise.config.source.interpolate import InterpolationError, Interpolator
+from supervise.config.digest import of_variable
+from supervise.config.yaml.interpolate import InterpolationError, Interpolator
 
 ENVIRON = {"SET": "value", "EMPTY": "", "N": "5"}
 

@@ -5,9 +5,9 @@ What it prints loads again to the same services and settings.  `commands` is the
 
 from __future__ import annotations
 
-from supervise.config.keys.schema import SERVICE, TOP
-from supervise.config.keys.sections import CONTROL, LOG_DEFAULTS, SHUTDOWN
-from supervise.config.source.scalars import resolve
+from supervise.config.yaml.keys.schema import SERVICE, TOP
+from supervise.config.yaml.keys.sections import CONTROL, LOG_DEFAULTS, SHUTDOWN
+from supervise.config.yaml.scalars import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ lines; a name alone passes supervise's own value on.  No file is opened here.
 
 from __future__ import annotations
 
-from supervise.config.source.interpolate import InterpolationError
+from supervise.config.yaml.interpolate import InterpolationError
 from supervise.model.errors import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervise.config.decoder import Decoder
+    from supervise.config.yaml.decoder import Decoder
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$$"}
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]")

@@ -1,1 +1,0 @@
-"""From files and variables to YAML nodes with places."""

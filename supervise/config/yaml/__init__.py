@@ -1,0 +1,1 @@
+"""The dialect of supervise.yaml: from files and variables to declared services."""
