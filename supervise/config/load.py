@@ -9,6 +9,7 @@ Runs in a child of PID 1, in `supervise check` and its kin; never in PID 1 itsel
 from __future__ import annotations
 
 from supervise.config import search, validate
+from supervise.config.problems import Problems
 from supervise.config.yaml import groups
 from supervise.config.yaml.files import Reader
 from supervise.config.yaml.keys.shapes import Table
@@ -57,14 +58,13 @@ def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Out
         found = search.find(paths, environ, cwd)
     except ConfigError as error:
         return Outcome(None, error.problems, (), ())
-    reader = Reader(environ, cwd)
+    problems = Problems()
+    reader = Reader(environ, cwd, problems)
     for path in found:
         reader.read_root(path)
     plan = _Assembly(reader, environ).plan(found[0])
     roots = tuple(search.absolute(path, cwd) for path in found)
-    problems = reader.in_order(reader.decoder.problems)
-    warnings = reader.in_order(reader.decoder.warnings)
-    return Outcome(None if problems else plan, problems, warnings, roots)
+    return Outcome(None if problems else plan, problems.problems(), problems.warnings(), roots)
 
 
 class _Assembly:
@@ -82,9 +82,7 @@ class _Assembly:
             self._collect_settings("", document.table)
         services = self._services()
         self._check_any(services, root)
-        validate.check(
-            services, self.decoder.report, self.decoder.report_warning, self.decoder.suggest
-        )
+        validate.check(services, self.decoder.problems)
         control = self._control()  # may add a source
         plan = Plan(
             services=validate.settle(services),
@@ -95,7 +93,7 @@ class _Assembly:
                 {"grace": "shutdown.grace", "exit_policy": "exit", "log_format": "logs.format"}
             ),
         )
-        validate.check_grace(services, plan.grace, self.decoder.report_warning)
+        validate.check_grace(services, plan.grace, self.decoder.problems)
         return plan
 
     def _collect_settings(self, prefix: str, table: Table) -> None:
@@ -173,7 +171,7 @@ class _Assembly:
             return
         if not any({"services", "include"} & set(d.table.node.pairs) for d in documents):
             what, hint = "declares no services", "add `services: {NAME: {command: [...]}}`"
-            self.decoder.report(Problem(root, 1, 1, "", what, hint))
+            self.decoder.problems.report(Problem(root, 1, 1, "", what, hint))
 
     def _control(self) -> Control:
         fields = self._below("control.")

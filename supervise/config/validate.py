@@ -11,38 +11,37 @@ from supervise.model.service import Condition, Dependency, ServiceType, Stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from supervise.config.declared import Declared
+    from supervise.config.problems import Problems
     from supervise.model.service import ServiceSpec
 
     Services = Mapping[str, Declared]
-    Report = Callable[[Problem], None]
-    Suggest = Callable[[str, Iterable[str]], str]
 
 
-def check(services: Services, report: Report, warn: Report, suggest: Suggest) -> None:
-    """Report every problem between *services*, keyed by name; *suggest* finds a near name."""
+def check(services: Services, problems: Problems) -> None:
+    """Report every problem between *services*, keyed by name."""
     for declared in services.values():
         for name, edge in declared.spec.depends_on.items():
-            problem = _edge_problem(services, declared, name, edge, suggest)
+            problem = _edge_problem(services, declared, name, edge, problems)
             if problem is None:
                 continue
-            (report if edge.required or name in services else warn)(problem)
+            (problems.report if edge.required or name in services else problems.warn)(problem)
     graph = {name: tuple(declared.spec.depends_on) for name, declared in services.items()}
     for cycle in find_cycles(graph):
         if len(cycle) > 2:  # one that depends on itself has been reported above
-            report(_cycle_problem(services, cycle))
-    _check_terminal(services, report)
+            problems.report(_cycle_problem(services, cycle))
+    _check_terminal(services, problems)
 
 
-def check_grace(services: Services, grace: float, warn: Report) -> None:
+def check_grace(services: Services, grace: float, problems: Problems) -> None:
     """Warn of services that ask for more time to stop than the whole shutdown, *grace*, has."""
     for declared in services.values():
         asked = declared.spec.stop_grace_period
         if "stop_grace_period" in declared.places and asked > grace:
             what = f"a shutdown of the container ends after {grace:g} s, and this service with it"
-            warn(_problem(declared, "stop_grace_period", what, "raise shutdown.grace"))
+            problems.warn(_problem(declared, "stop_grace_period", what, "raise shutdown.grace"))
 
 
 def settle(services: Services) -> dict[str, ServiceSpec]:
@@ -65,12 +64,12 @@ def _problem(declared: Declared, key: str, what: str, hint: str) -> Problem:
 
 
 def _edge_problem(
-    services: Services, declared: Declared, name: str, edge: Dependency, suggest: Suggest
+    services: Services, declared: Declared, name: str, edge: Dependency, problems: Problems
 ) -> Problem | None:
     key = f"depends_on.{name}"
     other = services.get(name)
     if other is None:
-        hint = suggest(name, services) or "declare it, or include the file that does"
+        hint = problems.suggest(name, services) or "declare it, or include the file that does"
         return _problem(declared, key, f"there is no service '{name[:60]}'", hint)
     if name == declared.spec.name:
         return _problem(declared, key, "a service cannot depend on itself", "delete the line")
@@ -105,10 +104,10 @@ def _cycle_problem(services: Services, cycle: tuple[str, ...]) -> Problem:
     )
 
 
-def _check_terminal(services: Services, report: Report) -> None:
+def _check_terminal(services: Services, problems: Problems) -> None:
     owners = [d for d in services.values() if d.active and d.spec.stdin is Stdin.TTY]
     for declared in owners[1:]:
-        report(
+        problems.report(
             _problem(
                 declared,
                 "stdin",

@@ -12,12 +12,9 @@ from supervise.model.errors import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from collections.abc import Mapping as Map
 
-# A hostile file must not make its own error report the expensive part.
-MAX_PROBLEMS = 10_000
-_MAX_SUGGESTIONS = 100
+    from supervise.config.problems import Problems
 
 
 class _Invalid:
@@ -31,43 +28,19 @@ INVALID = _Invalid()
 
 
 class Decoder:
-    """Collects problems and warnings; expands variables."""
+    """Reports what is wrong with a node at its place; expands variables."""
 
-    def __init__(self, environ: Map[str, str]) -> None:
-        self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
+    def __init__(self, environ: Map[str, str], problems: Problems) -> None:
+        self.problems = problems
         self.interpolator = Interpolator(environ)
-        self._seen: set[Problem] = set()
-        self._suggestions = 0
-
-    def report(self, problem: Problem) -> None:
-        """Note *problem* once: an alias shows the same mistake wherever it is used."""
-        problem = _one_line(problem)
-        key = problem.replace(path="")
-        if key not in self._seen and len(self.problems) < MAX_PROBLEMS:
-            self._seen.add(key)
-            self.problems.append(problem)
 
     def problem(self, node: Node, path: str, what: str, hint: str = "") -> None:
         """Note that the value at *node* cannot be used."""
-        self.report(Problem(node.file, node.line, node.column, path, what, hint))
-
-    def add_hints(self, first: int, hint: str) -> None:
-        """Give *hint* to the problems from index *first* on that have none."""
-        for index in range(first, len(self.problems)):
-            if not self.problems[index].hint:
-                self.problems[index] = self.problems[index].replace(hint=hint)
+        self.problems.report(Problem(node.file, node.line, node.column, path, what, hint))
 
     def warn(self, node: Node, path: str, what: str, hint: str = "") -> None:
         """Note something that is probably not meant, and harmless."""
-        self.report_warning(Problem(node.file, node.line, node.column, path, what, hint))
-
-    def report_warning(self, warning: Problem) -> None:
-        """Note *warning* once."""
-        warning = _one_line(warning)
-        if warning not in self._seen and len(self.warnings) < MAX_PROBLEMS:
-            self._seen.add(warning)
-            self.warnings.append(warning)
+        self.problems.warn(Problem(node.file, node.line, node.column, path, what, hint))
 
     def text(self, node: Scalar, path: str) -> str | None:
         """Return the text of *node* with its variables expanded; None after a problem."""
@@ -101,31 +74,6 @@ class Decoder:
         if text is None:
             return INVALID
         return resolve(text) if node.plain or "$" in node.text else text
-
-    def suggest(self, word: str, known: Iterable[str]) -> str:
-        """Return ``did you mean 'x'?`` for the nearest of *known*, else ""."""
-        self._suggestions += 1
-        if self._suggestions > _MAX_SUGGESTIONS or len(word) > 100:
-            return ""
-        from difflib import get_close_matches  # 9 ms, and only when something is wrong
-
-        folded = {name.lower(): name for name in known}
-        close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-        return f"did you mean '{folded[close[0]]}'?" if close else ""
-
-
-def _one_line(problem: Problem) -> Problem:
-    """Return *problem* fit for one line of a terminal: what a file says may hold anything."""
-    if all(map(str.isprintable, (problem.file, problem.path, problem.what, problem.hint))):
-        return problem
-    shown = {key: _printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
-    return problem.replace(**shown)
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def is_null(node: Node) -> bool:

@@ -44,7 +44,7 @@ def parse(decoder: Decoder, text: str, file: str) -> dict[str, str | None]:
         except _BadLineError as bad:
             line = text.count("\n", 0, bad.offset) + 1
             column = bad.offset - text.rfind("\n", 0, bad.offset)
-            decoder.report(Problem(file, line, column, "", bad.what, bad.hint))
+            decoder.problems.report(Problem(file, line, column, "", bad.what, bad.hint))
             position = _line_end(text, position) + 1
     interpolator.local = {}
     interpolator.unset.clear()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO
 
+    from supervise.config.problems import Problems
     from supervise.config.yaml.keys.shapes import Table
     from supervise.config.yaml.nodes import Node
 
@@ -42,12 +43,11 @@ class Document:
 class Reader:
     """Reads files, once each, and remembers what the plan will depend on."""
 
-    def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
-        self.decoder = Decoder(environ)
+    def __init__(self, environ: Mapping[str, str], cwd: str, problems: Problems) -> None:
+        self.decoder = Decoder(environ, problems)
         self.cwd = cwd
         self.documents: list[Document] = []
         self.sources: dict[tuple[str, str], Source] = {}
-        self.order: dict[str, int] = {}  # file → when it was read, for sorting problems
         self.read: set[str] = set()  # real paths
         self.stack: list[str] = []  # real paths of the files that include each other
         self.env_files: dict[str, EnvFile] = {}
@@ -68,7 +68,7 @@ class Reader:
         self.add_source(path, digest.of_names(names), "directory")
         if not names and include is None:
             what, hint = "the directory holds no *.yaml file", "add one, or name a file with -c"
-            self.decoder.report(Problem(path, 0, 0, "", what, hint))
+            self.decoder.problems.report(Problem(path, 0, 0, "", what, hint))
         for name in names:
             self._read_file(os.path.join(path, name), include)
 
@@ -87,7 +87,7 @@ class Reader:
         if real in self.read:
             return
         self.read.add(real)
-        self.order.setdefault(path, len(self.order))
+        self.decoder.problems.read(path)
         data = self._bytes(path, include)
         if data is None:
             return
@@ -137,7 +137,7 @@ class Reader:
             self.decoder.problem(include, "include", what, "a pattern such as *.yaml may be empty")
         else:
             hint = "name an existing file with -c" if isinstance(error, FileNotFoundError) else ""
-            self.decoder.report(Problem(path, 0, 0, "", what, hint))
+            self.decoder.problems.report(Problem(path, 0, 0, "", what, hint))
 
     def add_source(self, path: str, value: str, kind: str) -> None:
         """Note that the plan depends on *path*: its digest, or "" when it is not there."""
@@ -170,24 +170,19 @@ class Reader:
             self.add_source(path, "", "env_file")
             return {}
         self.add_source(path, digest.of_bytes(data), "env_file")
-        self.order.setdefault(path, len(self.order))
+        self.decoder.problems.read(path)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             column = error.start - data.rfind(b"\n", 0, error.start)
             what = f"the byte 0x{data[error.start]:02x} is not UTF-8"
-            self.decoder.report(Problem(path, line, column, "", what, "save the file as UTF-8"))
+            self.decoder.problems.report(
+                Problem(path, line, column, "", what, "save the file as UTF-8")
+            )
             return {}
         self.env_files[path] = envfile.parse(self.decoder, text, path)
         return self.env_files[path]
-
-    def in_order(self, problems: list[Problem]) -> tuple[Problem, ...]:
-        """Return *problems* by file in the order of reading, then by line and column."""
-        last = len(self.order)
-        return tuple(
-            sorted(problems, key=lambda p: (self.order.get(p.file, last), p.line, p.column))
-        )
 
 
 def _opened(path: str) -> BinaryIO:

@@ -24,7 +24,7 @@ def resolve(reader: Reader, names: tuple[str, ...], place: Node, path: str) -> t
         if name in known:
             gids.append(known[name])
         else:
-            hint = reader.decoder.suggest(name, known) or "write the gid"
+            hint = reader.decoder.problems.suggest(name, known) or "write the gid"
             what = f"there is no group '{name[:40]}' in {GROUP_FILE}"
             reader.decoder.problem(place, path, what, hint)
     return tuple(gids)

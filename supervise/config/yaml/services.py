@@ -44,11 +44,11 @@ def decode_file(decoder: Decoder, data: bytes, file: str) -> Table | None:
     if text is None:
         return None
     before = len(decoder.problems)
-    root = compose(text, file, decoder.report)
+    root = compose(text, file, decoder.problems.report)
     if root is None:
         if len(decoder.problems) == before:
             what, hint = "the file is empty", "it needs the key 'services'"
-            decoder.report(Problem(file, 1, 1, "", what, hint))
+            decoder.problems.report(Problem(file, 1, 1, "", what, hint))
         return None
     table = TOP.decode(decoder, root, "")
     return table if isinstance(table, Table) else None
@@ -57,10 +57,10 @@ def decode_file(decoder: Decoder, data: bytes, file: str) -> Table | None:
 def _text(decoder: Decoder, data: bytes, file: str) -> str | None:
     if len(data) > MAX_FILE_BYTES:
         what = f"larger than {MAX_FILE_BYTES // 1024**2} MiB"
-        decoder.report(Problem(file, 0, 0, "", what, "split it with `include`"))
+        decoder.problems.report(Problem(file, 0, 0, "", what, "split it with `include`"))
         return None
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        decoder.report(Problem(file, 1, 1, "", "the file is UTF-16", "save it as UTF-8"))
+        decoder.problems.report(Problem(file, 1, 1, "", "the file is UTF-16", "save it as UTF-8"))
         return None
     try:
         return data.decode("utf-8-sig")
@@ -69,7 +69,7 @@ def _text(decoder: Decoder, data: bytes, file: str) -> str | None:
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         what = f"the byte 0x{data[error.start]:02x} is not UTF-8"
-        decoder.report(Problem(file, line, column, "", what, "save the file as UTF-8"))
+        decoder.problems.report(Problem(file, line, column, "", what, "save the file as UTF-8"))
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervise.config import validate
 from supervise.config.declared import Declared, Place
+from supervise.config.problems import Problems
 from supervise.model.errors import Problem
 from supervise.model.service import Dependency, HealthCheck, Probe, ServiceSpec
 
@@ -15,12 +16,11 @@ def declare(name: str, *edges: str, active: bool = True, required: bool = True) 
     return Declared(spec, {"": Place("units", 1, 1)}, active=active, profiles=profiles)
 
 
-def check(*declared: Declared) -> tuple[list[Problem], list[Problem]]:
-    problems: list[Problem] = []
-    warnings: list[Problem] = []
+def check(*declared: Declared) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    problems = Problems()
     services = {one.spec.name: one for one in declared}
-    validate.check(services, problems.append, warnings.append, lambda _word, _known: "")
-    return problems, warnings
+    validate.check(services, problems)
+    return problems.problems(), problems.warnings()
 
 
 def test_what_has_no_place_of_its_own_stands_where_the_service_does() -> None:
@@ -48,7 +48,7 @@ def test_a_chain_of_ten_thousand_is_no_recursion() -> None:
 def test_an_optional_dependency_that_is_not_declared_is_a_warning() -> None:
     problems, warnings = check(declare("a", "gone", required=False))
 
-    assert problems == []
+    assert problems == ()
     assert len(warnings) == 1
 
 
@@ -73,5 +73,5 @@ def test_a_health_check_makes_a_service_worth_waiting_for() -> None:
     edge = {"db": Dependency(Condition.HEALTHY)}
     web = web.replace(spec=web.spec.replace(depends_on=edge))
 
-    assert check(web, healthy) == ([], [])
+    assert check(web, healthy) == ((), ())
     assert len(check(web, declare("db"))[0]) == 1

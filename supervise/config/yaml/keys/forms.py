@@ -159,7 +159,7 @@ class Restart(Kind):
         if text in modes:
             return RestartPolicy(modes[text])
         never = text.lower() in {"false", "never", "none", "off"}
-        hint = "did you mean 'no'?" if never else decoder.suggest(text, modes)
+        hint = "did you mean 'no'?" if never else decoder.problems.suggest(text, modes)
         return self.refuse(decoder, node, path, hint)
 
     def encode(self, value: Any) -> Any:

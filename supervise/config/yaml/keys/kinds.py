@@ -228,7 +228,7 @@ class Enum(Kind):
             what, hint = self.refused[text]
             decoder.problem(node, path, what, hint)
             return INVALID
-        return self.refuse(decoder, node, path, decoder.suggest(text, self.words))
+        return self.refuse(decoder, node, path, decoder.problems.suggest(text, self.words))
 
     def encode(self, value: Any) -> Any:
         """Return the word."""
@@ -254,7 +254,7 @@ class Signal(Kind):
             return INVALID
         number = signal_number(text)
         if number is None:
-            hint = decoder.suggest(text, [*SIGNALS, *(name[3:] for name in SIGNALS)])
+            hint = decoder.problems.suggest(text, [*SIGNALS, *(name[3:] for name in SIGNALS)])
             decoder.problem(node, path, f"'{text[:40]}' is not a signal", hint)
             return INVALID
         return number

@@ -106,7 +106,7 @@ class Ulimits(Kind):
             return self.refuse(decoder, node, path)
         table = _LIMITS.decode(decoder, node, path)
         for name in [name for name in table if name not in ULIMITS]:
-            hint = decoder.suggest(name, ULIMITS) or f"known are {', '.join(ULIMITS)}"
+            hint = decoder.problems.suggest(name, ULIMITS) or f"known are {', '.join(ULIMITS)}"
             key_node = node.pairs[name][0]
             decoder.problem(key_node, f"{path}.{name}", f"there is no limit '{name[:40]}'", hint)
             del table[name]
@@ -208,7 +208,7 @@ class IoNice(Kind):
         else:
             return self.refuse(decoder, node, path)
         if word not in IO_CLASSES:
-            return self.refuse(decoder, node, path, decoder.suggest(word, IO_CLASSES))
+            return self.refuse(decoder, node, path, decoder.problems.suggest(word, IO_CLASSES))
         if word == "idle":
             if level is not None:
                 decoder.problem(node, path, "idle has no levels", "write ionice: idle")
@@ -291,7 +291,7 @@ class Capability(Kind):
             return INVALID
         name = text.upper().removeprefix("CAP_")
         if name not in CAPABILITIES:
-            hint = decoder.suggest(name, CAPABILITIES) or "capabilities(7) lists them"
+            hint = decoder.problems.suggest(name, CAPABILITIES) or "capabilities(7) lists them"
             return self.refuse(decoder, node, path, hint)
         return name
 

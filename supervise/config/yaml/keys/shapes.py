@@ -125,7 +125,7 @@ class Fields(Kind):
                 continue
             before = len(decoder.problems)
             value = key.kind.decode(decoder, value_node, prefix + name)
-            decoder.add_hints(before, f"as in {name}: {key.example}")
+            decoder.problems.add_hints(before, f"as in {name}: {key.example}")
             if value is INVALID:
                 complete = False
             else:
@@ -147,7 +147,7 @@ class Fields(Kind):
             what, hint = self.refused[name]
         else:
             what = f"unknown key '{name[:60]}'"
-            hint = decoder.suggest(name, self.keys)
+            hint = decoder.problems.suggest(name, self.keys)
             hint = hint or f"known here: {', '.join(sorted(self.keys))}"
         decoder.problem(key_node, full, what, hint)
         return False

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervise.config.problems import Problems
 from supervise.config.yaml import envfile
 from supervise.config.yaml.decoder import Decoder
 
 
 def parse(text: str, **environ: str) -> tuple[dict[str, str | None], list[str]]:
-    decoder = Decoder(environ)
+    problems = Problems()
+    decoder = Decoder(environ, problems)
     values = envfile.parse(decoder, text, "app.env")
-    return values, [str(problem) for problem in decoder.problems]
+    return values, [str(problem) for problem in problems.problems()]
 
 
 @pytest.mark.parametrize(
