@@ -1,6 +1,6 @@
 """A service together with the places in the files that say so.
 
-What every loader hands to `validate`: the YAML one today, unit files and other formats later.
+What every dialect hands to `load`, and `load` to `validate`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from supervise.model.service import ServiceSpec
+    from supervise.model.service import Plan, ServiceSpec
 
 
 class Place(Record):
@@ -37,3 +37,10 @@ class Declared(Record):
     def place(self, key: str) -> Place:
         """Return where *key* stands."""
         return self.places.get(key, self.places[""])
+
+
+class Configuration(Record):
+    """What a dialect read: the services, not yet checked against each other, and the rest."""
+
+    services: Mapping[str, Declared]  # keyed by name, in file order
+    plan: Plan  # all but its services

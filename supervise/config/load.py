@@ -1,7 +1,4 @@
-"""Files → a Plan: search path, directories, includes, env files, profiles.
-
-The loader for YAML.  Whatever else comes to declare services (unit files, supervisord.conf)
-reads its own files into `Declared` services and shares `validate`.
+"""Files → a Plan: finds them, lets their dialect read them, checks what it read as a whole.
 
 Runs in a child of PID 1, in `supervise check` and its kin; never in PID 1 itself.
 """
@@ -10,25 +7,17 @@ from __future__ import annotations
 
 from supervise.config import search, validate
 from supervise.config.problems import Problems
-from supervise.config.yaml import groups
-from supervise.config.yaml.files import Reader
-from supervise.config.yaml.keys.shapes import Table
-from supervise.config.yaml.services import Defaults, build_service, check_name
+from supervise.config.yaml import assembly
 from supervise.model.errors import ConfigError, Problem
 from supervise.model.record import Record
-from supervise.model.service import Control, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence as Seq
-    from typing import Any
 
-    from supervise.config.declared import Declared
-    from supervise.config.yaml.files import Document
-    from supervise.config.yaml.nodes import Node
-
-PROFILES = "SUPERVISE_PROFILES"
+    from supervise.config.declared import Configuration
+    from supervise.model.service import Plan
 
 
 class Outcome(Record):
@@ -59,124 +48,16 @@ def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Out
     except ConfigError as error:
         return Outcome(None, error.problems, (), ())
     problems = Problems()
-    reader = Reader(environ, cwd, problems)
-    for path in found:
-        reader.read_root(path)
-    plan = _Assembly(reader, environ).plan(found[0])
+    configuration = assembly.read(found, environ, cwd, problems)
+    plan = _checked(configuration, problems)
     roots = tuple(search.absolute(path, cwd) for path in found)
     return Outcome(None if problems else plan, problems.problems(), problems.warnings(), roots)
 
 
-class _Assembly:
-    """Makes one plan of the documents that were read."""
-
-    def __init__(self, reader: Reader, environ: Mapping[str, str]) -> None:
-        self.reader = reader
-        self.decoder = reader.decoder
-        self.environ = environ
-        self.settings: dict[str, tuple[Any, Node]] = {}  # "logs.format" → value, where it is set
-
-    def plan(self, root: str) -> Plan:
-        """Return the plan; only of use when nothing was reported."""
-        for document in self.reader.documents:
-            self._collect_settings("", document.table)
-        services = self._services()
-        self._check_any(services, root)
-        validate.check(services, self.decoder.problems)
-        control = self._control()  # may add a source
-        plan = Plan(
-            services=validate.settle(services),
-            sources=tuple(self.reader.sources.values()),
-            variables=self.decoder.interpolator.consulted,
-            control=control,
-            **self._fields(
-                {"grace": "shutdown.grace", "exit_policy": "exit", "log_format": "logs.format"}
-            ),
-        )
-        validate.check_grace(services, plan.grace, self.decoder.problems)
-        return plan
-
-    def _collect_settings(self, prefix: str, table: Table) -> None:
-        """Note the values of *table* below *prefix*; each may be set once, or twice the same."""
-        for key, value in table.items():
-            path = prefix + key
-            if path in {"services", "include", "environment"}:
-                continue
-            place = table.place(key)
-            if isinstance(value, Table):
-                self._collect_settings(f"{path}.", value)
-            else:
-                self._set(path, value, place)
-        if not prefix:
-            for name, value in table.get("environment", {}).items():
-                self._set(f"environment.{name}", value, table.place("environment"))
-
-    def _set(self, path: str, value: Any, place: Node) -> None:
-        if path not in self.settings:
-            self.settings[path] = value, place
-        elif self.settings[path][0] != value:
-            first = self.settings[path][1]
-            where = f"{first.file}:{first.line}:{first.column}"
-            what = f"another value than in {where}"
-            self.decoder.problem(place, path, what, "set it in one file only")
-
-    def _below(self, prefix: str) -> dict[str, Any]:
-        size = len(prefix)
-        return {k[size:]: v for k, (v, _) in self.settings.items() if k.startswith(prefix)}
-
-    def _fields(self, names: Mapping[str, str]) -> dict[str, Any]:
-        return {f: self.settings[path][0] for f, path in names.items() if path in self.settings}
-
-    def _services(self) -> dict[str, Declared]:
-        defaults = Defaults(self._below("environment."), self._below("logs."))
-        services: dict[str, Declared] = {}
-        for document in self.reader.documents:
-            tables = document.table.get("services")
-            if not isinstance(tables, Table):
-                continue
-            for name, table in tables.items():
-                key_node = tables.node.pairs[name][0]
-                if name in services:
-                    self._twice(name, key_node, services[name])
-                elif check_name(self.decoder, name, key_node):
-                    services[name] = self._service(document, name, table, defaults, key_node)
-        return services
-
-    def _twice(self, name: str, node: Node, first: Declared) -> None:
-        place = first.place("")
-        self.decoder.problem(
-            node,
-            f"services.{name}",
-            f"the service '{name}' is declared twice",
-            f"the first is at {place.file}:{place.line}:{place.column}: rename one of them",
-        )
-
-    def _service(
-        self, document: Document, name: str, table: Table, defaults: Defaults, key_node: Node
-    ) -> Declared:
-        env_files = self.reader.environments(document, table, f"services.{name}")
-        declared = build_service(
-            self.decoder, name, table, defaults, env_files=env_files, name_node=key_node
-        )
-        if not declared.profiles:
-            return declared
-        selected = (self.decoder.interpolator.lookup(PROFILES) or "").split(",")
-        wanted = {profile.strip() for profile in selected}
-        active = "*" in wanted or not wanted.isdisjoint(declared.profiles)
-        return declared.replace(active=active)
-
-    def _check_any(self, services: Mapping[str, Declared], root: str) -> None:
-        documents = self.reader.documents
-        if services or not documents or self.decoder.problems:
-            return
-        if not any({"services", "include"} & set(d.table.node.pairs) for d in documents):
-            what, hint = "declares no services", "add `services: {NAME: {command: [...]}}`"
-            self.decoder.problems.report(Problem(root, 1, 1, "", what, hint))
-
-    def _control(self) -> Control:
-        fields = self._below("control.")
-        for key in ("operators", "readers"):
-            if key in fields:
-                place = self.settings[f"control.{key}"][1]
-                fields[key] = groups.resolve(self.reader, fields[key], place, f"control.{key}")
-        return Control(**fields)
+def _checked(configuration: Configuration, problems: Problems) -> Plan:
+    """Return the plan of *configuration*; what stands between its services goes to *problems*."""
+    services = configuration.services
+    validate.check(services, problems)
+    plan = configuration.plan.replace(services=validate.settle(services))
+    validate.check_grace(services, plan.grace, problems)
+    return plan
