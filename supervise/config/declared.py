@@ -22,6 +22,31 @@ class Place(Record):
     column: int
 
 
+class Wording(Record):
+    """How a dialect writes what the checks between services name: keys, and ways out.
+
+    A hint may hold ``{other}``, the name of the other service, and ``{profile}``, one of the
+    profiles that would switch it on.
+    """
+
+    path: str  # with {name} of the service and {key}, such as services.{name}.{key}
+    declare: str  # a service that is not there
+    delete_edge: str  # a dependency of a service on itself
+    break_cycle: str
+    select: str  # a service that no profile selects
+    healthcheck: str  # waiting for the health of a service without a health check
+    oneshot: str  # waiting for the completion of what is no oneshot
+    grace: str  # more time to stop than the shutdown has
+    one_terminal: str
+    keys: Mapping[str, str] = {}  # "depends_on" → "After="; others are written as they are called
+
+    def path_of(self, name: str, key: str) -> str:
+        """Return how the dialect writes *key*, such as ``depends_on.db``, of the service *name*."""
+        first, _, rest = key.partition(".")
+        written = self.keys[first] + rest if first in self.keys else key
+        return self.path.format(name=name, key=written)
+
+
 class Declared(Record):
     """One declared service.
 
@@ -31,6 +56,7 @@ class Declared(Record):
 
     spec: ServiceSpec
     places: Mapping[str, Place]
+    wording: Wording  # how the file that declares it writes what is wrong with it
     active: bool = True  # False: none of its profiles is selected
     profiles: tuple[str, ...] = ()
 

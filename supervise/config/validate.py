@@ -1,6 +1,7 @@
 """Checks between services: names, cycles, conditions, the one terminal.
 
-Pure, and the same for every loader: services with their places in, problems out.
+Pure, and the same for every dialect: services with their places in, problems out.  How a key is
+written, and what to write instead, the service's own dialect says (`declared.Wording`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def check_grace(services: Services, grace: float, problems: Problems) -> None:
         asked = declared.spec.stop_grace_period
         if "stop_grace_period" in declared.places and asked > grace:
             what = f"a shutdown of the container ends after {grace:g} s, and this service with it"
-            problems.warn(_problem(declared, "stop_grace_period", what, "raise shutdown.grace"))
+            problems.warn(_problem(declared, "stop_grace_period", what, declared.wording.grace))
 
 
 def settle(services: Services) -> dict[str, ServiceSpec]:
@@ -59,7 +60,7 @@ def settle(services: Services) -> dict[str, ServiceSpec]:
 
 def _problem(declared: Declared, key: str, what: str, hint: str) -> Problem:
     place = declared.place(key)
-    path = f"services.{declared.spec.name}.{key}"
+    path = declared.wording.path_of(declared.spec.name, key)
     return Problem(place.file, place.line, place.column, path, what, hint)
 
 
@@ -67,26 +68,27 @@ def _edge_problem(
     services: Services, declared: Declared, name: str, edge: Dependency, problems: Problems
 ) -> Problem | None:
     key = f"depends_on.{name}"
+    wording = declared.wording
     other = services.get(name)
     if other is None:
-        hint = problems.suggest(name, services) or "declare it, or include the file that does"
+        hint = problems.suggest(name, services) or wording.declare
         return _problem(declared, key, f"there is no service '{name[:60]}'", hint)
     if name == declared.spec.name:
-        return _problem(declared, key, "a service cannot depend on itself", "delete the line")
+        return _problem(declared, key, "a service cannot depend on itself", wording.delete_edge)
     if not other.active and not (declared.active and edge.required):
         return None  # compose drops the edge, and says nothing
     if not other.active:
         profiles = ", ".join(other.profiles)
         what = f"'{name}' is off: none of its profiles is selected ({profiles})"
-        hint = f"set SUPERVISE_PROFILES={other.profiles[0]}, or write required: false"
+        hint = wording.select.format(other=name, profile=other.profiles[0])
         return _problem(declared, key, what, hint)
     if edge.condition is Condition.HEALTHY and other.spec.healthcheck is None:
         what = f"'{name}' can never be healthy: it has no healthcheck"
-        hint = f"add `healthcheck` to '{name}', or wait for service_ready"
+        hint = wording.healthcheck.format(other=name)
         return _problem(declared, key, what, hint)
     if edge.condition is Condition.COMPLETED and other.spec.type is not ServiceType.ONESHOT:
         what = f"'{name}' can never complete: it is no oneshot"
-        hint = f"add `type: oneshot` to '{name}', or wait for service_started"
+        hint = wording.oneshot.format(other=name)
         return _problem(declared, key, what, hint)
     return None
 
@@ -96,22 +98,13 @@ def _cycle_problem(services: Services, cycle: tuple[str, ...]) -> Problem:
     order = {name: index for index, name in enumerate(services)}
     first = min(range(len(cycle) - 1), key=lambda index: order[cycle[index]])
     around = (*cycle[first:-1], *cycle[: first + 1])
-    return _problem(
-        services[around[0]],
-        f"depends_on.{around[1]}",
-        f"the dependencies go in a circle: {' -> '.join(around)}",
-        "remove one of them",
-    )
+    what = f"the dependencies go in a circle: {' -> '.join(around)}"
+    declared = services[around[0]]
+    return _problem(declared, f"depends_on.{around[1]}", what, declared.wording.break_cycle)
 
 
 def _check_terminal(services: Services, problems: Problems) -> None:
     owners = [d for d in services.values() if d.active and d.spec.stdin is Stdin.TTY]
     for declared in owners[1:]:
-        problems.report(
-            _problem(
-                declared,
-                "stdin",
-                f"'{owners[0].spec.name}' has the terminal already",
-                "one service at most can have stdin: tty",
-            )
-        )
+        what = f"'{owners[0].spec.name}' has the terminal already"
+        problems.report(_problem(declared, "stdin", what, declared.wording.one_terminal))

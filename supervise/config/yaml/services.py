@@ -9,6 +9,7 @@ from supervise.config.declared import Declared, Place
 from supervise.config.yaml.keys.schema import TOP
 from supervise.config.yaml.keys.shapes import Table
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence, compose
+from supervise.config.yaml.wording import WORDING
 from supervise.model.errors import Problem
 from supervise.model.service import (
     HealthCheck,
@@ -110,7 +111,8 @@ def build_service(
     fields["logs"] = _logs(decoder, table, path, defaults)
     fields["depends_on"] = dict(table.get("depends_on", {}))
     spec = ServiceSpec(name=name, **fields)
-    return Declared(spec, _places(table, spec, name_node), profiles=table.get("profiles", ()))
+    places = _places(table, spec, name_node)
+    return Declared(spec, places, WORDING, profiles=table.get("profiles", ()))
 
 
 def _default_restart(table: Table) -> RestartPolicy:

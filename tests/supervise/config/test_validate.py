@@ -5,15 +5,16 @@ from __future__ import annotations
 from supervise.config import validate
 from supervise.config.declared import Declared, Place
 from supervise.config.problems import Problems
+from supervise.config.yaml.wording import WORDING
 from supervise.model.errors import Problem
-from supervise.model.service import Dependency, HealthCheck, Probe, ServiceSpec
+from supervise.model.service import Condition, Dependency, HealthCheck, Probe, ServiceSpec
 
 
 def declare(name: str, *edges: str, active: bool = True, required: bool = True) -> Declared:
     depends_on = {edge: Dependency(required=required) for edge in edges}
     spec = ServiceSpec(name, ("x",), depends_on=depends_on)
     profiles = () if active else ("p",)
-    return Declared(spec, {"": Place("units", 1, 1)}, active=active, profiles=profiles)
+    return Declared(spec, {"": Place("units", 1, 1)}, WORDING, active=active, profiles=profiles)
 
 
 def check(*declared: Declared) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
@@ -65,8 +66,6 @@ def test_edges_to_what_is_not_there_are_dropped() -> None:
 
 
 def test_a_health_check_makes_a_service_worth_waiting_for() -> None:
-    from supervise.model.service import Condition
-
     healthy = declare("db")
     healthy = healthy.replace(spec=healthy.spec.replace(healthcheck=HealthCheck(Probe())))
     web = declare("web")
@@ -75,3 +74,21 @@ def test_a_health_check_makes_a_service_worth_waiting_for() -> None:
 
     assert check(web, healthy) == ((), ())
     assert len(check(web, declare("db"))[0]) == 1
+
+
+def test_a_problem_speaks_the_dialect_of_the_file_that_it_is_in() -> None:
+    units = WORDING.replace(
+        path="{name}.service: {key}",
+        keys={"depends_on": "After="},
+        oneshot="write Type=oneshot in {other}.service",
+    )
+    edge = {"db": Dependency(Condition.COMPLETED)}
+    web = declare("web").replace(wording=units)
+    web = web.replace(spec=web.spec.replace(depends_on=edge))
+
+    (problem,), _ = check(web, declare("db"))
+
+    assert (problem.path, problem.hint) == (
+        "web.service: After=db",
+        "write Type=oneshot in db.service",
+    )
