@@ -75,6 +75,41 @@ def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
     assert not broken, f"{layer} may import {below}:\n" + "\n".join(broken)
 
 
+# A dialect of the configuration → what it may use beside itself and the model.
+DIALECTS = ("yaml",)
+NEUTRAL = ("declared", "dialects", "digest", "problems", "search", "validate")
+KNOW_DIALECTS = ("load.py", "commands.py", "reference.py")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_dialect_knows_neither_another_nor_who_reads_it(dialect: str) -> None:
+    allowed = [f"supervise.config.{name}" for name in (dialect, *NEUTRAL)]
+
+    broken = [
+        str(found)
+        for path in sources(f"supervise/config/{dialect}")
+        for found in imports(path)
+        if within(found.module, ("supervise",))
+        and not within(found.module, ("supervise.model", *allowed))
+    ]
+
+    assert not broken, f"config/{dialect} may use {NEUTRAL} and the model:\n" + "\n".join(broken)
+
+
+def test_what_any_dialect_uses_knows_none_of_them() -> None:
+    dialects = tuple(f"supervise.config.{dialect}" for dialect in DIALECTS)
+
+    broken = [
+        str(found)
+        for path in sorted((ROOT / "supervise/config").glob("*.py"))
+        if path.name not in KNOW_DIALECTS
+        for found in imports(path)
+        if within(found.module, dialects)
+    ]
+
+    assert not broken, f"only {KNOW_DIALECTS} choose a dialect:\n" + "\n".join(broken)
+
+
 @pytest.mark.parametrize("layer", sorted(RUNTIME_MAY_IMPORT))
 def test_a_layer_of_runtime_imports_only_the_layers_below_it(layer: str) -> None:
     allowed = (*RUNTIME_MAY_IMPORT[layer], *_SHARED, f"runtime.{layer}")

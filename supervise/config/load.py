@@ -5,19 +5,24 @@ Runs in a child of PID 1, in `supervise check` and its kin; never in PID 1 itsel
 
 from __future__ import annotations
 
-from supervise.config import search, validate
+import os
+
+from supervise.config import dialects, search, validate
+from supervise.config.dialects import Dialect
 from supervise.config.problems import Problems
-from supervise.config.yaml import assembly
 from supervise.model.errors import ConfigError, Problem
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Sequence as Seq
 
     from supervise.config.declared import Configuration
     from supervise.model.service import Plan
+
+    # (roots, environ, working directory, where problems go) → what they declare.
+    Reader = Callable[[Seq[str], Mapping[str, str], str, Problems], Configuration]
 
 
 class Outcome(Record):
@@ -48,10 +53,23 @@ def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Out
     except ConfigError as error:
         return Outcome(None, error.problems, (), ())
     problems = Problems()
-    configuration = assembly.read(found, environ, cwd, problems)
+    dialect = dialects.of_file(os.path.join(cwd, found[0]))
+    configuration = _reader(dialect)(found, environ, cwd, problems)
     plan = _checked(configuration, problems)
     roots = tuple(search.absolute(path, cwd) for path in found)
     return Outcome(None if problems else plan, problems.problems(), problems.warnings(), roots)
+
+
+def _reader(dialect: Dialect) -> Reader:
+    """Return what reads *dialect*, imported only now.
+
+    All roots are of the dialect of the first: its reader reports those that are not.  A dialect
+    without a reader falls to that of YAML, which says what the file is.
+    """
+    from supervise.config.yaml import assembly
+
+    readers = {Dialect.YAML: assembly.read}
+    return readers.get(dialect, assembly.read)
 
 
 def _checked(configuration: Configuration, problems: Problems) -> Plan:

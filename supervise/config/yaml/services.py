@@ -5,7 +5,9 @@ No files are opened here: `load` reads them, and brings the env files' variables
 
 from __future__ import annotations
 
+from supervise.config import dialects
 from supervise.config.declared import Declared, Place
+from supervise.config.dialects import Dialect
 from supervise.config.yaml.keys.schema import TOP
 from supervise.config.yaml.keys.shapes import Table
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence, compose
@@ -43,6 +45,9 @@ def decode_file(decoder: Decoder, data: bytes, file: str) -> Table | None:
     """Return the table of keys in *data*, None when there is none; problems go to *decoder*."""
     text = _text(decoder, data, file)
     if text is None:
+        return None
+    if foreign := dialects.foreign(Dialect.YAML, file, text):
+        decoder.problems.report(foreign)
         return None
     before = len(decoder.problems)
     root = compose(text, file, decoder.problems.report)
