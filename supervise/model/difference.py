@@ -15,6 +15,7 @@ IN_PLACE = frozenset(
         "kill_mode",
         "logs",
         "on_failure",
+        "origin",
         "reload_command",
         "reload_signal",
         "restart",
@@ -30,12 +31,18 @@ IN_PLACE = frozenset(
 def compare(old: Plan, new: Plan) -> Difference:
     """Return the names of services by what happens to them, in plan order."""
     before, after = old.services, new.services
+    both = {name: _is_same(before[name], after[name]) for name in after if name in before}
     return Difference(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
-        changed=tuple(name for name in after if name in before and after[name] != before[name]),
-        unchanged=tuple(name for name in after if name in before and after[name] == before[name]),
+        changed=tuple(name for name, is_same in both.items() if not is_same),
+        unchanged=tuple(name for name, is_same in both.items() if is_same),
     )
+
+
+def _is_same(old: ServiceSpec, new: ServiceSpec) -> bool:
+    """Return whether both say the same: a service moves when a line above it is added."""
+    return old == new or old == new.replace(origin=old.origin)
 
 
 def needs_new_process(old: ServiceSpec, new: ServiceSpec) -> bool:

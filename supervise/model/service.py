@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 
 class ServiceType(enum.Enum):
@@ -171,6 +171,16 @@ class Logs(Record):
     on_stall: OnStall = OnStall.BLOCK
 
 
+class Origin(Record):
+    """Where a service is declared."""
+
+    file: str  # absolute
+    line: int  # counted from 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
 class ServiceSpec(Record):
     """One validated service: everything needed to run it, nothing about how it fares."""
 
@@ -215,6 +225,8 @@ class ServiceSpec(Record):
     reload_signal: int | None = None
     reload_command: tuple[str, ...] | None = None
     logs: Logs = Logs()
+    # where it is declared, None for what no file declares; no part of what it is
+    origin: Origin | None = None
 
 
 class Control(Record):
@@ -253,6 +265,7 @@ _RECORDS: dict[str, type[Record]] = {
     "probe": Probe,
     "healthcheck": HealthCheck,
     "logs": Logs,
+    "origin": Origin,
     "control": Control,
 }
 _ENUMS: dict[tuple[str, str], type[enum.Enum]] = {

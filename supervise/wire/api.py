@@ -107,6 +107,11 @@ TYPES: tuple[Struct | Enum, ...] = (
         ),
     ),
     Struct(
+        "Origin",
+        "Where a service is declared.",
+        (Field("file", "string", "absolute"), Field("line", "int", "counted from 1")),
+    ),
+    Struct(
         "Problem",
         "One thing that is wrong in a configuration file.",
         (
@@ -258,6 +263,7 @@ METHODS: tuple[Method, ...] = (
             Field("service", "Service"),
             Field("blockers", "[]Blocker"),
             Field("sentences", "[]string", "in the order to be read"),
+            Field("origin", "?Origin", "null for what no file declares"),
         ),
     ),
     Method(

@@ -32,6 +32,7 @@ from supervise.model.view import Blocker, Difference, Explanation, ServiceView
 from supervise.wire.lines import LogRecord
 
 READY_AFTER, ENDS_AFTER, STOPS_AFTER = 0.05, 0.01, 0.3
+WEB = model.Origin("/etc/supervise.yaml", 7)
 NOTIFY = model.Ready(model.Probe(notify=True))
 
 
@@ -40,7 +41,7 @@ def plan(many: int) -> model.Plan:
     ready = {"db": model.Dependency(model.Condition.READY)}
     specs = [
         model.ServiceSpec("db", ("db",), ready=NOTIFY, reload_signal=1, start_timeout=5.0),
-        model.ServiceSpec("web", ("web",), depends_on=ready, essential=True),
+        model.ServiceSpec("web", ("web",), depends_on=ready, essential=True, origin=WEB),
         model.ServiceSpec("broken", ("broken",), autostart=False),
         model.ServiceSpec("missing", ("missing",), autostart=False),
         model.ServiceSpec("migrate", ("m",), type=model.ServiceType.ONESHOT, autostart=False),

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from supervise.config import search
 from supervise.config.declared import Configuration
 from supervise.config.yaml import groups
 from supervise.config.yaml.files import Reader
 from supervise.config.yaml.keys.shapes import Table
 from supervise.config.yaml.services import Defaults, build_service, check_name
 from supervise.model.errors import Problem
-from supervise.model.service import Control, Plan
+from supervise.model.service import Control, Origin, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,8 +122,15 @@ class _Assembly:
         self, document: Document, name: str, table: Table, defaults: Defaults, key_node: Node
     ) -> Declared:
         env_files = self.reader.environments(document, table, f"services.{name}")
+        origin = Origin(search.absolute(document.file, self.reader.cwd), key_node.line)
         declared = build_service(
-            self.decoder, name, table, defaults, env_files=env_files, name_node=key_node
+            self.decoder,
+            name,
+            table,
+            defaults,
+            env_files=env_files,
+            name_node=key_node,
+            origin=origin,
         )
         if not declared.profiles:
             return declared

@@ -16,6 +16,7 @@ from supervise.model.errors import Problem
 from supervise.model.service import (
     HealthCheck,
     Logs,
+    Origin,
     Probe,
     RestartMode,
     RestartPolicy,
@@ -95,8 +96,9 @@ def build_service(
     *,
     env_files: Iterable[Map[str, str | None]],
     name_node: Node,
+    origin: Origin,
 ) -> Declared:
-    """Return the service that *table*, behind the key at *name_node*, describes.
+    """Return the service that *table*, behind the key at *name_node* in *origin*, describes.
 
     What could not be decoded has its default in the spec, so that the checks between services
     say nothing that follows from another problem.
@@ -115,7 +117,7 @@ def build_service(
     fields["environment"] = merge_environment(decoder.interpolator, layers)
     fields["logs"] = _logs(decoder, table, path, defaults)
     fields["depends_on"] = dict(table.get("depends_on", {}))
-    spec = ServiceSpec(name=name, **fields)
+    spec = ServiceSpec(name=name, origin=origin, **fields)
     places = _places(table, spec, name_node)
     return Declared(spec, places, WORDING, profiles=table.get("profiles", ()))
 

@@ -63,10 +63,13 @@ class Queries:
         """Say why a service is not up."""
         selection.named(self._supervisor, [service])
         explanation = self._supervisor.explain(service)
+        spec = selection.spec(self._supervisor, service)
+        origin = spec.origin if spec is not None else None
         request.reply(
             service=plain_service(explanation.view),
             blockers=[dict(blocker.items()) for blocker in explanation.blockers],
             sentences=list(explanation.sentences),
+            origin=dict(origin.items()) if origin is not None else None,
         )
 
     def processes(self, request: Request, *, services: list[str] | None) -> None:

@@ -118,6 +118,15 @@ def test_explain_names_what_it_waits_for(server: ControlServer) -> None:
     assert "broken: " in done.stdout
 
 
+def test_explain_says_in_json_where_a_service_is_declared(shared: ControlServer) -> None:
+    answers = {
+        name: json.loads(shared.ctl("explain", name, "--json").stdout) for name in ("web", "db")
+    }
+
+    assert answers["web"]["origin"] == {"file": "/etc/supervise.yaml", "line": 7}
+    assert answers["db"]["origin"] is None
+
+
 def test_graph_is_a_tree(shared: ControlServer) -> None:
     done = shared.ctl("graph")
 

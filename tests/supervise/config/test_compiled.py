@@ -12,7 +12,7 @@ import pytest
 
 from supervise.config.compiled import load_compiled, path_beside, write_compiled
 from supervise.config.load import examine
-from supervise.model.service import Plan
+from supervise.model.service import PLAN_VERSION, Plan
 
 ENVIRON = {"PORT": "80"}
 
@@ -133,7 +133,10 @@ def test_a_directory_has_its_plan_beside_it_and_notices_new_files(site: Path) ->
         (lambda data: data[:10], "it is no compiled plan"),
         (lambda data: data[: len(data) // 2], "it is damaged"),
         (lambda data: data.replace(b'"a"', b'"b"', 1), "it is damaged"),
-        (lambda data: data.replace(b"plan 1 ", b"plan 99 ", 1), "another version of supervise"),
+        (
+            lambda data: data.replace(b"plan %d " % PLAN_VERSION, b"plan 99 ", 1),
+            "another version of supervise",
+        ),
         (lambda _data: os.urandom(500), "it is no compiled plan"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from supervise.config.digest import of_bytes, of_variable
 from supervise.config.load import Outcome, examine, load
 from supervise.model.errors import ConfigError
-from supervise.model.service import Control, ExitPolicy, LogFormat, Plan, Source
+from supervise.model.service import Control, ExitPolicy, LogFormat, Origin, Plan, Source
 
 
 @pytest.fixture
@@ -161,6 +161,18 @@ def test_includes_are_relative_and_sorted(files: Files) -> None:
     plan = files.plan("conf/main.yaml")
 
     assert list(plan.services) == ["a", "b", "c", "d"]
+
+
+def test_a_service_knows_the_file_and_the_line_that_declare_it(files: Files) -> None:
+    files.write(
+        conf__main_yaml="include: [parts/b.yaml]\nservices:\n  a: {command: x}",
+        conf__parts__b_yaml="services:\n  # a comment\n  b:\n    command: x",
+    )
+
+    services = files.plan("conf/main.yaml").services
+
+    assert services["a"].origin == Origin(f"{files.directory}/conf/main.yaml", 3)
+    assert str(services["b"].origin) == f"{files.directory}/conf/parts/b.yaml:3"
 
 
 def test_problems_in_included_files_show_their_paths_as_the_user_knows_them(files: Files) -> None:

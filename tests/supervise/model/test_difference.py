@@ -11,6 +11,7 @@ from supervise.model.service import (
     LogFormat,
     Logs,
     OnFailure,
+    Origin,
     Plan,
     Probe,
     Ready,
@@ -33,6 +34,7 @@ IN_PLACE_CHANGES: dict[str, object] = {
     "kill_mode": KillMode.PROCESS,
     "logs": Logs(format=LogFormat.JSON),
     "on_failure": OnFailure.SHUTDOWN,
+    "origin": Origin("/etc/supervise.yaml", 3),
     "reload_command": ("/bin/reload",),
     "reload_signal": 1,
     "restart": RestartPolicy(RestartMode.NO),
@@ -128,3 +130,13 @@ def test_plans_are_compared_name_by_name_in_plan_order() -> None:
         changed=("other",),
         unchanged=("same2", "same"),
     )
+
+
+def test_a_service_that_moved_in_its_file_has_not_changed() -> None:
+    old = make_spec(origin=Origin("/etc/supervise.yaml", 3))
+    new = old.replace(origin=Origin("/etc/supervise.yaml", 4))
+
+    difference = compare(Plan(services={"web": old}), Plan(services={"web": new}))
+
+    assert difference.unchanged == ("web",)
+    assert difference.changed == ()

@@ -22,6 +22,7 @@ from supervise.model.service import (
     OnFailure,
     OnStall,
     OnUnhealthy,
+    Origin,
     Plan,
     Probe,
     Ready,
@@ -115,6 +116,7 @@ SERVICE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "reload_signal": maybe(st.integers(1, 64)),
     "reload_command": maybe(argvs),
     "logs": logs,
+    "origin": maybe(st.builds(Origin, texts, numbers)),
 }
 services = st.builds(ServiceSpec, **SERVICE_FIELDS)
 plans = st.builds(
