@@ -10,7 +10,7 @@ import posixpath
 
 from runtime.build.tree import Tree
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 _SHOWN = 8  # names of what is there
 

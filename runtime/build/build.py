@@ -20,10 +20,10 @@ from runtime.model import digest as digests
 from runtime.model import image as model
 from runtime.model import reference, timestamp
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from runtime.store import events, host
 from runtime.store.images import Images
 from runtime.store.layers import Pin
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

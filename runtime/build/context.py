@@ -16,10 +16,10 @@ from runtime.build.tree import Tree
 from runtime.linux import beneath
 from runtime.model import tar
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from runtime.store import files
 from runtime.store.compression import CompressionError
 from runtime.store.feed import Chunks, Feed
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

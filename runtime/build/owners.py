@@ -13,8 +13,8 @@ import stat
 
 from runtime.linux import beneath
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from supervise.model.record import Record
+from supervise.model.suggest import closest
 
 _MOST = 1 << 22  # bytes of /etc/passwd that are read
 _LAST_ID = (1 << 32) - 2  # 2^32-1 means "leave it"

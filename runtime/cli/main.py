@@ -152,7 +152,7 @@ def _split_verb(words: list[str]) -> tuple[str, list[str]]:
         return first, words[1:]
     else:
         prefix = ""
-    from runtime.model.suggest import closest
+    from supervise.model.suggest import closest
 
     known = {name.removeprefix(prefix) for name in verbs.INDEX if name.startswith(prefix)}
     near = closest(first, sorted({*known, *(() if prefix else verbs.GROUPS)}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.dockerfile.errors import DockerfileError
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import re
 from runtime.dockerfile import commands, expand
 from runtime.dockerfile.errors import DockerfileError
 from runtime.dockerfile.expand import Expansion
-from runtime.model.suggest import closest
 from supervise.model.record import Record
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

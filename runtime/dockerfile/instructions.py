@@ -10,7 +10,7 @@ import re
 from runtime.dockerfile import commands, healthcheck, heredocs, mounts
 from runtime.dockerfile.errors import DockerfileError
 from runtime.dockerfile.flags import MANY, ONE, SWITCH, Flags
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import re
 
 from runtime.dockerfile.commands import Mount
 from runtime.dockerfile.errors import DockerfileError
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

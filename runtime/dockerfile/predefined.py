@@ -5,7 +5,7 @@ Source: the Dockerfile reference, "Predefined ARGs" and "Automatic platform ARGs
 
 from __future__ import annotations
 
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import shlex
 from runtime.model import arguments, limits
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import Healthcheck, ImageConfig
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

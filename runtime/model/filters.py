@@ -9,7 +9,7 @@ from __future__ import annotations
 from runtime.model import digest as digests
 from runtime.model import units
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

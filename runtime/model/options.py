@@ -13,8 +13,8 @@ names, of which help shows the second.  Indented further, a line goes on with th
 
 from __future__ import annotations
 
-from runtime.model.suggest import closest
 from supervise.model.record import Record
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

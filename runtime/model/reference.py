@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from runtime.model import digest as digests
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from supervise.model.record import Record
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

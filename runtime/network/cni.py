@@ -12,8 +12,8 @@ import json
 import os
 
 from runtime.linux import program
-from runtime.model import suggest
 from runtime.model.errors import RuntimeFailure
+from supervise.model import suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

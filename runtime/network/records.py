@@ -68,7 +68,7 @@ class Records:
         if found:
             names = ", ".join(f"'{network.name}'" for network in found)
             raise RuntimeFailure(f"cannot choose network '{reference}': it may be {names}", "", 1)
-        from runtime.model import suggest
+        from supervise.model import suggest
 
         nearest = suggest.closest(reference, [network.name for network in everything])
         hint = f"did you mean '{nearest}'?" if nearest else "`runtime network ls` lists them"

@@ -10,9 +10,9 @@ import yaml
 from runtime.model import limits
 from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from runtime.registry import settings as places
 from runtime.registry.settings import Location, Patience, Rule, Settings, Trust
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from runtime.registry import settings as places
 from runtime.registry.auth import Authority
 from runtime.registry.client import PULL, Client
 from runtime.registry.problems import DeniedError, MissingError, RegistryError, UnreachableError
 from runtime.registry.transport import Transport
 from supervise.model.record import Record
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

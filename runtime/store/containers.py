@@ -15,8 +15,8 @@ from runtime.model import names, plain
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
-from runtime.model.suggest import closest
 from runtime.store import events, files
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

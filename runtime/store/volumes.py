@@ -11,10 +11,10 @@ import os
 from runtime.linux import locks
 from runtime.model import names, plain
 from runtime.model.errors import RuntimeFailure
-from runtime.model.suggest import closest
 from runtime.store import events, files
 from runtime.store.containers import Containers
 from supervise.model.record import Record
+from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

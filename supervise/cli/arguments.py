@@ -159,7 +159,7 @@ def _name(verb: verbs.Verb | None) -> str | None:
 
 
 def _did_you_mean(word: str, known: Any) -> str:
-    from supervise.wire import suggest
+    from supervise.model import suggest
 
     found = suggest.closest(word, known)
     return f"; did you mean '{found}'?" if found else ""

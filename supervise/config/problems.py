@@ -6,6 +6,7 @@ Any dialect reports here, with the place in its own file; `load` hands them on i
 from __future__ import annotations
 
 from supervise.model.errors import Problem
+from supervise.model.suggest import abbreviated, closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,11 +61,9 @@ class Problems:
         self._suggestions += 1
         if self._suggestions > _MAX_SUGGESTIONS or len(word) > 100:
             return ""
-        from difflib import get_close_matches  # 9 ms, and only when something is wrong
-
-        folded = {name.lower(): name for name in known}
-        close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-        return f"did you mean '{folded[close[0]]}'?" if close else ""
+        names = tuple(known)
+        close = closest(word, names) or abbreviated(word, names)
+        return f"did you mean '{close}'?" if close else ""
 
     def problems(self) -> tuple[Problem, ...]:
         """Return the problems by file in the order of reading, then by line and column."""

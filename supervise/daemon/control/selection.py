@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from supervise.wire import api, suggest
+from supervise.model import suggest
+from supervise.wire import api
 from supervise.wire.interface import InvalidParameterError
 
 TYPE_CHECKING = False

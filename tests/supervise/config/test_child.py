@@ -67,6 +67,7 @@ def test_values_that_are_not_utf8_survive_the_way(tmp_path: Path) -> None:
 _WITHOUT_MEMORY = """\
 import sys
 from supervise.config import child, load
+from supervise.config.yaml import assembly
 child.MEMORY_LIMIT_BYTES = 1
 child.main(1, ["f.yaml"], {}, sys.argv[1])
 """

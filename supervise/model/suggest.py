@@ -1,4 +1,4 @@
-"""Did you mean …: the known word nearest to a mistyped one."""
+"""Did you mean …: the known word that a mistyped or shortened one stands for."""
 
 from __future__ import annotations
 
@@ -26,9 +26,27 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return best
 
 
+def abbreviated(word: str, known: Iterable[str]) -> str | None:
+    """Return the shortest entry of *known* that *word* abbreviates, None if there is none.
+
+    ``cmd`` stands for ``command``, ``stop_grace`` for ``stop_grace_period``: the same first
+    letter, and the others in order.
+    """
+    lower = word.lower()
+    if not 3 <= len(word) <= _LONGEST:
+        return None
+    found = [c for c in known if len(c) > len(word) and _is_abbreviation(lower, c.lower())]
+    return min(found, key=len, default=None)
+
+
+def _is_abbreviation(word: str, candidate: str) -> bool:
+    letters = iter(candidate)
+    return candidate[0] == word[0] and all(letter in letters for letter in word)
+
+
 def _slips(a: str, b: str, limit: int) -> int:
     """Return the optimal string alignment distance of *a* and *b*, *limit* if it is not less."""
-    if abs(len(a) - len(b)) >= limit:
+    if abs(len(a) - len(b)) >= limit or len(set(a) ^ set(b)) >= 2 * limit:
         return limit
     before: list[int] = []
     above = list(range(len(b) + 1))

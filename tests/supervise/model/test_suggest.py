@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervise.wire.suggest import closest
+from supervise.model.suggest import abbreviated, closest
 
 LETTERS = "abcdefgh-_0123"
 KNOWN = ["web", "worker", "postgres", "redis", "db"]
@@ -37,3 +37,26 @@ def test_a_word_with_one_letter_replaced_is_recognised(word: str, at: int, lette
     typed = word[:at] + letter + word[at + 1 :]
 
     assert closest(typed, [word]) == word
+
+
+KEYS = ["command", "depends_on", "healthcheck", "stop_grace_period", "stop_signal", "working_dir"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("cmd", "command"),
+        ("depends", "depends_on"),
+        ("health", "healthcheck"),
+        ("stop_grace", "stop_grace_period"),
+        ("stop", "stop_signal"),
+        ("WorkDir", "working_dir"),
+        ("co", None),
+        ("grace_period", None),
+        ("commands", None),
+        ("", None),
+        ("x" * 1000, None),
+    ],
+)
+def test_an_abbreviation_is_recognised(typed: str, meant: str | None) -> None:
+    assert abbreviated(typed, KEYS) == meant
