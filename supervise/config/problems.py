@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # A hostile file must not make its own error report the expensive part.
 MAX_PROBLEMS = 10_000
 _MAX_SUGGESTIONS = 100
+_MAX_COMPARED = 200_000  # letters of a word, times the names it is compared with, in all
 
 
 class Problems:
@@ -26,6 +27,7 @@ class Problems:
         self._seen: set[Problem] = set()
         self._order: dict[str, int] = {}  # file → when it was read
         self._suggestions = 0
+        self._compared = 0
 
     def __len__(self) -> int:
         """Return how many problems there are; warnings do not count."""
@@ -62,6 +64,9 @@ class Problems:
         if self._suggestions > _MAX_SUGGESTIONS or len(word) > 100:
             return ""
         names = tuple(known)
+        self._compared += len(word) * len(names)
+        if self._compared > _MAX_COMPARED:
+            return ""
         close = closest(word, names) or abbreviated(word, names)
         return f"did you mean '{close}'?" if close else ""
 

@@ -69,6 +69,15 @@ def test_a_hint_is_given_to_what_has_none_from_there_on() -> None:
     assert [p.hint for p in problems.problems()] == ["", "as in x", "own"]
 
 
+def test_ten_thousand_long_names_are_not_compared_for_ever() -> None:
+    problems = Problems()
+    names = [f"{'a' * 90}{number:05}" for number in range(10_000)]
+
+    suggestions = [problems.suggest(f"{'a' * 85}{number:05}bbbbb", names) for number in range(100)]
+
+    assert suggestions == [""] * 100
+
+
 def test_there_is_an_end_of_problems_and_of_suggestions() -> None:
     problems = Problems()
 
