@@ -125,9 +125,10 @@ def _convert(option: verbs.Option, text: str, verb: verbs.Verb | None) -> Any:
         import time
 
         from supervise.cli import durations
+        from supervise.model import quantities
 
         if option.kind == "duration":
-            seconds = durations.parse_duration(text)
+            seconds = quantities.parse_span(text)
         else:
             seconds = durations.parse_moment(text, time.time())
         if seconds is None:

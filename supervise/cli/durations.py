@@ -1,29 +1,8 @@
-"""Durations and moments as people write them, and as a table shows them."""
+"""Moments as people write them, and ages as a table shows them."""
 
 from __future__ import annotations
 
-UNITS = {"us": 0.000001, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(text: str) -> float | None:
-    """Return the seconds of ``10``, ``1.5s``, ``500ms``, ``1m30s``, ``2h``; None if it is none."""
-    number = _number(text)
-    if number is not None:
-        return number
-    total, rest = 0.0, text
-    while rest:
-        end = 0
-        while end < len(rest) and rest[end] in "0123456789.":
-            end += 1
-        unit_end = end
-        while unit_end < len(rest) and rest[unit_end].isalpha():
-            unit_end += 1
-        number, unit = _number(rest[:end]), UNITS.get(rest[end:unit_end])
-        if number is None or unit is None:
-            return None
-        total += number * unit
-        rest = rest[unit_end:]
-    return total if text else None
+from supervise.model.quantities import parse_number, parse_span
 
 
 def parse_moment(text: str, now: float) -> float | None:
@@ -32,8 +11,8 @@ def parse_moment(text: str, now: float) -> float | None:
     A date and time without an offset is local time.
     """
     if text.startswith("@"):
-        return _number(text[1:])
-    ago = parse_duration(text)
+        return parse_number(text[1:])
+    ago = parse_span(text)
     if ago is not None:
         return now - ago
     from datetime import datetime
@@ -58,9 +37,3 @@ def show_age(seconds: float) -> str:
             small = whole % size // part
             return f"{whole // size}{name} {small}{below}" if small else f"{whole // size}{name}"
     return f"{whole}s"
-
-
-def _number(text: str) -> float | None:
-    if not text or not all(letter in "0123456789." for letter in text) or text.count(".") > 1:
-        return None
-    return float(text) if text != "." else None

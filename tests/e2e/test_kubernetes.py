@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from benchmarks.size import build_wheel
-from supervise.config.yaml.scalars import parse_duration
+from supervise.model.quantities import parse_duration
 from tests.support.docker import base_tarball, wheelhouse
 from tests.support.eventually import eventually
 from tests.support.podman import Podman

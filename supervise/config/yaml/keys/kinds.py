@@ -11,12 +11,7 @@ from __future__ import annotations
 
 from supervise.config.yaml.decoder import INVALID, describe, is_null
 from supervise.config.yaml.nodes import Scalar
-from supervise.config.yaml.scalars import (
-    format_duration,
-    format_size,
-    parse_duration,
-    parse_size,
-)
+from supervise.model.quantities import format_duration, format_size, parse_duration, parse_size
 from supervise.model.signals import SIGNALS, signal_name, signal_number
 
 TYPE_CHECKING = False

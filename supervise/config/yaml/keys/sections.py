@@ -6,7 +6,7 @@ from supervise.config.yaml.decoder import INVALID
 from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Maybe, Number, Size, Text
 from supervise.config.yaml.keys.refused import IN_LOGS
 from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, OneOf
-from supervise.config.yaml.scalars import format_duration
+from supervise.model.quantities import format_duration
 from supervise.model.service import Backoff, LogFormat, OnStall, StartLimit
 
 TYPE_CHECKING = False
