@@ -75,8 +75,8 @@ conformance: setup
 # What is made from the code; a test fails when it is stale.
 docs: setup
 	$(VENV)/bin/python docs/generate_states.py
-	$(VENV)/bin/python -m supervise.cli.reference docs
-	$(VENV)/bin/python -m supervise.config.reference >docs/configuration.md
+	$(VENV)/bin/python docs/generate_reference.py
+	$(VENV)/bin/python docs/generate_configuration.py
 	$(VENV)/bin/python tests/support/helpdocs.py
 	$(VENV)/bin/python docs/generate_comparisons.py
 	$(VENV)/bin/python docs/generate_graph.py

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
+
+from tests.support.generators import generator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,24 +63,14 @@ def test_every_danger_on_the_security_page_has_a_test_that_holds_it() -> None:
 
 
 def test_the_graph_of_the_demonstration_is_that_of_its_configuration(tmp_path: Path) -> None:
-    load("generate_graph").main([str(tmp_path / "made.svg")])
+    generator("generate_graph").main([str(tmp_path / "made.svg")])
 
     made = (tmp_path / "made.svg").read_text()
     assert made == (ROOT / "docs/demo-graph.svg").read_text(), "stale: make docs"
 
 
-def load(name: str) -> ModuleType:
-    """Return one of the scripts in docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_measured_tables_of_the_comparisons_are_those_of_the_benchmarks() -> None:
-    made = load("generate_comparisons")
+    made = generator("generate_comparisons")
     page = (ROOT / "docs/comparisons.md").read_text()
 
     assert page == made.filled(page), "stale: PYTHONPATH=. python docs/generate_comparisons.py"

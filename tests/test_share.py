@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.support.generators import generator
 from tests.support.scripts import ROOT
 
 SHARE = ROOT / "docs/share"
 PAGES = sorted(SHARE.glob("man/*/*"))
-
-
-def generator(name: str) -> ModuleType:
-    """Return one of the scripts in docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def files(directory: Path) -> dict[str, str]:

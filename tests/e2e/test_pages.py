@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.support import consoles
 from tests.support.consoles import Command, Console
+from tests.support.generators import generator
 from tests.support.scripts import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox", "nft")]
@@ -84,7 +83,7 @@ def test_the_code_of_the_command_before_is_kept(console: Console) -> None:
 
 
 def test_the_recorded_session_happens_again(console: Console) -> None:
-    script = load("generate_session")
+    script = generator("generate_session")
     (console.directory / "supervise.yaml").write_text(script.CONFIGURATION)
     shown = picture_lines(ROOT / "docs/session.svg")
     prompts = [number for number, line in enumerate(shown) if line.startswith("$ ")]
@@ -103,13 +102,3 @@ def picture_lines(path: Path) -> list[str]:
     """Return the lines of text in a picture, from top to bottom."""
     texts = ET.parse(path).getroot().iter("{http://www.w3.org/2000/svg}text")
     return ["".join(text.itertext()) for text in texts]
-
-
-def load(name: str) -> ModuleType:
-    """Return one of the scripts in docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -6,10 +6,12 @@ import re
 
 import pytest
 
-from supervise.cli import reference, verbs
+from supervise.cli import verbs
 from tests.support.control import ROOT
+from tests.support.generators import generator
 
 DOCS = ROOT / "docs"
+reference = generator("generate_reference")
 STALE = f"stale; run: {reference.COMMAND}"
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree as ET
@@ -9,6 +8,7 @@ import pytest
 
 from supervise.model.lifecycle import TRANSITIONS
 from supervise.model.process import ProcessState, Spawned
+from tests.support import generators
 from tests.support.scripts import ROOT
 
 DOCS = ROOT / "docs"
@@ -17,12 +17,7 @@ DOCS = ROOT / "docs"
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("generate_states", DOCS / "generate_states.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return generators.generator("generate_states")
 
 
 @pytest.mark.parametrize("name", ["states.svg", "states.md"])

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from supervise.config.load import Outcome, examine
-from supervise.config.reference import page
 from supervise.config.yaml.explain import explain
 from supervise.config.yaml.json_schema import json_schema
 from supervise.config.yaml.keys.refused import IN_LOGS, IN_SERVICE, IN_TOP
@@ -40,6 +39,7 @@ from supervise.model.service import (
     StartLimit,
     Stdin,
 )
+from tests.support.generators import generator
 from tests.support.plans import meaning
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -313,9 +313,9 @@ def test_documented_defaults_are_the_models(name: str, words: object, written: o
 
 
 def test_the_reference_page_is_fresh() -> None:
-    assert (ROOT / "docs/configuration.md").read_text() == page(), (
-        "stale: run python -m supervise.config.reference > docs/configuration.md"
-    )
+    made = generator("generate_configuration").page()
+
+    assert (ROOT / "docs/configuration.md").read_text() == made, "stale: make docs"
 
 
 def test_every_key_of_the_reference_file_is_shown() -> None:
