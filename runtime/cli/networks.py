@@ -7,7 +7,7 @@ import time
 
 from runtime.cli import found, life, output, volumes
 from runtime.container import connection
-from runtime.model import columns, filters, joining, plain, units
+from runtime.model import columns, filters, joining, units
 from runtime.model import digest as digests
 from runtime.model import networks as model
 from runtime.model.errors import RuntimeFailure
@@ -17,6 +17,7 @@ from runtime.network.catalog import Catalog
 from runtime.network.networks import Networks
 from runtime.store import events
 from runtime.store.containers import Containers
+from supervise.model import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ import time
 
 from runtime.container import remains
 from runtime.linux import locks
-from runtime.model import digest, plain
+from runtime.model import digest
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.store import events, files
 from runtime.store.containers import Containers
+from supervise.model import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from runtime.container.bundle import ensure
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
 from runtime.linux import capabilities, cgroups, namespaces
-from runtime.model import defaults, jsontext, plain
+from runtime.model import defaults, jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Mount
@@ -28,6 +28,7 @@ from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
 from supervise.linux import procfs
+from supervise.model import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

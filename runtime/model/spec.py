@@ -1,7 +1,7 @@
 """What a container is: everything `run` decided, nothing about how it fares.
 
 Made from an image's configuration and the command line (`compose`), written beside the container
-as plain JSON (`to_plain`, `from_plain` of `runtime.model.plain`), read by launch, monitor, exec.
+as plain JSON (`to_plain`, `from_plain` of `supervise.model.plain`), read by launch, monitor, exec.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import os
 from runtime.model import ipam, jsontext
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Lease, Network
-from runtime.model.plain import from_plain, to_plain
 from supervise.linux import procfs
+from supervise.model.plain import from_plain, to_plain
 
 _TEMPORARY = ".tmp-"
 

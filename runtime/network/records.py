@@ -12,7 +12,7 @@ import time
 from runtime.model import ipam, jsontext, networks
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Network
-from runtime.model.plain import from_plain, to_plain
+from supervise.model.plain import from_plain, to_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

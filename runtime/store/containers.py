@@ -11,11 +11,12 @@ import os
 
 from runtime.linux import locks
 from runtime.model import digest as digests
-from runtime.model import names, plain
+from runtime.model import names
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
 from runtime.store import events, files
+from supervise.model import plain
 from supervise.model.suggest import closest
 
 TYPE_CHECKING = False

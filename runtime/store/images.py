@@ -14,7 +14,7 @@ import os
 from runtime.linux import locks
 from runtime.model import digest as digests
 from runtime.model import image as model
-from runtime.model import plain, reference, timestamp
+from runtime.model import reference, timestamp
 from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import ImageConfig
@@ -22,6 +22,7 @@ from runtime.store import events, files, host
 from runtime.store.containers import Containers
 from runtime.store.layers import Layers
 from runtime.store.steps import Steps
+from supervise.model import plain
 from supervise.model.record import Record
 
 TYPE_CHECKING = False

@@ -17,10 +17,10 @@ import os
 
 from runtime.linux import beneath, locks
 from runtime.model import digest as digests
-from runtime.model import plain
 from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
+from supervise.model import plain
 from supervise.model.record import Record
 
 TYPE_CHECKING = False

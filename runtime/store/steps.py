@@ -11,8 +11,8 @@ import os
 
 from runtime.linux import locks
 from runtime.model import digest as digests
-from runtime.model import plain
 from runtime.store import files
+from supervise.model import plain
 from supervise.model.record import Record
 
 TYPE_CHECKING = False

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 
 from runtime.linux import locks
-from runtime.model import names, plain
+from runtime.model import names
 from runtime.model.errors import RuntimeFailure
 from runtime.store import events, files
 from runtime.store.containers import Containers
+from supervise.model import plain
 from supervise.model.record import Record
 from supervise.model.suggest import closest
 

@@ -2,13 +2,14 @@
 
 Whoever makes a Plan (the YAML loader; unit files and other formats later) has checked it; whoever
 uses one need not.  A Plan travels from the loader to PID 1, and into a compiled plan, as plain
-JSON values: `to_plain` and `from_plain` are inverse.
+JSON values (`model.plain`).
 """
 
 from __future__ import annotations
 
 import enum
 
+from supervise.model.plain import from_plain, to_plain
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -257,74 +258,6 @@ class Plan(Record):
     variables: Mapping[str, str] = {}  # ${NAME} the files used → blake2b-256 of its value, "" unset
 
 
-_RECORDS: dict[str, type[Record]] = {
-    "restart": RestartPolicy,
-    "backoff": Backoff,
-    "start_limit": StartLimit,
-    "ready": Ready,
-    "probe": Probe,
-    "healthcheck": HealthCheck,
-    "logs": Logs,
-    "origin": Origin,
-    "control": Control,
-}
-_ENUMS: dict[tuple[str, str], type[enum.Enum]] = {
-    ("ServiceSpec", "type"): ServiceType,
-    ("ServiceSpec", "stdin"): Stdin,
-    ("ServiceSpec", "on_failure"): OnFailure,
-    ("ServiceSpec", "kill_mode"): KillMode,
-    ("RestartPolicy", "mode"): RestartMode,
-    ("Dependency", "condition"): Condition,
-    ("HealthCheck", "on_unhealthy"): OnUnhealthy,
-    ("Logs", "format"): LogFormat,
-    ("Logs", "on_stall"): OnStall,
-    ("Plan", "exit_policy"): ExitPolicy,
-    ("Plan", "log_format"): LogFormat,
-}
-_MAPPINGS: dict[tuple[str, str], type[Record]] = {
-    ("Plan", "services"): ServiceSpec,
-    ("ServiceSpec", "depends_on"): Dependency,
-}
-
-
-def to_plain(record: Record) -> dict[str, Any]:
-    """Return *record* as JSON values, leaving out every field that has its default."""
-    return {field: _plain(value) for field, value in record.set_items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Record):
-        return to_plain(value)
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
-def from_plain(cls: type[Any], plain: Mapping[str, Any]) -> Any:
-    """Return the *cls* that `to_plain` turned into *plain*."""
-    values = {field: _typed(cls.__name__, field, value) for field, value in plain.items()}
-    return cls(**values)
-
-
-def _typed(owner: str, field: str, value: Any) -> Any:
-    if (owner, field) in _ENUMS:
-        return _ENUMS[owner, field](value)
-    if (owner, field) in _MAPPINGS:
-        inner = _MAPPINGS[owner, field]
-        return {key: from_plain(inner, item) for key, item in value.items()}
-    if (owner, field) == ("Plan", "sources"):
-        return tuple(from_plain(Source, item) for item in value)
-    if (owner, field) == ("ServiceSpec", "ulimits"):
-        return {key: tuple(limits) for key, limits in value.items()}
-    if field in _RECORDS and isinstance(value, dict):
-        return from_plain(_RECORDS[field], value)
-    return tuple(value) if isinstance(value, list) else value
-
-
 def plan_to_plain(plan: Plan) -> dict[str, Any]:
     """Return *plan* as JSON values, with the version of their shape."""
     return {"version": PLAN_VERSION, **to_plain(plan)}
@@ -334,5 +267,4 @@ def plan_from_plain(plain: Mapping[str, Any]) -> Plan:
     """Return the plan in *plain*; raises ValueError when another version wrote it."""
     if plain.get("version") != PLAN_VERSION:
         raise ValueError(f"plan version {plain.get('version')!r} is not {PLAN_VERSION}")
-    plan: Plan = from_plain(Plan, {k: v for k, v in plain.items() if k != "version"})
-    return plan
+    return from_plain(Plan, {k: v for k, v in plain.items() if k != "version"})

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from runtime.linux import netns
-from runtime.model.plain import to_plain
 from runtime.model.spec import Spec
+from supervise.model.plain import to_plain
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]

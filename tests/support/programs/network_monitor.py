@@ -12,12 +12,12 @@ import sys
 from typing import Any
 
 from runtime.model.errors import RuntimeFailure
-from runtime.model.plain import from_plain, to_plain
 from runtime.model.spec import Join, Spec
 from runtime.model.state import Endpoint
 from runtime.network.catalog import Catalog
 from runtime.network.networks import Networks
 from runtime.store.layout import Layout
+from supervise.model.plain import from_plain, to_plain
 
 
 class Monitor:

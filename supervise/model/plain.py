@@ -1,12 +1,13 @@
-"""Records as plain JSON values, and back: what specs, states and records on disk are made of.
+"""Records as plain JSON values, and back: what plans, specs and records on disk are made of.
 
-Driven by the annotations of the classes, read once a class.  Understood are scalars, tuples,
-``Mapping[str, …]``, other records, and ``… | None`` of these.  Fields that have their default are
+Driven by the annotations of the classes, read once a class.  Understood are scalars, enums of
+them, tuples, ``Mapping[str, …]``, other records, and ``… | None`` of these.  Fields that have their default are
 left out, so a default must never change its meaning.
 """
 
 from __future__ import annotations
 
+import enum
 import sys
 
 from supervise.model.record import Record
@@ -52,6 +53,8 @@ def _plain(value: Any) -> Any:
         return to_plain(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return value.value
     return {key: _plain(item) for key, item in value.items()}
 
 
@@ -81,6 +84,8 @@ def _converter(annotation: str, names: dict[str, Any]) -> Callable[[Any], Any] |
     cls = names.get(annotation)
     if isinstance(cls, type) and issubclass(cls, Record):
         return lambda value: from_plain(cls, value)
+    if isinstance(cls, type) and issubclass(cls, enum.Enum):
+        return cls
     if annotation not in {"str", "int", "float", "bool", "Any"}:
         raise TypeError(f"'{annotation}' has no plain form")
     return None
