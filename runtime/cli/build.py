@@ -182,7 +182,7 @@ def _epoch(given: Mapping[str, str]) -> int | None:
     text = given.get(_EPOCH, os.environ.get(_EPOCH, ""))
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
         raise RuntimeFailure(
             f"SOURCE_DATE_EPOCH: '{text}' is no number of seconds since 1970", code=1
         )

@@ -117,7 +117,7 @@ def _stream(directory: str, shown: _Shown) -> None:
         sys.stdout.flush()
         if over:
             break
-        left = None if shown.until is None else max(0.0, shown.until - time.time()) * 1000 + 1
+        left = None if shown.until is None else units.patience(shown.until - time.time())
         poll.poll(left)
         inotify.drain(watch_fd)
         coming = tail.more()
