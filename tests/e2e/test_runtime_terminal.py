@@ -100,7 +100,10 @@ WALK: dict[str, list[list[str]]] = {
     "archives.load": [["load", "-i", "TAGS"], ["load", "-i", HOSTILE]],
     "archives.save": [["save", "-o", "/nosuch/x", "hostile:1"], ["save", "-o", "x", HOSTILE]],
     "attaching.attach": [["attach", HOSTILE], ["attach", "made"]],
-    "build.build": [["build", "CONTEXT"], ["build", "--progress=plain", "--no-cache", "CONTEXT"]],
+    "build.build": [
+        ["build", "--network=none", "--no-cache", "CONTEXT"],
+        ["build", "--network=none", "--no-cache", "--progress=plain", "CONTEXT"],
+    ],
     "build.prune": [["builder", "prune", "-f", "--filter", HOSTILE]],
     "changes.commit": [["commit", "-m", HOSTILE, "-a", HOSTILE, "up", "hostile:2"]],
     "changes.diff": [["diff", "up"]],
@@ -180,14 +183,18 @@ def test_the_walk_knows_every_verb() -> None:
 def test_no_verb_lets_an_image_drive_the_terminal(
     runtime: Runtime, tmp_path: Path, place: str
 ) -> None:
-    lines = f'FROM busybox\nLABEL "a={HOSTILE}"\nRUN printf "%s\\n" "{HOSTILE}"; false {HOSTILE}\n'
-    context = write(tmp_path / "context", lines)
+    text = HOSTILE.replace("\r", "")
+    printed = "printf 'said \\033]0;pwned\\007\\302\\23331m\\033[5;5H\\n'; false"
+    context = write(tmp_path / "context", f"FROM busybox\nLABEL a='{text}'\nRUN {printed} {text}\n")
     meant = {"TAGS": str(runtime.root.parent / "tag.tar"), "CONTEXT": str(context)}
 
     for words in WALK[place]:
         given = [meant.get(word, word) for word in words]
 
-        assert_harmless(on_terminal(runtime.command(*given), runtime.environment))
+        said = on_terminal(runtime.command(*given), runtime.environment)
+
+        assert_harmless(said)
+        assert place != "build.build" or re.search(r"(│|\d) said", said), said
 
 
 class _Talker(StreamRequestHandler):
