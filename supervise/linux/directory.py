@@ -26,7 +26,7 @@ if TYPE_CHECKING:
             """Return the descriptor."""
 
         def bind(self, address: str) -> None:
-            """Call bind(2)."""
+            """Give it an address."""
 
 
 _MOST_LINKS = 40  # path_resolution(7)
@@ -196,7 +196,7 @@ class Directory:
             return None
 
     def bind(self, sock: BindableSocket, name: str, mode: int) -> None:
-        """Bind a unix socket as *name*, which has *mode* from its first moment on; bind(2).
+        """Make *name* the address of *sock*, with *mode* from its first moment on.
 
         bind(2) makes the file with the mode of the socket's own inode, less the umask.
         """
@@ -272,9 +272,7 @@ def find(
             text = None if name == ".." else held.link_text(name)
             if text is not None:
                 links += 1
-                if links > _MOST_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                _check_link(held, name, link_owners)
+                _check_link(held, name, links, link_owners)
                 todo += _steps(text)
                 after = _start(text) if text.startswith("/") else None
             elif not todo and name != "..":
@@ -373,7 +371,10 @@ def _steps(path: str) -> list[str]:
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
-def _check_link(held: Directory, name: str, owners: set[int] | None) -> None:
+def _check_link(held: Directory, name: str, number: int, owners: set[int] | None) -> None:
+    """Refuse to follow the link *name*, the *number*th on the way, where that is not safe."""
+    if number > _MOST_LINKS:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.path.join(held.path, name))
     if held.is_ours:
         return
     found = held.look(name)

@@ -130,7 +130,9 @@ class Archive:
         for number in range(self.keep - 1, 0, -1):
             for form in _FORMS:
                 with suppress(FileNotFoundError):
-                    self.directory.rename(self._numbered(number, form), self._numbered(number + 1, form))
+                    self.directory.rename(
+                        self._numbered(number, form), self._numbered(number + 1, form)
+                    )
         self._waiting = {number + 1 for number in self._waiting if number < self.keep}
         if self._packing is not None:
             self._packing = self._packing + 1 if self._packing < self.keep else None

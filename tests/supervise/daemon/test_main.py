@@ -49,10 +49,12 @@ def test_an_image_without_dev_null_has_a_control_socket(
 ) -> None:
     really_open = os.open
 
-    def open_but_null(path: str, flags: int, mode: int = 0o777) -> int:
+    def open_but_null(
+        path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
         if path == "/dev/null":
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return really_open(path, flags, mode)
+        return really_open(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", open_but_null)
     seen = tmp_path / "seen"
