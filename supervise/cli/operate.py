@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from supervise.cli import render
 from supervise.cli.client import Client
 from supervise.cli.exitcodes import DONE, FAILED, NOT_RUNNING
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _operate(
 
 
 def _say(outcome: dict[str, Any]) -> None:
-    text = f"{outcome['service']}: {render.printable(outcome['message'])}"
+    text = f"{outcome['service']}: {printable(outcome['message'])}"
     if outcome.get("trouble"):
         hint = f" ({outcome['hint']})" if outcome["hint"] else ""
         sys.stdout.flush()  # in this order on a terminal
@@ -108,7 +108,7 @@ def _show_last_lines(client: Client, name: str) -> None:
     """Show what a service that did not come up said last: most often the reason."""
     entries = client.call("Logs", services=[name], lines=_LAST_LINES)["entries"]
     for entry in entries:
-        sys.stderr.write(f"  {name} | {render.printable(entry['message'])}\n")
+        sys.stderr.write(f"  {name} | {printable(entry['message'])}\n")
 
 
 def _patience(client: Client, given: Arguments) -> float | None:

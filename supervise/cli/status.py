@@ -9,6 +9,7 @@ import time
 from supervise.cli import durations, render
 from supervise.cli.client import Client
 from supervise.cli.exitcodes import DONE, NOT_RUNNING
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _row(service: Service, aged: float) -> tuple[str, ...]:
         str(service["pid"] or "-"),
         "-" if uptime is None else durations.show_age(uptime + aged),
         str(service["restarts"]),
-        render.printable(service["detail"]),
+        printable(service["detail"]),
     )
 
 

@@ -15,6 +15,7 @@ import psutil
 from supervise.cli import render
 from supervise.cli.client import Client
 from supervise.cli.exitcodes import DONE
+from supervise.model.printable import printable
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -128,7 +129,7 @@ def _row(usage: Usage) -> tuple[str, ...]:
         show_size(usage.rss),
         "?" if usage.fds is None else str(usage.fds),
         str(usage.threads),
-        render.printable(usage.command),
+        printable(usage.command),
     )
 
 

@@ -9,6 +9,7 @@ from supervise.config.source.interpolate import InterpolationError, Interpolator
 from supervise.config.source.nodes import Mapping, Node, Scalar, Sequence
 from supervise.config.source.scalars import resolve
 from supervise.model.errors import Problem
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,14 +119,8 @@ def _one_line(problem: Problem) -> Problem:
     """Return *problem* fit for one line of a terminal: what a file says may hold anything."""
     if all(map(str.isprintable, (problem.file, problem.path, problem.what, problem.hint))):
         return problem
-    shown = {key: _printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
+    shown = {key: printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
     return problem.replace(**shown)
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def is_null(node: Node) -> bool:

@@ -61,8 +61,8 @@ def test_retry_after_is_seconds_or_a_date(text: str | None, expected: float | No
 def test_what_a_server_says_does_not_drive_the_terminal() -> None:
     error = RegistryError("it says \x1b]0;owned\x07", "try \x9b2J")
 
-    assert error.reason == "it says ?]0;owned?"
-    assert error.hint == "try ?2J"
+    assert error.reason == "it says \\x1b]0;owned\\a"
+    assert error.hint == "try \\u009b2J"
 
 
 @pytest.mark.integration
