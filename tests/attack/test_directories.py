@@ -159,18 +159,18 @@ def test_nothing_planted_is_packed_for_the_stranger_to_read(
     ground: Ground, stage: Stage, kind: str
 ) -> None:
     mine = ground.app / "mine"
-    make = {
+    make: dict[str, Callable[[str], None]] = {
         "link": lambda path: os.symlink(ground.secret, path),
         "hard link": lambda path: os.link(mine, path),
         "fifo": os.mkfifo,
-    }[kind]
+    }
 
     def exchange() -> None:
         for name in (".1", ".2", ".gz.tmp", ".1.gz"):
             with contextlib.suppress(OSError):
                 os.unlink(f"{ground.log}{name}")
             with contextlib.suppress(OSError):
-                make(f"{ground.log}{name}")
+                make[kind](f"{ground.log}{name}")
 
     as_stranger(mine.touch)
     with beside(exchange):

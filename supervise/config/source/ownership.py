@@ -36,7 +36,7 @@ def remarks(sources: Iterable[Source]) -> list[Problem]:
     made = []
     for (what, way_out), paths in found.items():
         others = f", and {len(paths) - 1} more like it" if len(paths) > 1 else ""
-        text = f"{what}, and can so run any program as {we}{others}"
+        text = f"{what}, and so can run any program as {we}{others}"
         made.append(Problem(paths[0], 0, 0, "", text, f"{way_out} {' '.join(paths[:3])}"))
     return made
 
