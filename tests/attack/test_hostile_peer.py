@@ -141,6 +141,7 @@ class Liar:
 
     def __init__(self, place: str) -> None:
         self.answer = ANSWERS["nothing"]
+        self._connection: socket.socket | None = None
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(place)
         self._listening.listen()
@@ -150,7 +151,7 @@ class Liar:
     def _serve(self) -> None:
         with suppress(OSError):  # closed: that ends it
             while True:
-                connection, _ = self._listening.accept()
+                self._connection = connection = self._listening.accept()[0]
                 with connection, suppress(OSError):
                     self._talk(connection)
 
@@ -166,6 +167,9 @@ class Liar:
                 connection.sendall(answer)
 
     def close(self) -> None:
+        with suppress(OSError):  # a client that failed may still be there
+            if self._connection is not None:
+                self._connection.shutdown(socket.SHUT_RDWR)
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self._thread.join()
