@@ -301,6 +301,9 @@ def real_path(path: str) -> str:
     """Return *path* without the links that `find` follows, as far as the way goes."""
     try:
         held, name = find(path)
+    except FileNotFoundError:
+        above, name = os.path.split(path.rstrip("/"))
+        return os.path.join(real_path(above), name) if above else path
     except OSError:
         return os.path.normpath(path)
     held.close()

@@ -36,6 +36,7 @@ def test_links_that_only_we_can_have_made_are_followed(tmp_path: Path) -> None:
     assert found(tmp_path / "absolute" / "relative") == f"{tmp_path}/real/x.log"
     assert found(tmp_path / "absolute" / ".." / "y") == f"{tmp_path}/y"
     assert directory.real_path(f"{tmp_path}/absolute/z") == f"{tmp_path}/real/z"
+    assert directory.real_path(f"{tmp_path}/absolute/not/yet") == f"{tmp_path}/real/not/yet"
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
