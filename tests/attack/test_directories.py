@@ -214,6 +214,17 @@ def test_a_file_of_roots_with_a_second_name_is_not_a_log(ground: Ground, stage: 
     assert "chmod go-w" in message
 
 
+def test_a_link_takes_no_other_services_file_away(ground: Ground, stage: Stage) -> None:
+    other = ground.hidden / "other.log"
+    as_stranger(lambda: os.symlink(other, ground.log))
+    stage.configure(evil=raw(ground.log), other=raw(other))
+
+    stage.say("evil", b"forged\n")
+    stage.say("other", b"mine\n")
+
+    assert other.read_bytes() == b"mine\n"
+
+
 def test_a_socket_that_is_exchanged_gives_no_file_other_rights(ground: Ground) -> None:
     path = ground.app / "c.sock"
 
