@@ -33,6 +33,7 @@ _MOST_LINKS = 40  # path_resolution(7)
 _HOLD = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _ALWAYS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _SHARED = stat.S_IWGRP | stat.S_IWOTH
+_LONGEST_ADDRESS = 107  # bytes of a path, unix(7)
 _UNMAPPED = 65534  # how an id outside our user namespace looks, user_namespaces(7)
 
 
@@ -118,7 +119,7 @@ class Directory:
         follow = 0 if self._is_kernels() else os.O_NOFOLLOW
         fd = os.open(name, _HOLD | follow, dir_fd=self.fd)
         safe = self.is_ours or (self.is_sticky and os.fstat(fd).st_uid in trusted_users())
-        path = os.path.dirname(self.path) if name == ".." else os.path.join(self.path, name)
+        path = os.path.normpath(os.path.join(self.path, name))  # which has no links
         return Directory(fd, path, safe_way=safe)
 
     def open_file(self, name: str, flags: int, mode: int = 0o640) -> int:
@@ -198,12 +199,15 @@ class Directory:
     def bind(self, sock: BindableSocket, name: str, mode: int) -> None:
         """Make *name* the address of *sock*, with *mode* from its first moment on.
 
-        bind(2) makes the file with the mode of the socket's own inode, less the umask.
+        bind(2) makes the file with the mode of the socket's own inode, less the umask.  Where nobody
+        else can change what the path means it is bound by that, as ss(8) and /proc/net/unix show it.
         """
+        path = self._full(name)
+        by_path = (self.is_ours or self.is_sticky) and len(os.fsencode(path)) <= _LONGEST_ADDRESS
         os.fchmod(sock.fileno(), mode)
         before = os.umask(0)
         try:
-            self.inside(lambda: sock.bind(name))
+            self.inside(lambda: sock.bind(path if by_path else name))
         finally:
             os.umask(before)
 
