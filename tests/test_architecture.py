@@ -24,7 +24,7 @@ MAY_IMPORT = {
         "supervise.model.record",
         "supervise.model.signals",
     ),
-    "config": ("supervise.model",),
+    "config": ("supervise.linux.directory", "supervise.model"),
     "daemon": ("supervise.config", "supervise.linux", "supervise.model", "supervise.wire"),
     "cli": ("supervise.model", "supervise.wire"),
 }

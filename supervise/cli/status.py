@@ -7,7 +7,7 @@ import sys
 import time
 
 from supervise.cli import durations, render
-from supervise.cli.client import Client
+from supervise.cli.client import Client, connect
 from supervise.cli.exitcodes import DONE, NOT_RUNNING
 from supervise.model.printable import printable
 
@@ -26,7 +26,7 @@ _CLEAR = "\x1b[H\x1b[J"  # home, erase below: no flicker, no scrolling
 
 def status(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     names = list(given.operands) or None
     if given.flag("watch"):
         return _watch(client, names, as_json=given.flag("json"))

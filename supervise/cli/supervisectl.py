@@ -83,6 +83,9 @@ def _run(argv: list[str]) -> int:
     except UnreachableError as error:
         render.say(f"cannot reach supervise: {error}")
         return UNREACHABLE
+    except RecursionError:  # a chain of a thousand dependencies, or a peer that means no good
+        render.say("cannot show the answer: it is nested too deeply")
+        return FAILED
     except ModuleNotFoundError as error:
         if error.name not in _OPTIONAL:
             raise

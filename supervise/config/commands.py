@@ -89,7 +89,7 @@ def _examine(arguments: argparse.Namespace) -> Outcome:
     """Load what was asked for; problems go to standard output, warnings to standard error."""
     outcome = examine(arguments.files or None, os.environ, os.getcwd())
     for warning in outcome.warnings:
-        place = f"{warning.file}:{warning.line}:{warning.column}"
+        place = f"{warning.file}:{warning.line}:{warning.column}" if warning.line else warning.file
         path = f"{warning.path}: " if warning.path else ""
         text = printable(f"{place}: warning: {path}{warning.what}; {warning.hint}")
         print(text, file=sys.stderr)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from supervise.config import validate
 from supervise.config.decode import Defaults, build_service, check_name
 from supervise.config.keys.shapes import Table
-from supervise.config.source import groups, search
+from supervise.config.source import groups, ownership, search
 from supervise.config.source.files import Reader
 from supervise.model.errors import ConfigError, Problem
 from supervise.model.record import Record
@@ -62,6 +62,8 @@ def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Out
         reader.read_root(path)
     plan = _Assembly(reader, environ).plan(found[0])
     roots = tuple(search.absolute(path, cwd) for path in found)
+    for remark in ownership.remarks(reader.sources.values()):
+        reader.decoder.report_warning(remark)
     problems = reader.in_order(reader.decoder.problems)
     warnings = reader.in_order(reader.decoder.warnings)
     return Outcome(None if problems else plan, problems, warnings, roots)
