@@ -11,7 +11,7 @@ import sys
 import time
 
 from runtime.build import context as contexts
-from runtime.build import failures
+from runtime.build import entitlements, failures
 from runtime.build.executor import Executor
 from runtime.build.job import Job, check_platform
 from runtime.container.steps import reached
@@ -77,6 +77,10 @@ def _plan(layout: Layout, request: Request, context: Context, dockerfile: Docker
     for node in plan.stages:
         with failures.at(node.stage.start.place):
             check_platform(node.platform, mine)
+        for command in node.stage.commands:
+            if isinstance(command, commands.Run):
+                with failures.at(command.place):
+                    entitlements.check(command, request)
     return Job(layout, request, context, dockerfile, plan=plan, platform=mine)
 
 

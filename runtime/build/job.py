@@ -27,6 +27,7 @@ class Request(Record):
     build_args: Mapping[str, str] = {}
     labels: Mapping[str, str] = {}
     network: str = "bridge"  # of RUN
+    allowed: frozenset[str] = frozenset()  # --allow, see runtime.build.entitlements
     hosts: tuple[tuple[str, str], ...] = ()  # --add-host: (name, address)
     no_cache: bool = False
     pull: bool = False  # look for newer base images

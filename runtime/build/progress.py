@@ -10,6 +10,8 @@ import json
 import os
 import time
 
+from supervise.model.printable import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
@@ -55,6 +57,7 @@ class Quiet(Progress):
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._is_terminal = os.isatty(fd)
         self._tails: dict[Key, bytes] = {}
 
     def output(self, key: Key, stream: int, data: bytes) -> None:  # noqa: ARG002 - both alike
@@ -67,7 +70,12 @@ class Quiet(Progress):
 
     def failed(self, key: Key, reason: str) -> None:  # noqa: ARG002 - it is said by others
         """Write what was kept."""
-        write_all(self._fd, self._tails.pop(key, b""))
+        tail = self._tails.pop(key, b"")
+        if self._is_terminal:
+            reader = Lines()
+            lines = [*reader.feed(tail), *reader.flush()]
+            tail = "".join(f"{without_sequences(line)}\n" for line in lines).encode()
+        write_all(self._fd, tail)
 
 
 class Lines:
@@ -96,11 +104,33 @@ def _shown(line: bytes) -> str:
     return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
 
 
+def without_sequences(line: str) -> str:
+    """Return *line* without what would move the cursor or change colours."""
+    kept = []
+    letters = iter(line)
+    for letter in letters:
+        if letter == "\x1b":
+            if next(letters, "") == "[":
+                for end in letters:
+                    if end.isalpha():
+                        break
+        elif letter == "\t":
+            kept.append("    ")
+        elif letter.isprintable():
+            kept.append(letter)
+    return "".join(kept)
+
+
 class Plain(Progress):
-    """Lines: ``#5 [build 2/4] RUN make``, ``#5 0.31 output``, ``#5 DONE 1.2s``, ``#5 CACHED``."""
+    """Lines: ``#5 [build 2/4] RUN make``, ``#5 0.31 output``, ``#5 DONE 1.2s``, ``#5 CACHED``.
+
+    What a command writes goes into a file or pipe as it came, as BuildKit has it: colours are of
+    use there.  A terminal gets it as the view shows it.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._is_terminal = os.isatty(fd)
         self._numbers: dict[Key, int] = {}
         self._texts: dict[Key, str] = {}
         self._begun: dict[Key, float] = {}
@@ -111,7 +141,7 @@ class Plain(Progress):
         """Print which step begins."""
         self._numbers[key] = len(self._numbers) + 1
         self._begun[key] = time.monotonic()
-        self._texts[key] = f"{place(stage, said)} {one_line(said['text'])}"
+        self._texts[key] = printable(f"{place(stage, said)} {one_line(said['text'])}")
         self._say(key, self._texts[key])
 
     def output(self, key: Key, stream: int, data: bytes) -> None:
@@ -122,7 +152,8 @@ class Plain(Progress):
     def _print(self, key: Key, lines: list[str]) -> None:
         seconds = time.monotonic() - self._begun[key]
         for line in lines:
-            self._say(key, f"{seconds:.3f} {line}")
+            shown = without_sequences(line) if self._is_terminal else line
+            self._say(key, f"{seconds:.3f} {shown}")
 
     def _flush(self, key: Key) -> None:
         for stream in (1, 2):
@@ -139,18 +170,18 @@ class Plain(Progress):
         """Print why."""
         if key in self._numbers:
             self._flush(key)
-            self._say(key, f"ERROR: {reason}")
+            self._say(key, f"ERROR: {printable(reason)}")
 
     def remark(self, text: str) -> None:
         """Print it."""
-        self._write(f"{text}\n")
+        self._write(f"{printable(text)}\n")
 
     def exported(self, image_id: str, names: list[str], seconds: float) -> None:
         """Print what there is now."""
         number = len(self._numbers) + 1
         self._write(f"#{number} image {image_id}\n")
         for name in names:
-            self._write(f"#{number} named {name}\n")
+            self._write(f"#{number} named {printable(name)}\n")
         self._write(f"#{number} DONE {seconds:.1f}s\n")
 
     def _say(self, key: Key, text: str) -> None:

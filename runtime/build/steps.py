@@ -10,7 +10,7 @@ import os
 import posixpath
 import time
 
-from runtime.build import cache, machine, mounts, owners, place
+from runtime.build import cache, entitlements, machine, mounts, owners, place
 from runtime.build import draft as drafts
 from runtime.build.progress import one_line
 from runtime.container.steps import reached
@@ -140,13 +140,8 @@ def _working_dir(worker: Worker, command: Workdir) -> None:
 
 
 def _run(worker: Worker, command: Run) -> None:
-    if command.security == "insecure":
-        raise RuntimeFailure(
-            "RUN --security=insecure is not allowed: a build never has the machine's own power",
-            "run the command in a container: runtime run --privileged",
-            code=1,
-        )
     draft, request = worker.draft, worker.job.request
+    entitlements.check(command, request)  # a base image's ONBUILD has it checked here first
     argv, script = _command(worker, command)
     proxies = predefined.proxies(request.build_args)
     environment = draft.environment()

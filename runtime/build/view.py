@@ -9,7 +9,15 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.build.progress import Lines, Progress, one_line, place, write_all
+from runtime.build.progress import (
+    Lines,
+    Progress,
+    one_line,
+    place,
+    without_sequences,
+    write_all,
+)
+from supervise.model.printable import printable
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -75,13 +83,13 @@ class View(Progress):
 
     def started(self, key: Key, stage: str, said: dict[str, Any]) -> None:
         """Show one more step."""
-        self._steps[key] = _Step(f"{place(stage, said)} {one_line(said['text'])}")
+        self._steps[key] = _Step(printable(f"{place(stage, said)} {one_line(said['text'])}"))
         self.tick()
 
     def output(self, key: Key, stream: int, data: bytes) -> None:
         """Keep the lines for the next frame."""
         step = self._steps[key]
-        step.lines += [_printable(line) for line in step.readers[stream].feed(data)]
+        step.lines += [without_sequences(line) for line in step.readers[stream].feed(data)]
         del step.lines[:-_KEPT]
 
     def finished(self, key: Key, seconds: float, *, cached: bool) -> None:
@@ -96,18 +104,18 @@ class View(Progress):
         if step is None:
             return
         for reader in step.readers.values():
-            step.lines += [_printable(line) for line in reader.flush()]
+            step.lines += [without_sequences(line) for line in reader.flush()]
         self._settle(f"{_RED} ✘{_PLAIN} ", step.title, "")
         self._above([f"   │ {line}" for line in step.lines])
 
     def remark(self, text: str) -> None:
         """Show a line that stays."""
-        self._above([text])
+        self._above([printable(text)])
 
     def exported(self, image_id: str, names: list[str], seconds: float) -> None:  # noqa: ARG002 - the whole build's time is what a person waited
         """Show what there is now."""
         whole = time.monotonic() - self._begun
-        self._above([f"image {image_id}", *(f"named {name}" for name in names)])
+        self._above([f"image {image_id}", *(f"named {printable(name)}" for name in names)])
         self._above([f"built in {whole:.1f}s"])
 
     def tick(self) -> None:
@@ -154,20 +162,3 @@ class View(Progress):
     def _write(self, text: str) -> None:
         if text:
             write_all(self._fd, text.encode(errors="replace"))
-
-
-def _printable(line: str) -> str:
-    """Return *line* without what would move the cursor or change colours."""
-    kept = []
-    letters = iter(line)
-    for letter in letters:
-        if letter == "\x1b":
-            if next(letters, "") == "[":
-                for end in letters:
-                    if end.isalpha():
-                        break
-        elif letter == "\t":
-            kept.append("    ")
-        elif letter.isprintable():
-            kept.append(letter)
-    return "".join(kept)

@@ -24,6 +24,7 @@ from runtime.dockerfile.errors import DockerfileError
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Pin
 from supervise.linux import prctl
+from supervise.model import unexpected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from runtime.build.job import Job
     from runtime.dockerfile.commands import Command
 
+_DEBUG = "RUNTIME_DEBUG"
 _PR_SET_PDEATHSIG = 1  # see PR_SET_PDEATHSIG(2const)
 _FILES = (commands.Run, commands.Copy, commands.Workdir)  # instructions that are steps
 
@@ -60,8 +62,10 @@ def _become(job: Job, stage: int, sock: _socket.socket, others: list[int]) -> No
         code = 0
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         code = 130  # the builder has given up, and so do we
-    except Exception:  # noqa: BLE001 - a fault of ours, told here: the builder's frames end here
-        sys.excepthook(*sys.exc_info())
+    except Exception as error:  # noqa: BLE001 - a fault of ours, told here: the builder's frames end here
+        if os.environ.get(_DEBUG):
+            sys.excepthook(*sys.exc_info())
+        sys.stderr.write(unexpected.describe("runtime", error, _DEBUG))
     finally:
         os._exit(code)
 

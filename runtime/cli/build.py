@@ -42,6 +42,7 @@ BUILD = Verb(
     "Make an image from a Dockerfile",
     """
       --add-host list          A line for /etc/hosts of RUN: NAME:ADDRESS
+      --allow list             Let the Dockerfile have more: network.host for RUN --network=host
       --build-arg list         A value for an ARG: NAME=VALUE, or NAME for the variable here
   -f, --file string            The Dockerfile (default PATH/Dockerfile); - reads it from stdin
       --iidfile string         Write the image's id to this file
@@ -118,6 +119,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def _request(words: Arguments) -> Request:
+    from runtime.build import entitlements
     from runtime.build.job import Request
 
     build_args = _build_args(words)
@@ -129,6 +131,7 @@ def _request(words: Arguments) -> Request:
         build_args=build_args,
         labels=dict(_pair(text, "--label") for text in words.many("label")),
         network=_network(words.text("network", "default")),
+        allowed=entitlements.parse(words.many("allow")),
         hosts=tuple(_host(text) for text in words.many("add-host")),
         no_cache=words.flag("no-cache"),
         pull=words.flag("pull"),
@@ -179,7 +182,7 @@ def _epoch(given: Mapping[str, str]) -> int | None:
     text = given.get(_EPOCH, os.environ.get(_EPOCH, ""))
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
         raise RuntimeFailure(
             f"SOURCE_DATE_EPOCH: '{text}' is no number of seconds since 1970", code=1
         )

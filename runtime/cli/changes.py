@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from runtime.cli import found, life, output
+from runtime.cli import found, life, output, printing
 from runtime.container import changes, view
 from runtime.model import change as instructions
 from runtime.model import idmap, timestamp
@@ -64,7 +64,7 @@ def diff(layout: Layout, words: Arguments) -> int:
     spec, _ = found.one(layout, words.operands[0])
     image = _image(layout, spec)
     for each in _changes(layout, spec, image):
-        sys.stdout.write(f"{each.kind} {each.path}\n")
+        sys.stdout.write(f"{each.kind} {printing.screen(each.path, keep='')}\n")
     return 0
 
 

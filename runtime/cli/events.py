@@ -18,6 +18,7 @@ from runtime.model.functions import TemplateError, to_json
 from runtime.model.options import Verb
 from runtime.store import events as log
 from runtime.store import files
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,17 +95,13 @@ class _Shown:
         late = self.until is not None and event.time > self.until
         if early or late or not model.matches(event, self._given):
             return
-        sys.stdout.write(f"{self._text(event)}\n")
-
-    def _text(self, event: Event) -> str:
         if self._json:
-            return to_json(model.document(event))
-        if self._template is None:
-            return model.line(event)
-        try:
-            return self._template.render(model.fields(event))
-        except TemplateError as error:
-            raise output.template_failure(error, model.fields(event)) from error
+            sys.stdout.write(f"{to_json(model.document(event))}\n")
+        elif self._template is None:
+            sys.stdout.write(f"{printable(model.line(event))}\n")  # one line an event
+        else:
+            fields = model.fields(event)
+            output.render(self._template, fields, fields)
 
 
 def _stream(directory: str, shown: _Shown) -> None:
@@ -120,7 +117,7 @@ def _stream(directory: str, shown: _Shown) -> None:
         sys.stdout.flush()
         if over:
             break
-        left = None if shown.until is None else max(0.0, shown.until - time.time()) * 1000 + 1
+        left = None if shown.until is None else units.patience(shown.until - time.time())
         poll.poll(left)
         inotify.drain(watch_fd)
         coming = tail.more()

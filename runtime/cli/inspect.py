@@ -7,7 +7,7 @@ import sys
 
 from runtime.cli import found, output
 from runtime.model import format as templates
-from runtime.model import timestamp
+from runtime.model import jsontext, timestamp
 from runtime.model.errors import RuntimeFailure
 from runtime.model.functions import TemplateError, to_json
 from runtime.model.options import Verb
@@ -104,14 +104,14 @@ def _show(layout: Layout, words: Arguments, kinds: tuple[str, ...]) -> int:
         if template is None:
             shown.append(value)
             return
-        try:
-            output.say(template.render(value))
-        except TemplateError as error:
-            raise output.template_failure(error, code=1) from error
+        output.render(template, value)
+        sys.stdout.flush()
 
     code = output.each(words.operands, show)
     if template is None:
-        text = to_json(shown) if form == "json" else json.dumps(shown, indent=4, ensure_ascii=False)
+        text = to_json(shown) if form == "json" else jsontext.escaped(
+            json.dumps(shown, indent=4, ensure_ascii=False)
+        )  # fmt: skip
         sys.stdout.write(f"{text}\n")
     return code
 

@@ -12,7 +12,7 @@ from runtime.cli import found
 from runtime.cli.follower import Follower
 from runtime.container import jsonlog
 from runtime.linux import inotify
-from runtime.model import timestamp, units
+from runtime.model import limits, timestamp, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 
@@ -40,7 +40,7 @@ LOGS = Verb(
 )
 
 
-class _Wanted:
+class Wanted:
     """Which lines are shown, and how."""
 
     def __init__(self, words: Arguments) -> None:
@@ -50,7 +50,7 @@ class _Wanted:
         self.timestamps = words.flag("timestamps")
         text = words.text("tail", "all")
         # As docker: what is no number, or is negative, means all.
-        self.tail = int(text) if text.isascii() and text.isdecimal() else None
+        self.tail = int(text) if limits.is_number(text) else None
 
     def lets(self, when: str) -> bool:
         """Tell whether a line of the time *when* is shown."""
@@ -86,7 +86,7 @@ def _padded(when: str) -> str:
 
 def logs(layout: Layout, words: Arguments) -> int:
     """Show a container's output."""
-    wanted = _Wanted(words)
+    wanted = Wanted(words)
     spec, state = found.one(layout, words.operands[0])
     directory = layout.container(spec.id)
     follows = words.flag("follow") and state.status in found.ALIVE
@@ -106,7 +106,7 @@ def _pidfd(pid: int) -> int:
         return -1  # it has just ended
 
 
-def _show_past(tail: Follower, wanted: _Wanted) -> None:
+def _show_past(tail: Follower, wanted: Wanted) -> None:
     records: Iterator[dict[str, Any]] = filter(lambda each: wanted.lets(each["time"]), tail.past())
     if wanted.tail is not None:
         records = iter(deque(records, maxlen=wanted.tail))
@@ -115,7 +115,7 @@ def _show_past(tail: Follower, wanted: _Wanted) -> None:
     _flush()
 
 
-def _follow(tail: Follower, wanted: _Wanted, watch_fd: int, monitor_fd: int) -> None:
+def _follow(tail: Follower, wanted: Wanted, watch_fd: int, monitor_fd: int) -> None:
     """Show what comes until the monitor ends, or the time for it is over."""
     poll = select.poll()
     poll.register(watch_fd, select.POLLIN)
@@ -129,7 +129,7 @@ def _follow(tail: Follower, wanted: _Wanted, watch_fd: int, monitor_fd: int) -> 
         _flush()
         if over or (wanted.until is not None and time.time() > wanted.until):
             return
-        left = None if wanted.until is None else max(0.0, wanted.until - time.time()) * 1000 + 1
+        left = None if wanted.until is None else units.patience(wanted.until - time.time())
         for fd, _ in poll.poll(left):
             over = over or fd == monitor_fd
             if fd == watch_fd:

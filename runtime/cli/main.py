@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 
-from runtime.cli import verbs
+from runtime.cli import printing, verbs
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Arguments, UsageError, Verb, parse
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ROOT_NEEDED = "run it as root: sudo runtime …"
 _SIGPIPE, _ENOSYS = 13, 38
+_DEBUG = "RUNTIME_DEBUG"  # like --debug
+_BUG = 125
 
 
 class _Globals:
@@ -31,7 +34,7 @@ class _Globals:
 
     def __init__(self) -> None:
         self.root = os.environ.get("RUNTIME_ROOT", "")
-        self.debug = False
+        self.debug = os.environ.get(_DEBUG, "") not in ("", "0")
         self.shows = ""  # help or version
 
 
@@ -47,15 +50,14 @@ def program() -> NoReturn:
 
 def main() -> int:
     """Run the verb that the command line names; returns the exit code."""
+    printing.install()
     settings = _Globals()
     try:
         code = _dispatch(sys.argv[1:], settings)
         sys.stdout.flush()
     except (RuntimeFailure, UsageError) as failure:
         if settings.debug:
-            import traceback
-
-            traceback.print_exc()
+            _print_traceback()
         print_failure(failure)
         return failure.code
     except KeyboardInterrupt:
@@ -65,10 +67,33 @@ def main() -> int:
         os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
         return 128 + _SIGPIPE
     except OSError as error:  # a full disk, a directory that may not be written to
+        if settings.debug:
+            _print_traceback()
         where = f"'{error.filename}': " if error.filename else ""
         print_failure(RuntimeFailure(f"{where}{error.strerror or error}"))
         return 125
+    except Exception as error:  # the last barrier: nobody is shown a traceback
+        return _print_bug(error, debug=settings.debug)
     return code
+
+
+def _print_bug(error: Exception, *, debug: bool) -> int:
+    """Say what nobody expected, as the bug it is; return the exit code."""
+    from supervise.model import unexpected
+
+    if debug:
+        _print_traceback()
+    with suppress(OSError):  # what was written before comes before
+        sys.stdout.flush()
+    sys.stderr.write(unexpected.describe("runtime", error, _DEBUG))
+    sys.stderr.flush()
+    return _BUG
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
 
 
 def print_failure(failure: RuntimeFailure | UsageError) -> None:
@@ -76,7 +101,7 @@ def print_failure(failure: RuntimeFailure | UsageError) -> None:
     text = f"runtime: {failure.message}\n"
     if hint := failure.hint or _hint_at_kernel(failure.message):
         text += f"{hint}\n"
-    sys.stderr.write(text)
+    sys.stderr.write(printable(text, keep="\n\t"))
     sys.stderr.flush()
 
 

@@ -11,6 +11,7 @@ from runtime.linux import cgroups, program
 from runtime.model import ports
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def top(layout: Layout, words: Arguments) -> int:
     spec, state = found.running(layout, words.operands[0])
     pids = set(cgroups.of(spec.id).processes()) or {state.pid}
     options = words.operands[1:]
-    rows = _ps(spec, pids, options) if options else [_HEAD, *_rows(pids)]
+    shown = _ps(spec, pids, options) if options else [_HEAD, *_rows(pids)]
+    rows = [tuple(map(printable, row)) for row in shown]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from runtime.cli import printing
 from runtime.cli.main import print_failure
 from runtime.model import columns
 from runtime.model.errors import RuntimeFailure
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from runtime.model.format import Template
     from runtime.model.options import Arguments
 
 FORMAT = """
@@ -34,9 +36,23 @@ def show(
         RuntimeFailure: it is no template.
     """
     try:
-        sys.stdout.write(columns.listing(words.text("format"), rows, headers, table))
+        text = columns.listing(words.text("format"), rows, headers, table, printing.screen)
     except TemplateError as error:
         raise template_failure(error, headers) from error
+    printing.write_own(text)
+
+
+def render(template: Template, value: Any, known: Iterable[str] = (), *, code: int = 1) -> None:
+    """Print what *template* makes of *value*; what a terminal shows of it cannot drive it.
+
+    Raises:
+        RuntimeFailure: it is no template for *value*; with *code*, naming the *known* fields.
+    """
+    try:
+        text = template.render(value, printing.screen)
+    except TemplateError as error:
+        raise template_failure(error, known, code) from error
+    printing.write_own(f"{text}\n")
 
 
 def fields(words: Arguments, table: Sequence[str]) -> set[str]:

@@ -12,9 +12,11 @@ import threading
 import time
 from contextlib import suppress
 
+from runtime.cli import printing
 from runtime.model import digest as digests
-from runtime.model import units
+from runtime.model import jsontext, units
 from runtime.model.errors import RuntimeFailure
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +111,8 @@ class Json:
             self._print(found)
 
     def _print(self, value: dict[str, object]) -> None:
-        self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+        text = jsontext.escaped(json.dumps(value, ensure_ascii=False))
+        self._stream.write(f"{text}\n")
         self._stream.flush()
 
 
@@ -129,7 +132,7 @@ class Bars:
         """Print it below the layers, which stay as they are."""
         with self._lock:
             self._draw()
-            self._stream.write(f"{text}\n")
+            printing.write_own(f"{printable(text)}\n", self._stream)
             self._stream.flush()
             self._layers, self._drawn, self._ticker = {}, 0, None
 
@@ -163,7 +166,8 @@ class Bars:
         lines = [self._line(digest, columns) for digest in self._layers]
         lines = lines[-max(1, rows - 1) :]  # what has scrolled away cannot be drawn again
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
-        self._stream.write(up + "".join(f"\r{line}\x1b[K\n" for line in lines))
+        text = up + "".join(f"\r{printable(line)}\x1b[K\n" for line in lines)
+        printing.write_own(text, self._stream)
         self._stream.flush()
         self._drawn, self._is_stale = len(lines), False
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from runtime.cli import found, output
+from runtime.cli import found, output, printing
 from runtime.linux import cgroups
 from runtime.model import columns, units
 from runtime.model import digest as digests
@@ -48,7 +48,7 @@ def stats(layout: Layout, words: Arguments) -> int:
         time.sleep(_INTERVAL)
         after = _read(layout, words)
         if not words.flag("no-stream") and os.isatty(1):
-            sys.stdout.write(_CLEAR)
+            printing.write_own(_CLEAR)
         _show(words, before, after)
         sys.stdout.flush()
         if words.flag("no-stream"):

@@ -84,9 +84,9 @@ def _render(words: Arguments, value: dict[str, Any]) -> int:
         return 0
     try:
         template = templates.parse(form.replace("\\t", "\t").replace("\\n", "\n"))
-        sys.stdout.write(f"{template.render(value)}\n")
     except TemplateError as error:
         raise output.template_failure(error, code=64) from error
+    output.render(template, value, code=64)
     return 0
 
 

@@ -16,6 +16,7 @@ from runtime.linux import pty
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,8 +102,13 @@ def await_start(sock: _socket.socket) -> None:
             if kind == frames.FAILED:
                 raise failure(body)
             if kind == frames.NOTICE:
-                os.write(2, b"runtime: " + body + b"\n")
+                os.write(2, _notice(body) + b"\n")
     raise RuntimeFailure("the container's monitor ended before the container ran")
+
+
+def _notice(body: bytes) -> bytes:
+    """Return what a NOTICE frame says as our stderr shows it."""
+    return f"runtime: {printable(body.decode(errors='replace'))}".encode()
 
 
 def parse_keys(text: str) -> bytes:
@@ -229,7 +235,7 @@ class Client:
             elif kind == frames.STARTED:
                 self.started = True
             elif kind == frames.NOTICE:
-                self._show(2, b"runtime: " + body + (b"\r\n" if self._tty else b"\n"))
+                self._show(2, _notice(body) + (b"\r\n" if self._tty else b"\n"))
         if not data:
             raise RuntimeFailure("the container's monitor was killed; nothing runs any more")
 

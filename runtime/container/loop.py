@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_DAY = 86400.0  # seconds
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 _ENDED = select.EPOLLHUP | select.EPOLLERR
@@ -89,7 +90,10 @@ class Loop:
     def _timeout(self) -> float | None:
         while self._timers and self._timers[0].callback is None:
             heapq.heappop(self._timers)
-        return max(0.0, self._timers[0].due - time.monotonic()) if self._timers else None
+        if not self._timers:
+            return None
+        # epoll_wait(2) counts milliseconds in 31 bits; to wake once a day costs nothing.
+        return min(max(0.0, self._timers[0].due - time.monotonic()), _DAY)
 
     def _fire(self) -> None:
         now = time.monotonic()

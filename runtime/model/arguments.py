@@ -163,12 +163,14 @@ def ports(text: str) -> list[Port]:
 def port_range(text: str, part: str) -> list[int]:
     """Return the numbers of ``80`` or ``8000-8010``; *text* is what an error names."""
     first, dash, last = part.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
+    last = last if dash else first
+    if not (first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal()):
         raise ValueError(f"'{text}' is not [[ADDRESS:]HOST:]CONTAINER[/tcp|/udp]")
-    numbers = list(range(int(first), int(last if dash else first) + 1))
-    if not numbers or numbers[0] < 1 or numbers[-1] > 65535:
+    if not (limits.is_number(first) and limits.is_number(last)):
         raise ValueError(f"'{text}': a port is a number from 1 to 65535")
-    return numbers
+    if not 1 <= int(first) <= int(last) <= 65535:
+        raise ValueError(f"'{text}': a port is a number from 1 to 65535")
+    return list(range(int(first), int(last) + 1))
 
 
 def exposed(text: str) -> list[tuple[int, str]]:
@@ -290,7 +292,7 @@ def device_rule(text: str) -> str:
     numbers, _, allowed = rest.partition(" ")
     major, colon, minor = numbers.partition(":")
     good = kind in ("a", "b", "c") and colon and allowed and not set(allowed) - set("rwm")
-    if not good or not all(n == "*" or n.isdecimal() for n in (major, minor)):
+    if not good or not all(n == "*" or limits.is_number(n) for n in (major, minor)):
         raise ValueError(f"'{text}' is not 'TYPE MAJOR:MINOR rwm', such as 'c 13:* rwm'")
     return text
 

@@ -107,9 +107,9 @@ def _expose(config: ImageConfig, text: str) -> ImageConfig:
         port, _, protocol = word.partition("/")
         first, _, last = port.partition("-")
         protocol = protocol.lower() or "tcp"
-        if protocol not in {"tcp", "udp", "sctp"} or not first.isdecimal():
+        if protocol not in {"tcp", "udp", "sctp"} or not limits.is_number(first):
             raise ValueError(f"'{word}' is not PORT or PORT/PROTOCOL")
-        if not (last or first).isdecimal() or not 0 < int(first) <= int(last or first) < 65536:
+        if not limits.is_number(last or first) or not 0 < int(first) <= int(last or first) < 65536:
             raise ValueError(f"'{port}' is not a port")
         found.update((f"{n}/{protocol}", None) for n in range(int(first), int(last or first) + 1))
     return config.replace(exposed_ports=tuple(sorted(found)))

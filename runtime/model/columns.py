@@ -10,10 +10,12 @@ from runtime.model import digest as digests
 from runtime.model import format as templates
 from runtime.model import ports, units
 from runtime.model.functions import to_json
+from runtime.model.printf import quote
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from runtime.model.spec import Spec
@@ -110,16 +112,23 @@ DISK_TABLE = tuple(DISK)
 
 
 def listing(
-    wanted: str, rows: Sequence[Row], headers: Mapping[str, str], table: Sequence[str]
+    wanted: str,
+    rows: Sequence[Row],
+    headers: Mapping[str, str],
+    table: Sequence[str],
+    screen: Callable[[str], str] | None = None,
 ) -> str:
     """Return what to print for *rows*; *wanted* is what ``--format`` says, empty for the table.
+
+    The table is for people and has one line a row, whatever is in it; *screen* is what becomes of
+    the values in a template of the user's own.
 
     Raises:
         TemplateError: *wanted* is no template, or names a field that is not there.
     """
     if wanted in ("", "table"):
         lines = [[headers[field] for field in table]]
-        lines += [[row[field] for field in table] for row in rows]
+        lines += [[printable(row[field]) for field in table] for row in rows]
         return tabulate(lines)
     if wanted == "json":
         return "".join(f"{to_json(dict(sorted(row.items())))}\n" for row in rows)
@@ -127,7 +136,7 @@ def listing(
     if wanted.startswith("table "):
         text, is_table = wanted[6:].strip(), True
     template = templates.parse(text.replace("\\t", "\t").replace("\\n", "\n"))
-    texts = [template.render(row) for row in rows]
+    texts = [template.render(row, screen) for row in rows]
     if not is_table:
         return "".join(f"{line}\n" for line in texts)
     head = template.render({**headers, "Label": _label_header})
@@ -185,7 +194,7 @@ def container(
         "ID": digests.short(spec.id) if truncate else spec.id,
         "Names": spec.name,
         "Image": _image_name(spec, truncate=truncate),
-        "Command": f'"{command}"',
+        "Command": quote(command),
         "CreatedAt": units.wall(spec.created),
         "RunningFor": units.ago(now - spec.created),
         "Ports": container_ports(spec, state),

@@ -7,7 +7,7 @@ different keys must all match.
 from __future__ import annotations
 
 from runtime.model import digest as digests
-from runtime.model import units
+from runtime.model import limits, units
 from runtime.model.errors import RuntimeFailure
 from supervise.model.suggest import closest
 
@@ -191,6 +191,6 @@ def _has_port(known: set[tuple[int, str]], text: str) -> bool:
 
 
 def _whole(key: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
+    if not limits.is_number(text):
         raise RuntimeFailure(f"invalid filter '{key}={text}': it is a number", code=1)
     return int(text)

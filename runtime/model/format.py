@@ -7,16 +7,20 @@ the functions are in `runtime.model.functions`.  Not there: define, template, bl
 
 from __future__ import annotations
 
-from runtime.model.functions import FUNCTIONS, TemplateError, is_true, show
+from runtime.model.functions import FUNCTIONS, TemplateError, is_true
+from runtime.model.printf import show
 from runtime.model.template_words import Word, split
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 __all__ = ["Template", "TemplateError", "parse"]
+
+
+_LONGEST = 16 * 1024 * 1024  # characters of one rendering; a template may repeat without end
 
 
 class Text(Record):
@@ -56,7 +60,10 @@ def parse(text: str) -> Template:
     Raises:
         TemplateError: it is none; the sentence is Go's.
     """
-    return Template(_Parser(text).whole())
+    try:
+        return Template(_Parser(text).whole())
+    except RecursionError:
+        raise TemplateError("template: :1: max expression depth exceeded") from None
 
 
 class Template:
@@ -65,20 +72,26 @@ class Template:
     def __init__(self, nodes: tuple[Any, ...]) -> None:
         self._nodes = nodes
 
-    def render(self, data: Any) -> str:
-        """Return the text that *data* gives.
+    def render(self, data: Any, screen: Callable[[str], str] | None = None) -> str:
+        """Return the text that *data* gives; *screen* is applied to values, not to the template.
 
         Raises:
             TemplateError: a field is missing, a function got what it cannot use.
         """
-        out: list[str] = []
-        _Execution(out).run(self._nodes, data, [{"": data}])
-        return "".join(out)
+        run = _Execution(screen)
+        try:
+            run.run(self._nodes, data, [{"": data}])
+        except RecursionError:
+            raise _failed("", "exceeded maximum template depth") from None
+        return "".join(run.out)
 
     def fields(self) -> set[str]:
         """Return the names of the fields of the top that it mentions, without what is below."""
         found: set[str] = set()
-        _collect(self._nodes, found)
+        try:
+            _collect(self._nodes, found)
+        except RecursionError:
+            raise TemplateError("template: :1: max expression depth exceeded") from None
         return found
 
 
@@ -221,19 +234,28 @@ _Scopes = list[dict[str, "Any"]]
 class _Execution:
     """One rendering."""
 
-    def __init__(self, out: list[str]) -> None:
-        self._out = out
+    def __init__(self, screen: Callable[[str], str] | None) -> None:
+        self.out: list[str] = []
+        self._screen = screen
+        self._room = _LONGEST
 
     def run(self, nodes: tuple[Any, ...], dot: Any, scopes: _Scopes) -> None:
         for node in nodes:
             if isinstance(node, Text):
-                self._out.append(node.text)
+                self._say(node.text)
             elif isinstance(node, Branch):
                 self._branch(node, dot, scopes)
             else:
                 value = self._pipe(node, dot, scopes)
                 if not node.variables:
-                    self._out.append(show(value))
+                    text = show(value)
+                    self._say(self._screen(text) if self._screen else text)
+
+    def _say(self, text: str) -> None:
+        self._room -= len(text) + 1
+        if self._room < 0:
+            raise _failed("", f"the output is longer than {_LONGEST} characters")
+        self.out.append(text)
 
     def _branch(self, node: Branch, dot: Any, scopes: _Scopes) -> None:
         inner = [*scopes, {}]
@@ -335,7 +357,7 @@ def _call(function: Any, name: str, arguments: tuple[Any, ...]) -> Any:
         return function(*arguments)
     except TypeError:
         raise _failed(name, f"wrong arguments for {name}: {len(arguments)} given") from None
-    except (ValueError, IndexError, KeyError) as error:
+    except ValueError as error:
         raise _failed(name, f"error calling {name}: {error}") from error
 
 

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import json as _json
 
+from runtime.model import jsontext
+from runtime.model.printf import LONGEST, TooLongError, printf, show
+from runtime.model.printf import type_name as kind
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_MOST = 1_000_000  # parts that `split` may make
 
 
 class TemplateError(ValueError):
     """A template that cannot be read or carried out; the sentence is Go's."""
 
 
-def show(value: Any) -> str:
-    """Return *value* as Go prints it (``%v``)."""
-    if value is None:
-        return "<no value>"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        shown = (f"{key}:{show(value[key])}" for key in sorted(value) if not callable(value[key]))
-        return f"map[{' '.join(shown)}]"
-    if isinstance(value, list | tuple):
-        return f"[{' '.join(map(show, value))}]"
-    if isinstance(value, float):
-        return f"{value:g}" if value != int(value) else str(int(value))
-    return str(value)
+class CallError(ValueError):
+    """An argument that a function cannot use; the sentence is Go's."""
 
 
 def to_json(value: Any) -> str:
     """Return *value* as docker's ``json`` gives it: compact, keys as they are, no methods."""
-    return _json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    text = _json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    return jsontext.escaped(text)
 
 
 def _plain(value: Any) -> Any:
@@ -50,26 +46,51 @@ def is_true(value: Any) -> bool:
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
         if value is None:
-            raise ValueError("index of untyped nil")
+            raise CallError("index of untyped nil")
         if isinstance(value, dict):
+            if not isinstance(key, str):
+                raise CallError(f"value has type {kind(key)}; should be string")
             value = value.get(key, "")
-        elif isinstance(key, int) and not isinstance(value, int | float):
+        elif isinstance(value, str | list | tuple):
+            if isinstance(key, bool) or not isinstance(key, int):
+                raise CallError(f"cannot index slice/array with type {kind(key)}")
             if not 0 <= key < len(value):
-                raise ValueError(f"reflect: slice index out of range: {key}")
+                raise CallError(f"index out of range: {key}")
             value = value[key]
         else:
-            raise TypeError(show(value))
+            raise CallError(f"can't index item of type {kind(value)}")
     return value
 
 
-def _slice(value: Any, *bounds: int) -> Any:
-    return value[slice(*(bounds or (None,)))] if len(bounds) != 1 else value[bounds[0] :]
+def _slice(value: Any, *bounds: Any) -> Any:
+    if not isinstance(value, str | list | tuple):
+        raise CallError(f"can't slice item of type {kind(value)}")
+    for bound in bounds:
+        if isinstance(bound, bool) or not isinstance(bound, int):
+            raise CallError(f"cannot index slice/array with type {kind(bound)}")
+        if not 0 <= bound <= len(value):
+            raise CallError(f"index out of range: {bound}")
+    start, end = (*bounds, len(value))[:2] if bounds else (0, len(value))
+    if len(bounds) > 2:
+        raise CallError(f"too many slice indexes: {len(bounds)}")
+    if start > end:
+        raise CallError(f"invalid slice index: {start} > {end}")
+    return value[start:end]
 
 
 def _equal(value: Any, *others: Any) -> bool:
     if not others:
-        raise ValueError("missing argument for comparison")
+        raise CallError("missing argument for comparison")
     return any(type(value) is type(other) and value == other for other in others)
+
+
+def _ordered(name: str, value: Any, other: Any) -> int:
+    """Return -1, 0 or 1, as *value* is to *other*."""
+    if type(value) is not type(other):
+        raise CallError("incompatible types for comparison")
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        raise CallError(f"invalid type for comparison: {name} of {kind(value)}")
+    return 1 if value > other else -1 if value < other else 0
 
 
 def _and(first: Any, *rest: Any) -> Any:
@@ -90,94 +111,94 @@ def _or(first: Any, *rest: Any) -> Any:
 
 def _print(*values: Any) -> str:
     """Go's fmt.Sprint: a space between two that are both no strings."""
-    out = ""
+    out: list[str] = []
     for number, value in enumerate(values):
         if number and not isinstance(value, str) and not isinstance(values[number - 1], str):
-            out += " "
-        out += show(value)
-    return out
+            out.append(" ")
+        out.append(show(value))
+    return _joined(out)
 
 
-def _printf(form: str, *values: Any) -> str:
-    """Go's verbs, those that templates have use for: %s %d %v %q %t %x %f, widths, %%."""
-    out, rest = "", list(values)
-    at = 0
-    while at < len(form):
-        if form[at] != "%":
-            out += form[at]
-            at += 1
-            continue
-        end = at + 1
-        while end < len(form) and form[end] in "-+# 0123456789.":
-            end += 1
-        verb, flags = form[end : end + 1], form[at + 1 : end]
-        at = end + 1
-        if verb == "%":
-            out += "%"
-        elif not rest:
-            out += f"%!{verb}(MISSING)"
-        else:
-            out += _verb(verb, flags, rest.pop(0))
-    return out
-
-
-def _verb(verb: str, flags: str, value: Any) -> str:
-    if verb in ("s", "v"):
-        return f"%{flags}s" % show(value)
-    if verb == "q":
-        return f"%{flags}s" % to_json(show(value))
-    if verb == "t" and isinstance(value, bool):
-        return show(value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = "dxXoc" if isinstance(value, int) else "feEgG"
-    if verb and verb in fits and number:
-        return str(f"%{flags}{verb}" % value)
-    return f"%!{verb}({show(value)})"
+def _printf(form: Any, *values: Any) -> str:
+    return printf(_string(form), *values)
 
 
 def _println(*values: Any) -> str:
-    return " ".join(map(show, values)) + "\n"
+    return _joined(list(map(show, values)), " ") + "\n"
 
 
-def _join(values: Any, separator: str) -> str:
-    return separator.join(map(show, values or ()))
+def _joined(texts: list[str], separator: str = "") -> str:
+    if sum(map(len, texts)) + len(separator) * len(texts) > LONGEST:
+        raise TooLongError
+    return separator.join(texts)
 
 
-def _split(text: str, separator: str) -> list[str]:
+def _join(values: Any, separator: Any) -> str:
+    if not isinstance(values, list | tuple) and values is not None:
+        raise CallError(f"can't handle {show(values)} for arg of type []string")
+    return _joined(list(map(show, values or ())), _string(separator))
+
+
+def _split(text: Any, separator: Any) -> list[str]:
+    text, separator = _string(text), _string(separator)
+    if (text.count(separator) if separator else len(text)) > _MOST:
+        raise TooLongError
     return text.split(separator) if separator else list(text)
 
 
-def _title(text: str) -> str:
-    return " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
+def _title(text: Any) -> str:
+    return " ".join(word[:1].upper() + word[1:] for word in _string(text).split(" "))
 
 
-def _pad(text: str, before: int, after: int) -> str:
-    return " " * before + text + " " * after if text else text
+def _pad(text: Any, before: Any, after: Any) -> str:
+    shown, before, after = _string(text), _integer(before), _integer(after)
+    if not shown:
+        return ""
+    if before < 0 or after < 0:
+        raise CallError("strings: negative Repeat count")
+    if len(shown) + before + after > LONGEST:
+        raise TooLongError
+    return " " * int(before) + shown + " " * int(after)
 
 
-def _truncate(text: str, length: int) -> str:
-    return text[:length]
+def _truncate(text: Any, length: Any) -> str:
+    if _integer(length) < 0:
+        raise CallError(f"slice bounds out of range [:{length}]")
+    whole = _string(text)
+    return whole[:length]
 
 
 def _length(value: Any) -> int:
     if value is None or isinstance(value, int | float):
-        raise ValueError(f"len of type {show(value)}")
-    return len(value.encode()) if isinstance(value, str) else len(value)
+        raise CallError(f"len of type {kind(value)}")
+    return len(value.encode(errors="replace")) if isinstance(value, str) else len(value)
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise CallError(f"expected string; found {show(value)}")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CallError(f"expected integer; found {show(value)}")
+    return value
 
 
 FUNCTIONS: dict[str, Any] = {
     "and": _and,
     "eq": _equal,
-    "ge": lambda a, b: a >= b,
-    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: _ordered("ge", a, b) >= 0,
+    "gt": lambda a, b: _ordered("gt", a, b) > 0,
     "index": _index,
     "join": _join,
     "json": to_json,
-    "le": lambda a, b: a <= b,
+    "le": lambda a, b: _ordered("le", a, b) <= 0,
     "len": _length,
-    "lower": lambda text: text.lower(),
-    "lt": lambda a, b: a < b,
-    "ne": lambda a, b: a != b,
+    "lower": lambda text: _string(text).lower(),
+    "lt": lambda a, b: _ordered("lt", a, b) < 0,
+    "ne": lambda a, b: not _equal(a, b),
     "not": lambda value: not is_true(value),
     "or": _or,
     "pad": _pad,
@@ -188,5 +209,5 @@ FUNCTIONS: dict[str, Any] = {
     "split": _split,
     "title": _title,
     "truncate": _truncate,
-    "upper": lambda text: text.upper(),
+    "upper": lambda text: _string(text).upper(),
 }

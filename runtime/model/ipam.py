@@ -53,7 +53,11 @@ def subnet(text: str) -> tuple[int, int]:
         base = number(address)
     except ValueError as error:
         raise _no_subnet(text, str(error)) from error
-    if not slash or not bits.isdigit() or not 0 < int(bits) <= 32:
+    if (
+        not slash
+        or not (bits.isascii() and bits.isdigit() and len(bits) < 3)
+        or not 0 < int(bits) <= 32
+    ):
         raise _no_subnet(text, "after the slash belongs a number of bits from 1 to 32")
     prefix = int(bits)
     if base % size(prefix):

@@ -93,6 +93,23 @@ def quoted(text: str) -> str:
     return found
 
 
+def escaped(text: str) -> str:
+    """Return JSON *text* with an escape for whatever could drive a terminal; it says the same.
+
+    The standard asks that of C0 alone: DEL, C1 and marks of direction are letters to it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escape(ord(c)) for c in text)
+
+
+def _escape(number: int) -> str:
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    high, low = divmod(number - 0x10000, 0x400)  # two halves, as UTF-16 has it
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
 def _loads_slowly(text: str | bytes) -> Any:
     import json
 

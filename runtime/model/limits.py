@@ -15,6 +15,14 @@ UNLIMITED = -1
 _MINIMUM_MEMORY = 6 * 1024 * 1024  # docker's: a container does not start with less
 
 
+_MOST = 2**63 - 1  # what the kernel and Go count to
+
+
+def is_number(text: str) -> bool:
+    """Tell whether *text* is digits 0 to 9, few enough for 64 bits: what Go reads as a number."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def size(text: str) -> int:
     """Return the bytes in ``64m``, ``1g``, ``10MiB``, ``1.5gb``: powers of 1024."""
     word = text.strip().lower()
@@ -22,13 +30,18 @@ def size(text: str) -> int:
         if len(word) > len(ending) and word.endswith(ending) and word[-len(ending) - 1].isalpha():
             word = word[: -len(ending)]
     number, unit = (word[:-1], word[-1]) if word[-1:].isalpha() else (word, "")
-    try:
-        amount = float(number)
-    except ValueError:
-        amount = -1.0
-    if unit not in _UNITS or not 0 <= amount < 2**60:
+    amount = _fraction(number)
+    if unit not in _UNITS or not 0 <= amount * 1024 ** _UNITS[unit] <= _MOST // 2:
         raise ValueError(f"'{text}' is no size such as 64m or 1g")
     return int(amount * 1024 ** _UNITS[unit])
+
+
+def _fraction(text: str) -> float:
+    """Return a number as people write it, -1 for what is none: digits of other scripts, ``1_0``."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else -1.0
+    except ValueError:
+        return -1.0
 
 
 def memory(text: str) -> int:
@@ -46,10 +59,7 @@ def memory_swap(text: str) -> int:
 
 def cpus(text: str) -> float:
     """Return a number of processors such as 0.5."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
+    found = _fraction(text)
     if not 0.01 <= found <= 100_000:
         raise ValueError(f"'{text}' is no number of cpus such as 0.5 or 2 (at least 0.01)")
     return found
@@ -57,10 +67,8 @@ def cpus(text: str) -> float:
 
 def whole(text: str, least: int = 0) -> int:
     """Return a whole number not below *least*."""
-    try:
-        found = int(text)
-    except ValueError:
-        found = least - 1
+    digits = text[1:] if text[:1] in ("-", "+") else text
+    found = int(text) if is_number(digits) else least - 1
     if found < least:
         raise ValueError(f"'{text}' is no whole number from {least} up")
     return found
@@ -70,7 +78,7 @@ def processors(text: str) -> str:
     """Return a list of processors or memory nodes such as ``0-2,7``, checked."""
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        good = first.isdecimal() and (last.isdecimal() if dash else True)
+        good = is_number(first) and (is_number(last) if dash else True)
         if not good or (dash and int(last) < int(first)):
             raise ValueError(f"'{text}' is no list such as 0-2,7")
     return text
@@ -93,6 +101,6 @@ def ulimit(text: str) -> tuple[str, tuple[int, int]]:
 def _rlimit(text: str, value: str) -> int:
     if value in ("-1", "unlimited"):
         return UNLIMITED
-    if not value.isdecimal():
+    if not is_number(value):
         raise ValueError(f"'{text}': '{value}' is no number; -1 is unlimited")
     return int(value)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _MARKS = {"|": "pipe", "(": "open", ")": "shut", ",": "comma", "=": "assign", ":=": "declare"}
 _NAMED = {"true": True, "false": False, "nil": None}
 _SPACE = " \t\r\n"
+_DIGITS = "0123456789"
 
 
 class Word(Record):
@@ -56,13 +57,12 @@ def _action(text: str, at: int, line: int, words: list[Word]) -> tuple[int, bool
     """Read one action; return (where it ends, whether white space behind it goes)."""
     if text[at : at + 1] == "-" and _is_space(text, at + 1):
         at += 1
-    if text[at:].lstrip(_SPACE).startswith("/*"):
+    if text.startswith("/*", _after_space(text, at)):
         return _comment(text, at, line)
     words.append(Word("start", "{{", line))
     while True:
         before = at
-        while _is_space(text, at):
-            at += 1
+        at = _after_space(text, at)
         if at >= len(text):
             raise TemplateError(f"template: :{line}: unclosed action")
         if text.startswith("}}", at):
@@ -99,14 +99,14 @@ def _word(text: str, at: int, line: int) -> tuple[Word, int]:
         end += 1
     found = text[at:end]
     if letter == ".":
-        if found[1:2].isdecimal():
-            return _number(found, line), end
+        if found[1:2] in _DIGITS and found[1:2]:
+            return _with_exponent(text, at, end, line)
         return Word("field", found, line, fields=_fields(found[1:])), end
     if letter == "$":
         name, _, rest = found[1:].partition(".")
         return Word("variable", name, line, fields=_fields(rest)), end
-    if letter.isdecimal() or letter in "+-":
-        return _number(found, line), end
+    if letter in _DIGITS or letter in "+-":
+        return _with_exponent(text, at, end, line)
     if found in _NAMED:
         return Word("literal", found, line, _NAMED[found]), end
     if letter.isalpha() or letter == "_":
@@ -129,19 +129,46 @@ def _string(text: str, at: int, line: int) -> tuple[Word, int]:
         raise TemplateError(f"template: :{line}: invalid syntax: {found}") from None
 
 
+def _with_exponent(text: str, at: int, end: int, line: int) -> tuple[Word, int]:
+    """Read the number from *at*; what looked like a word's *end* may be the sign in ``1e-5``."""
+    if text[end - 1] in "eE" and text[end : end + 1] in ("+", "-") and "x" not in text[at:end]:
+        end += 1
+        while text[end : end + 1].isalnum():
+            end += 1
+    return _number(text[at:end], line), end
+
+
 def _number(found: str, line: int) -> Word:
+    """Read a number as Go does: integers have 64 bits, fractions end."""
+    if not (found.isascii() and any(map(str.isdigit, found))):
+        raise TemplateError(f'template: :{line}: bad number syntax: "{found}"')
     try:
-        return Word("literal", found, line, int(found, 0))
+        number = int(found, 0)
     except ValueError:
-        pass  # a fraction, then
+        return Word("literal", found, line, _fraction(found, line))
+    if not -(2**63) <= number < 2**64:
+        raise TemplateError(f'template: :{line}: integer overflow: "{found}"')
+    return Word("literal", found, line, number)
+
+
+def _fraction(found: str, line: int) -> float:
     try:
-        return Word("literal", found, line, float(found))
+        value = float(found)
     except ValueError:
         raise TemplateError(f'template: :{line}: bad number syntax: "{found}"') from None
+    if abs(value) == float("inf"):
+        raise TemplateError(f'template: :{line}: illegal number syntax: "{found}"')
+    return value
 
 
 def _fields(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(".") if part)
+
+
+def _after_space(text: str, at: int) -> int:
+    while _is_space(text, at):
+        at += 1
+    return at
 
 
 def _is_space(text: str, at: int) -> bool:

@@ -11,6 +11,8 @@ _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MINUTE, _HOUR = 60, 3600
+_LONGEST = 2**63 / 1e9  # seconds: Go counts nanoseconds in 64 bits
+_LATEST = 253402300799.0  # the last second of the year 9999, the last that RFC 3339 can write
 
 
 def human_size(size: float, precision: int = 4) -> str:
@@ -83,8 +85,17 @@ def duration(text: str) -> float:
     rest = text.strip()
     sign = -1.0 if rest.startswith("-") else 1.0
     rest = rest.lstrip("+-")
-    if rest.replace(".", "", 1).isdecimal():
-        return sign * float(rest)
+    total = float(rest) if _is_decimal(rest) else _with_units(text, rest)
+    if total > _LONGEST:
+        raise ValueError(f"'{text}' is longer than 292 years")
+    return sign * total
+
+
+def _is_decimal(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdecimal()
+
+
+def _with_units(text: str, rest: str) -> float:
     total = 0.0
     if not rest:
         raise ValueError(f"'{text}' is no duration such as 10s or 1m30s")
@@ -93,10 +104,15 @@ def duration(text: str) -> float:
         number, rest = rest[:digits], rest[digits:]
         letters = len(rest) - len(rest.lstrip("nuµmsh"))
         unit, rest = rest[:letters], rest[letters:]
-        if unit not in _SECONDS or not number.replace(".", "", 1).isdecimal():
+        if unit not in _SECONDS or not _is_decimal(number):
             raise ValueError(f"'{text}' is no duration such as 10s or 1m30s")
         total += float(number) * _SECONDS[unit]
-    return sign * total
+    return total
+
+
+def patience(seconds: float) -> float:
+    """Return milliseconds for poll(2) to wait, a day at most: it takes no more than 24 of them."""
+    return min(max(0.0, seconds), 86400.0) * 1000 + 1
 
 
 def moment(text: str, now: float) -> float:
@@ -108,7 +124,9 @@ def moment(text: str, now: float) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    if text.replace(".", "", 1).isdecimal():
+    if _is_decimal(text):
+        if float(text) > _LATEST:
+            raise ValueError(f"'{text}' is after the year 9999")
         return float(text)
     try:
         return now - duration(text)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from supervise.model.printable import printable
+
 
 class RegistryError(Exception):
     """One request did not succeed; *reason* is a clause that follows the registry's address."""
 
     def __init__(self, reason: str, hint: str = "") -> None:
-        self.reason = printable(reason)
-        self.hint = printable(hint)  # the way out, empty when there is none
+        self.reason = printable(reason, keep="\n")
+        self.hint = printable(hint, keep="\n")  # the way out, empty when there is none
         super().__init__(self.reason)
 
 
@@ -30,11 +32,6 @@ class DeniedError(RegistryError):
 
 class CorruptError(RegistryError):
     """What came is not what its digest says."""
-
-
-def printable(text: str) -> str:
-    """Return *text*, some of which a server chose, without what would drive a terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 class StoppedError(Exception):

@@ -16,7 +16,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.registry import documents
 from runtime.registry.documents import Platform
 from runtime.registry.download import Download
-from runtime.registry.problems import CorruptError, RegistryError, printable
+from runtime.registry.problems import CorruptError, RegistryError
 from runtime.registry.workers import Workers
 from supervise.model.record import Record
 
@@ -125,7 +125,7 @@ def _configuration(source: Source, manifest: Manifest, config: bytes) -> ImageCo
     try:
         parsed = images.from_json(config)
     except (ValueError, RecursionError) as error:
-        reason = printable(f"its configuration: {error}")
+        reason = f"its configuration: {error}"
         raise RuntimeFailure(f"cannot pull {name}: {reason}", code=1) from error
     for diff_id in parsed.diff_ids:
         if not digests.is_digest(diff_id):

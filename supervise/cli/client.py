@@ -11,12 +11,15 @@ import os
 import struct
 import time
 
-from supervise.wire import address, api, varlink
+from supervise.model.printable import printable
+from supervise.wire import address, api, replies, varlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from supervise.cli.arguments import Arguments
 
 _PATIENCE = 10  # seconds
 # The socket opens once the configuration is read: a client of a container that has just started
@@ -33,7 +36,10 @@ class UnreachableError(Exception):
 
 
 class ApiError(Exception):
-    """The call was answered with an error of the interface; *name* is without its interface."""
+    """The call was answered with an error; *name* is without its interface where it is declared.
+
+    All texts in it are printable.
+    """
 
     def __init__(self, name: str, parameters: dict[str, Any]) -> None:
         super().__init__(name)
@@ -42,9 +48,14 @@ class ApiError(Exception):
 
 
 class Client:
-    """A connection to one supervise; calls follow one another."""
+    """A connection to one supervise; calls follow one another.
 
-    def __init__(self, place: str | None = None) -> None:
+    What comes is checked against the interface, and its texts can do nothing to a terminal.  With
+    *verbatim* the texts of answers stay as they are: JSON escapes them itself.
+    """
+
+    def __init__(self, place: str | None = None, *, verbatim: bool = False) -> None:
+        self._text = _as_it_is if verbatim else printable
         self._sock, self.place = _connect(place)
         self._frames = varlink.Frames(_MAX_REPLY)
 
@@ -55,7 +66,7 @@ class Client:
 
         Raises:
             ApiError: the call was refused.
-            UnreachableError: there is no answer.
+            UnreachableError: there is no answer, or none that makes sense.
         """
         self._send(method, parameters, more=False)
         self._sock.settimeout(None if patient else ANSWER_TIMEOUT)
@@ -74,7 +85,7 @@ class Client:
 
         Raises:
             ApiError: the call was refused.
-            UnreachableError: the connection broke.
+            UnreachableError: the connection broke, or an answer makes no sense.
         """
         self._send(method, parameters, more=True)
         self._sock.settimeout(tick)
@@ -100,6 +111,21 @@ class Client:
             raise UnreachableError(f"cannot call supervise: {error.strerror or error}") from None
 
     def _receive(self, method: str) -> tuple[dict[str, Any], bool]:
+        try:
+            return self._understood(method, self._next_message())
+        except varlink.ProtocolError as error:
+            raise UnreachableError(
+                f"what listens at '{self.place}' does not speak as supervise does: {error}"
+            ) from None
+
+    def _understood(self, method: str, message: bytes) -> tuple[dict[str, Any], bool]:
+        reply = varlink.decode_reply(message)
+        if reply.error is not None:
+            name, found = replies.check_error(reply.error, reply.parameters, printable)
+            raise ApiError(name, {**found, "method": method})
+        return replies.check_answer(method, reply.parameters, self._text), reply.continues
+
+    def _next_message(self) -> bytes:
         while (message := self._frames.next()) is None:
             try:
                 data = self._sock.recv(_CHUNK)
@@ -111,10 +137,16 @@ class Client:
                     f"or has too many clients (it takes 256)"
                 )
             self._frames.feed(data)
-        reply = varlink.decode_reply(message)
-        if reply.error is not None:
-            raise ApiError(reply.error.rpartition(".")[2], {"method": method, **reply.parameters})
-        return dict(reply.parameters), reply.continues
+        return message
+
+
+def connect(given: Arguments) -> Client:
+    """Return a client for the socket and the form of output that a command line asks for."""
+    return Client(given.get("socket"), verbatim=given.flag("json"))
+
+
+def _as_it_is(text: str) -> str:
+    return text
 
 
 def _connect(place: str | None) -> tuple[_socket.socket, str]:
@@ -165,7 +197,7 @@ def _connect_once(place: str | None) -> tuple[_socket.socket, str]:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
         try:
             sock.connect(address.socket_address(candidate))
-            if uid is None or _peer_uid(sock) in (0, os.geteuid(), uid):
+            if uid is None or _is_trusted(sock):
                 return sock, candidate
             tried.append((candidate, errno.EPERM))
         except OSError as error:
@@ -180,29 +212,25 @@ def _connect_once(place: str | None) -> tuple[_socket.socket, str]:
 
 
 def _candidates() -> list[tuple[str, int | None]]:
-    """Return (place, uid it should belong to), best first: our own, root's; for root, anybody's."""
+    """Return (place, uid it should belong to), best first: our own, root's, PID 1's."""
     own = os.geteuid()
-    uids = list(dict.fromkeys([own, 0] if own else [0, *_users_with_sockets()]))
+    uids = list(dict.fromkeys([own, 0, *([_uid_of_pid_1()] if own == 0 else [])]))
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     namespace = _pid_namespace()
     found: dict[str, int | None] = {}
     for uid in uids:
         directory = runtime if uid == own else f"/run/user/{uid}" if uid else None
         for place in address.candidates(uid, directory, namespace):
-            # The runtime directory is the caller's word, like --socket: whoever owns it will do.
-            by_environment = runtime is not None and place.startswith(runtime)
-            found.setdefault(place, None if by_environment else uid)
+            found.setdefault(place, uid)
     return list(found.items())
 
 
-def _users_with_sockets() -> list[int]:
+def _uid_of_pid_1() -> int:
+    """Return whom PID 1 runs as: in a container of another user's it may be a supervise."""
     try:
-        names = os.listdir("/tmp")  # noqa: S108 - only to look where to connect
+        return os.stat("/proc/1").st_uid
     except OSError:
-        return []
-    prefix = "supervise-"
-    tails = [name[len(prefix) :] for name in names if name.startswith(prefix)]
-    return sorted(int(tail) for tail in tails if tail.isdecimal())
+        return 0
 
 
 def _pid_namespace() -> str:
@@ -212,9 +240,11 @@ def _pid_namespace() -> str:
         return ""
 
 
-def _peer_uid(sock: _socket.socket) -> int:
-    uid: int = struct.unpack("iII", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[1]
-    return uid
+def _is_trusted(sock: _socket.socket) -> bool:
+    """Return whether we obey who listens: root, us, or PID 1, which rules here in any case."""
+    credentials = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    pid, uid, _ = struct.unpack("iII", credentials)
+    return uid in (0, os.geteuid()) or pid == 1
 
 
 def _why(tried: list[tuple[str, int]], source: str) -> str:

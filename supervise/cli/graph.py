@@ -7,7 +7,7 @@ import sys
 
 from supervise.cli import render
 from supervise.cli.arguments import UsageError
-from supervise.cli.client import Client
+from supervise.cli.client import connect
 from supervise.cli.exitcodes import DONE
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def graph(given: Arguments) -> int:
     formats = [name for name in ("dot", "mermaid", "json") if given.flag(name)]
     if len(formats) > 1:
         raise UsageError(f"graph takes --{formats[0]} or --{formats[1]}, not both", "graph")
-    nodes = Client(given.get("socket")).call("Graph")["nodes"]
+    nodes = _closed(connect(given).call("Graph")["nodes"])
     if formats == ["json"]:
         lines = [json.dumps(nodes, indent=2)]
     elif formats == ["dot"]:
@@ -43,6 +43,15 @@ def graph(given: Arguments) -> int:
         lines = as_tree(nodes, colour=render.wants_colour(sys.stdout))
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return DONE
+
+
+def _closed(nodes: list[Node]) -> list[Node]:
+    """Return *nodes* without the edges that lead to none of them."""
+    names = {node["name"] for node in nodes}
+    return [
+        {**node, "depends_on": [e for e in node["depends_on"] if e["service"] in names]}
+        for node in nodes
+    ]
 
 
 def as_tree(nodes: list[Node], *, colour: bool = False) -> list[str]:

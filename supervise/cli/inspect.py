@@ -7,7 +7,7 @@ import sys
 
 from supervise import __version__
 from supervise.cli import status as status_verb
-from supervise.cli.client import Client
+from supervise.cli.client import connect
 from supervise.cli.exitcodes import DONE, FAILED
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def explain(given: Arguments) -> int:
     """Run the verb."""
-    answer = Client(given.get("socket")).call("Explain", service=given.operands[0])
+    answer = connect(given).call("Explain", service=given.operands[0])
     if given.flag("json"):
         return _print_json(answer)
     lines = [*status_verb.lines([answer["service"]]), "", *answer["sentences"]]
@@ -33,7 +33,7 @@ def explain(given: Arguments) -> int:
 
 def health(given: Arguments) -> int:
     """Run the verb."""
-    answer = Client(given.get("socket")).call("Health")
+    answer = connect(given).call("Health")
     code = DONE if answer["healthy"] else FAILED
     if given.flag("json"):
         _print_json(answer)
@@ -47,7 +47,7 @@ def health(given: Arguments) -> int:
 
 def apply(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     answer = client.call("Apply", patient=True, dry_run=given.flag("dry-run") or None)
     if given.flag("json"):
         return _print_json(answer)
@@ -64,7 +64,7 @@ def apply(given: Arguments) -> int:
 
 def shutdown(given: Arguments) -> int:
     """Run the verb."""
-    Client(given.get("socket")).call("Shutdown", exit_code=given.get("exit-code"))
+    connect(given).call("Shutdown", exit_code=given.get("exit-code"))
     sys.stdout.write("shutting down\n")
     return DONE
 
@@ -74,7 +74,7 @@ def version(given: Arguments) -> int:
     if not given.flag("json"):
         sys.stdout.write(f"supervisectl {__version__}\n")
         sys.stdout.flush()
-    answer = Client(given.get("socket")).call("Version")
+    answer = connect(given).call("Version")
     if given.flag("json"):
         return _print_json({"client": __version__, "supervise": answer})
     sys.stdout.write(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import binascii
 import sys
+from contextlib import suppress
 
 from supervise.cli import render
-from supervise.cli.client import Client
+from supervise.cli.client import connect
 from supervise.cli.exitcodes import DONE
 from supervise.wire import lines
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def logs(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     names = list(given.operands)
     if not names:
         names = [service["name"] for service in client.call("Status")["services"]]
@@ -97,5 +98,8 @@ class Printer:
 
 def message_bytes(entry: Entry) -> bytes:
     """Return exactly what the service wrote, without its newline."""
-    raw = entry.get("raw")
-    return binascii.a2b_base64(raw) if raw else entry["message"].encode()
+    if entry["raw"]:
+        with suppress(binascii.Error):  # no base64: the message says it as well as it can
+            return binascii.a2b_base64(entry["raw"])
+    message: str = entry["message"]
+    return message.encode("utf-8", "replace")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from supervise.cli import render
-from supervise.cli.client import Client
+from supervise.cli.client import Client, connect
 from supervise.cli.exitcodes import DONE, FAILED, NOT_RUNNING
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _LAST_LINES = 5  # of a service that failed to start
 
 def start(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     limit = given.get("timeout")
     if limit is None and not given.flag("no-wait"):
         limit = _patience(client, given)
@@ -29,13 +29,13 @@ def start(given: Arguments) -> int:
 
 def stop(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     return _operate(client, given, "Stop", grace=given.get("timeout"), **_waiting(given))
 
 
 def restart(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     limit = None if given.flag("no-wait") else _patience(client, given)
     grace = given.get("timeout")
     if limit is not None:
@@ -47,20 +47,20 @@ def restart(given: Arguments) -> int:
 
 def reload(given: Arguments) -> int:
     """Run the verb."""
-    return _operate(Client(given.get("socket")), given, "Reload")
+    return _operate(connect(given), given, "Reload")
 
 
 def signal(given: Arguments) -> int:
     """Run the verb."""
     name, *services = given.operands
     given = given.replace(operands=tuple(services))
-    return _operate(Client(given.get("socket")), given, "Signal", signal=name)
+    return _operate(connect(given), given, "Signal", signal=name)
 
 
 def wait(given: Arguments) -> int:
     """Run the verb."""
     until = given.get("for") or "ready"
-    client = Client(given.get("socket"))
+    client = connect(given)
     return _operate(client, given, "Wait", until=until, timeout=given.get("timeout"))
 
 
@@ -94,7 +94,7 @@ def _operate(
 
 
 def _say(outcome: dict[str, Any]) -> None:
-    text = f"{outcome['service']}: {render.printable(outcome['message'])}"
+    text = f"{outcome['service']}: {printable(outcome['message'])}"
     if outcome.get("trouble"):
         hint = f" ({outcome['hint']})" if outcome["hint"] else ""
         sys.stdout.flush()  # in this order on a terminal
@@ -108,7 +108,7 @@ def _show_last_lines(client: Client, name: str) -> None:
     """Show what a service that did not come up said last: most often the reason."""
     entries = client.call("Logs", services=[name], lines=_LAST_LINES)["entries"]
     for entry in entries:
-        sys.stderr.write(f"  {name} | {render.printable(entry['message'])}\n")
+        sys.stderr.write(f"  {name} | {printable(entry['message'])}\n")
 
 
 def _patience(client: Client, given: Arguments) -> float | None:

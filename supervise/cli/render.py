@@ -50,13 +50,6 @@ def paint(text: str, colour: str | None, *, on: bool = True) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if on and colour and text.strip() else text
 
 
-def printable(text: str) -> str:
-    """Return *text* as one line that cannot steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c in "\n\t" else "\ufffd" for c in text)
-
-
 def table(
     rows: Sequence[Sequence[str]],
     *,

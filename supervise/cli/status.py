@@ -7,8 +7,9 @@ import sys
 import time
 
 from supervise.cli import durations, render
-from supervise.cli.client import Client
+from supervise.cli.client import Client, connect
 from supervise.cli.exitcodes import DONE, NOT_RUNNING
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _CLEAR = "\x1b[H\x1b[J"  # home, erase below: no flicker, no scrolling
 
 def status(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     names = list(given.operands) or None
     if given.flag("watch"):
         return _watch(client, names, as_json=given.flag("json"))
@@ -66,7 +67,7 @@ def _row(service: Service, aged: float) -> tuple[str, ...]:
         str(service["pid"] or "-"),
         "-" if uptime is None else durations.show_age(uptime + aged),
         str(service["restarts"]),
-        render.printable(service["detail"]),
+        printable(service["detail"]),
     )
 
 

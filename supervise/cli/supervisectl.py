@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What some verbs alone need: an image may do without.
 _OPTIONAL = ("psutil", "structlog")
+_DEBUG = "SUPERVISE_DEBUG"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,11 +37,25 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:  # ENOSPC, EIO: what speaks to supervise has its own errors
         render.say(f"cannot write the output: {error.strerror or error}")
         code = FAILED
+    except Exception as error:  # the last barrier: nobody is shown a traceback
+        return _bug(error)
     else:
         return code
     # The interpreter flushes once more when it ends; there is nobody to complain to.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _bug(error: Exception) -> int:
+    """Say what nobody expected, as the bug it is."""
+    from supervise.model import unexpected
+
+    if os.environ.get(_DEBUG):
+        import traceback
+
+        traceback.print_exc()
+    sys.stderr.write(unexpected.describe("supervisectl", error, _DEBUG))
+    return FAILED
 
 
 def _open_missing_streams() -> None:
@@ -68,6 +83,9 @@ def _run(argv: list[str]) -> int:
     except UnreachableError as error:
         render.say(f"cannot reach supervise: {error}")
         return UNREACHABLE
+    except RecursionError:  # a chain of a thousand dependencies, or a peer that means no good
+        render.say("cannot show the answer: it is nested too deeply")
+        return FAILED
     except ModuleNotFoundError as error:
         if error.name not in _OPTIONAL:
             raise

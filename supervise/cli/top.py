@@ -13,8 +13,9 @@ import time
 import psutil
 
 from supervise.cli import render
-from supervise.cli.client import Client
+from supervise.cli.client import connect
 from supervise.cli.exitcodes import DONE
+from supervise.model.printable import printable
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ class Usage(Record):
 
 def top(given: Arguments) -> int:
     """Run the verb."""
-    client = Client(given.get("socket"))
+    client = connect(given)
     names = list(given.operands) or None
     meter = Meter()
     repeats = sys.stdout.isatty() and not given.flag("once") and not given.flag("json")
@@ -91,8 +92,11 @@ class Meter:
                     rss += process.memory_info().rss
                     threads += process.num_threads()
                     command = command or " ".join(process.cmdline()) or process.name()
-            except psutil.NoSuchProcess:
-                continue  # it ended since supervise looked
+            except (psutil.NoSuchProcess, ValueError, OverflowError):
+                continue  # it ended since supervise looked, or the number was never a pid
+            except psutil.AccessDenied:
+                may_count = False
+                continue
             count += 1
             self._before[key] = times.user + times.system
             # A process seen for the first time has used all it has within this span, or came late.
@@ -128,7 +132,7 @@ def _row(usage: Usage) -> tuple[str, ...]:
         show_size(usage.rss),
         "?" if usage.fds is None else str(usage.fds),
         str(usage.threads),
-        render.printable(usage.command),
+        printable(usage.command),
     )
 
 

@@ -1,7 +1,7 @@
 """``supervise check``, ``schema``, ``compile`` and ``explain-config``.
 
 Short-lived programs, not PID 1.  Exit codes: 0 done, 78 the configuration has problems, 1 the
-compiled plan cannot be written, 2 usage.
+compiled plan cannot be written, 2 usage, 70 a bug of ours.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from supervise.config.compiled import write_compiled
 from supervise.config.load import examine
 from supervise.config.yaml.explain import explain
 from supervise.config.yaml.json_schema import json_schema
+from supervise.model.exitstatus import INTERNAL_FAULT
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from supervise.model.service import Plan
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+_DEBUG = "SUPERVISE_DEBUG"
 _FILES = "a file or a directory of *.yaml; by default the one that supervise would read"
 
 
@@ -42,7 +45,27 @@ def main(argv: Sequence[str]) -> int:
         # The reader, such as head(1), has seen enough.  Python flushes once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # a full disk, a working directory that was removed
+        where = f"'{error.filename}': " if error.filename else ""
+        sys.stderr.write(f"supervise: {printable(f'{where}{error.strerror or error}')}\n")
+        return 1
+    except Exception as error:  # the last barrier: nobody is shown a traceback
+        return _bug(error)
     return code
+
+
+def _bug(error: Exception) -> int:
+    """Say what nobody expected, as the bug it is."""
+    from supervise.model import unexpected
+
+    if os.environ.get(_DEBUG):
+        import traceback
+
+        traceback.print_exc()
+    sys.stderr.write(unexpected.describe("supervise", error, _DEBUG))
+    return INTERNAL_FAULT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,9 +89,10 @@ def _examine(arguments: argparse.Namespace) -> Outcome:
     """Load what was asked for; problems go to standard output, warnings to standard error."""
     outcome = examine(arguments.files or None, os.environ, os.getcwd())
     for warning in outcome.warnings:
-        place = f"{warning.file}:{warning.line}:{warning.column}"
+        place = f"{warning.file}:{warning.line}:{warning.column}" if warning.line else warning.file
         path = f"{warning.path}: " if warning.path else ""
-        print(f"{place}: warning: {path}{warning.what}; {warning.hint}", file=sys.stderr)
+        text = printable(f"{place}: warning: {path}{warning.what}; {warning.hint}")
+        print(text, file=sys.stderr)
     for problem in outcome.problems:
         print(problem)
     return outcome
@@ -84,7 +108,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if outcome.plan is None:
         return EXIT_CONFIG
     names = ", ".join(arguments.files or [_shown(root) for root in outcome.roots])
-    print(f"{names}: ok, {_services(outcome.plan)}")
+    print(printable(f"{names}: ok, {_services(outcome.plan)}"))
     return 0
 
 
@@ -107,7 +131,7 @@ def _compile(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    print(f"{_shown(path)}: {_services(outcome.plan)}")
+    print(printable(f"{_shown(path)}: {_services(outcome.plan)}"))
     return 0
 
 

@@ -5,6 +5,9 @@
 of every file, the listing of every directory and pattern, the value of every variable.  The
 first line is a magic word, a version and the digest of the rest, which is JSON.
 
+Whoever can write a plan can have PID 1 run anything as anybody, so one is read only where nobody
+but root and we can have written it: by its file and by its directory.
+
 Lean: imported by PID 1.
 """
 
@@ -12,8 +15,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from supervise.config import search
+from supervise.linux import directory
+from supervise.linux.directory import Directory
 from supervise.model.errors import ConfigError
 from supervise.model.service import PLAN_VERSION, plan_from_plain, plan_to_plain
 
@@ -53,23 +59,18 @@ def write_compiled(plan: Plan, roots: Sequence[str]) -> str:
     for source in plan.sources:
         if source.kind in {"yaml", "env_file"} and source.digest:
             mode &= os.stat(source.path).st_mode
-    temporary = f"{path}.{os.getpid()}"
+    held, name = directory.find(path)
+    temporary = f"{name}.{os.getpid()}"
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o600)
-        with open(fd, "wb") as file:
+        with open(held.make_file(temporary, mode | 0o600), "wb") as file:
             file.write(compile_plan(plan, roots))
-        os.rename(temporary, path)
+        held.rename(temporary, name)
     except OSError:
-        _remove(temporary)
+        held.remove(temporary)
         raise
+    finally:
+        held.close()
     return path
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return  # it was never made, or its directory is as broken as the write was
 
 
 def load_compiled(
@@ -85,18 +86,60 @@ def load_compiled(
         return None, ""
     path = path_beside(roots[0])
     try:
-        with open(path, "rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
+        data, reason = _trusted_bytes(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except OSError as error:
         return None, f"cannot read the compiled plan '{path}': {error.strerror}"
-    plan, reason = _read(data, roots)
+    plan = None
+    if not reason:
+        plan, reason = _read(data, roots)
     if plan is not None:
         reason = _what_changed(plan, environ)
     if reason:
         return None, f"the compiled plan '{path}' is not used: {reason}"
     return plan, ""
+
+
+def path_for(paths: Sequence[str] | None, environ: Mapping[str, str], cwd: str) -> str:
+    """Return where the compiled plan of *paths* is; raises ConfigError where they name nothing."""
+    return path_beside(search.absolute(search.find(paths, environ, cwd)[0], cwd))
+
+
+def remarks(plan: Plan) -> list[str]:
+    """Return who may write to what *plan* was made from and should not, as sentences."""
+    from supervise.config import ownership
+
+    return [str(remark) for remark in ownership.remarks(plan.sources)]
+
+
+def _trusted_bytes(path: str) -> tuple[bytes, str]:
+    """Return the file's bytes, or why nobody should believe them; raises OSError."""
+    held, name = directory.find(path)
+    try:
+        if held.look(name) is None:
+            raise FileNotFoundError
+        if not (held.is_ours or held.is_sticky):
+            return b"", f"{held.who_else()} may put another one there"
+        fd = held.open_entry(name, os.O_RDONLY)
+        with open(fd, "rb") as file:
+            reason = _why_not_trusted(held, os.fstat(fd))
+            return (b"", reason) if reason else (file.read(_MAX_BYTES + 1), "")
+    finally:
+        held.close()
+
+
+def _why_not_trusted(held: Directory, found: os.stat_result) -> str:
+    """Return why a plan with this status is not to be believed, "" when it is."""
+    if not stat.S_ISREG(found.st_mode):
+        return "it is no regular file"
+    if found.st_uid not in directory.trusted_users():
+        return f"it belongs to user {found.st_uid}"
+    if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != 0):
+        return "others may write to it (chmod go-w)"
+    if not held.is_ours and found.st_nlink != 1:
+        return f"it has {found.st_nlink} names"
+    return ""
 
 
 def _read(data: bytes, roots: list[str]) -> tuple[Plan | None, str]:
@@ -113,7 +156,11 @@ def _read(data: bytes, roots: list[str]) -> tuple[Plan | None, str]:
     content = json.loads(body)
     if content["roots"] != roots:
         return None, f"it was made from {', '.join(content['roots'])}"
-    return plan_from_plain(content["plan"]), ""
+    plan = plan_from_plain(content["plan"])
+    files = {source.path for source in plan.sources if source.kind in {"yaml", "directory"}}
+    if not files.issuperset(roots):
+        return None, f"it was not made from {', '.join(sorted(set(roots) - files))}"
+    return plan, ""
 
 
 def _what_changed(plan: Plan, environ: Mapping[str, str]) -> str:
@@ -137,7 +184,7 @@ def current_digest(source: Source) -> str:
             return digest.of_names(search.listing(source.path))
         if source.kind == "glob":
             return digest.of_names(search.matches(source.path))
-        with open(source.path, "rb") as file:
-            return digest.of_bytes(file.read())
+        # PID 1 reads this: never a FIFO that waits, nor a device without an end.
+        return digest.of_bytes(directory.read_file(source.path, _MAX_BYTES))
     except OSError:
         return ""

@@ -10,6 +10,7 @@ import enum
 import os
 import stat
 
+from supervise.linux import directory
 from supervise.model.errors import Problem
 from supervise.model.record import Record
 
@@ -52,7 +53,7 @@ def of_file(path: str) -> Dialect:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Dialect.YAML
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = directory.open_for_reading(path)
     except OSError:
         return Dialect.YAML  # its reader says what is wrong with the file
     with open(fd, "rb") as file:

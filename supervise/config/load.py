@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from supervise.config import dialects, search, validate
+from supervise.config import dialects, ownership, search, validate
 from supervise.config.dialects import Dialect
 from supervise.config.problems import Problems
 from supervise.model.errors import ConfigError, Problem
@@ -57,6 +57,8 @@ def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Out
     configuration = _reader(dialect)(found, environ, cwd, problems)
     plan = _checked(configuration, problems)
     roots = tuple(search.absolute(path, cwd) for path in found)
+    for remark in ownership.remarks(configuration.plan.sources):
+        problems.warn(remark)
     return Outcome(None if problems else plan, problems.problems(), problems.warnings(), roots)
 
 

@@ -6,6 +6,7 @@ Any dialect reports here, with the place in its own file; `load` hands them on i
 from __future__ import annotations
 
 from supervise.model.errors import Problem
+from supervise.model.printable import printable
 from supervise.model.suggest import abbreviated, closest
 
 TYPE_CHECKING = False
@@ -87,11 +88,5 @@ def _one_line(problem: Problem) -> Problem:
     """Return *problem* fit for one line of a terminal: what a file says may hold anything."""
     if all(map(str.isprintable, (problem.file, problem.path, problem.what, problem.hint))):
         return problem
-    shown = {key: _printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
+    shown = {key: printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
     return problem.replace(**shown)
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

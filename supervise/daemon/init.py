@@ -77,8 +77,11 @@ class Init:
         self._control: Control | None = None
         self._notify: NotifySocket | None = None
 
-    def start(self, plan: Plan) -> None:
-        """Bring *plan* up: announce what was read, open the sockets, start the services."""
+    def start(self, plan: Plan, *, compiled: str | None = None) -> None:
+        """Bring *plan* up: announce what was read, open the sockets, start the services.
+
+        *compiled*: the compiled plan that it comes from, if it does.
+        """
         main = _main_command(self._asked.command, taken=plan.services)
         plan = with_main(plan, main)
         self._wire(main)
@@ -86,7 +89,7 @@ class Init:
         self._relay.configure(plan.services, event_format=plan.log_format)
         self.running = True
         if not self._asked.alone:
-            self._announce_start(plan)
+            self._announce_start(plan, compiled)
         for message in self._notices:
             self._notice(message)
         if _waits_for_notifications(plan):
@@ -238,7 +241,7 @@ class Init:
     def _notice(self, message: str) -> None:
         self.events.announce(Announcement("supervise.notice", {"message": message}))
 
-    def _announce_start(self, plan: Plan) -> None:
+    def _announce_start(self, plan: Plan, compiled: str | None) -> None:
         self.events.announce(
             Announcement(
                 "supervise.started",
@@ -247,6 +250,7 @@ class Init:
                     "pid": os.getpid(),
                     "config": [s.path for s in plan.sources if s.kind == "yaml"],
                     "services": len(plan.services),
+                    "compiled": compiled,
                 },
             )
         )

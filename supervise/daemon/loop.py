@@ -31,6 +31,7 @@ READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 HANGUP = select.EPOLLHUP | select.EPOLLERR
 
+_DAY = 86400.0  # seconds
 _EVENTS_A_TURN = 64
 _MANY_CANCELLED = 256
 
@@ -201,7 +202,8 @@ class Loop:
             self._cancelled -= 1
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - self.now())
+        # epoll_wait(2) counts milliseconds in 31 bits; to wake once a day costs nothing.
+        return min(max(0.0, self._timers[0][0] - self.now()), _DAY)
 
     def _drain_wake_ups(self) -> None:
         try:

@@ -85,6 +85,7 @@ class Boot:
         self._exit_code: int | None = None
         self._notices: list[str] = []
         self._ready_plan: Plan | None = None
+        self._compiled: str | None = None  # the file that plan was read from
 
     def run(self, early: list[int]) -> int:
         """Boot, work until the end, and return the exit code."""
@@ -116,6 +117,9 @@ class Boot:
             self._notices.append(why_not)
         if self._ready_plan is None:
             self._load(paths)
+        else:
+            self._notices += compiled.remarks(self._ready_plan)
+            self._compiled = compiled.path_for(paths, os.environ, self._working_dir)
 
     def _load(self, paths: list[str] | None, *, again: bool = False) -> None:
         """Start the loader; without room for another process try until there is."""
@@ -152,7 +156,7 @@ class Boot:
     def _bring_up(self, plan: Plan) -> None:
         assert self._init is not None
         try:
-            self._init.start(plan)
+            self._init.start(plan, compiled=self._compiled)
         except Exception as error:  # noqa: BLE001 - what has come up goes on
             self._fault("boot", error)
             if not self._init.running:

@@ -12,15 +12,15 @@ import os
 
 
 class DirectoryWatch:
-    """Sends this process SIGIO whenever a name in *directory* is removed or renamed."""
+    """Sends this process SIGIO whenever a name in a directory is removed or renamed."""
 
-    def __init__(self, directory: str) -> None:
-        """Begin to watch.
+    def __init__(self, owned_fd: int) -> None:
+        """Begin to watch the directory that *owned_fd* has open for reading.
 
         Raises:
-            OSError: EINVAL: this kernel or file system does not tell (CONFIG_DNOTIFY); ENOENT.
+            OSError: EINVAL: this kernel or file system does not tell (CONFIG_DNOTIFY).
         """
-        self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._fd = owned_fd
         changes = fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT
         try:
             fcntl.fcntl(self._fd, fcntl.F_NOTIFY, changes)

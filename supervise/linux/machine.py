@@ -43,7 +43,7 @@ def missing() -> list[str]:
     except OSError:
         found.append("subreaper: orphans are adopted by PID 1 only")
     try:
-        dnotify.DirectoryWatch("/").close()
+        dnotify.DirectoryWatch(os.open("/", os.O_RDONLY | os.O_DIRECTORY)).close()
     except OSError:
         found.append("dnotify: a removed control socket is made anew on SIGHUP only")
     if importlib.util.find_spec("yaml") is None:

@@ -12,13 +12,17 @@ import errno
 import os
 import stat
 import struct
+from contextlib import suppress
 
+from supervise.linux import directory, unixsocket
+from supervise.linux.directory import Directory
 from supervise.model.record import Record
 
 # systemd's NOTIFY_BUFFER_MAX; sd_notify(3) clients stay below it.
 LARGEST_MESSAGE = 4096
 FILE_NAME = "notify"
 
+_LONGEST = 107  # bytes of a path, unix(7)
 _ALL_MAY_SEND = 0o666  # every service may speak; the kernel tells who did
 _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 # Room for the credentials and nothing else: the kernel writes them first (scm_recv in
@@ -42,14 +46,15 @@ class BoundSocket(Record):
 
     socket: _socket.socket
     address: str  # the value for $NOTIFY_SOCKET: a path, or @name in the abstract namespace
-    path: str | None  # the file to remove, None for an abstract socket
+    directory: Directory | None  # where the file to remove is, None for an abstract socket
 
 
-def bind(directory: str | None) -> BoundSocket:
-    """Open the notify socket as a file in *directory*, or else in the abstract namespace.
+def bind(place: str | None) -> BoundSocket:
+    """Open the notify socket as a file in the directory *place*, or else in the abstract namespace.
 
     Abstract it becomes where the directory is missing, read-only or too long a path, where
-    services of other users could not reach into it, and where another supervisor listens there.
+    services of other users could not reach into it or could exchange the file, and where another
+    supervisor listens there.
 
     Raises:
         OSError: EMFILE, ENFILE or ENOMEM; there is no socket at all then.
@@ -59,9 +64,9 @@ def bind(directory: str | None) -> BoundSocket:
     )
     try:
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
-        path = None if directory is None else f"{directory}/{FILE_NAME}"
-        if path is not None and _others_may_reach(path) and _bind_path(sock, path):
-            return BoundSocket(sock, path, path)
+        held = None if place is None else _bound_in(sock, place)
+        if held is not None:
+            return BoundSocket(sock, f"{place}/{FILE_NAME}", held)
         sock.bind("")  # unix(7), autobind: the kernel picks a free abstract name
         name: bytes = sock.getsockname()
     except OSError:
@@ -94,46 +99,42 @@ def receive(bound: BoundSocket) -> Message | None:
 def close(bound: BoundSocket) -> None:
     """Close the socket and remove its file."""
     bound.socket.close()
-    if bound.path is not None:
-        try:
-            os.unlink(bound.path)
-        except FileNotFoundError:
-            return  # somebody was faster; that was the goal
+    if bound.directory is not None:
+        bound.directory.remove(FILE_NAME)
+        bound.directory.close()
 
 
-def _others_may_reach(path: str) -> bool:
+def _bound_in(sock: _socket.socket, place: str) -> Directory | None:
+    """Bind *sock* in the directory *place* and return that, or None where it cannot be."""
+    if len(os.fsencode(f"{place}/{FILE_NAME}")) > _LONGEST:
+        return None
+    try:
+        held = directory.hold(place)
+    except OSError:
+        return None
+    with suppress(OSError):  # read-only, another's: the abstract namespace will do
+        unixsocket.check_keeps_names(held)
+        if _others_may_reach(held) and not _is_in_use(held):
+            held.bind(sock, FILE_NAME, _ALL_MAY_SEND)
+            return held
+    held.close()
+    return None
+
+
+def _others_may_reach(held: Directory) -> bool:
     """Say whether services that run as other users can get at a file in this directory.
 
     Only root can start such services; below it a private directory is an advantage.
     """
-    try:
-        mode = os.stat(os.path.dirname(path)).st_mode
-    except OSError:
-        return False
-    return os.geteuid() != 0 or bool(mode & stat.S_IXOTH)
+    return os.geteuid() != 0 or bool(held.mode & stat.S_IXOTH)
 
 
-def _bind_path(sock: _socket.socket, path: str) -> bool:
-    try:
-        if _is_in_use(path):
-            return False
-        sock.bind(path)
-        os.chmod(path, _ALL_MAY_SEND)
-    except OSError:  # no such directory, read-only, too long: the abstract namespace will do
+def _is_in_use(held: Directory) -> bool:
+    """Say whether somebody receives there; remove a socket that a killed one left."""
+    found = held.look(FILE_NAME)
+    if found is None:
         return False
-    return True
-
-
-def _is_in_use(path: str) -> bool:
-    """Say whether somebody receives at *path*; remove a socket that a killed one left there."""
-    if not os.path.lexists(path):
-        return False
-    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-    try:
-        dead = probe.connect_ex(path) == errno.ECONNREFUSED
-    finally:
-        probe.close()
-    if dead and stat.S_ISSOCK(os.lstat(path).st_mode):
-        os.unlink(path)
-        return False
-    return True
+    kind = _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC
+    if unixsocket.answer_of(held, FILE_NAME, kind) != errno.ECONNREFUSED:
+        return True
+    return not (stat.S_ISSOCK(found.st_mode) and held.remove(FILE_NAME))

@@ -12,6 +12,8 @@ import fcntl
 import os
 import stat
 
+from supervise.linux import directory
+from supervise.linux.directory import Directory
 from supervise.model.record import Record
 
 _UCRED_SIZE = 12  # struct ucred of unix(7): pid, uid and gid, four bytes each
@@ -31,12 +33,19 @@ class Peer(Record):
 
 
 class Listener:
-    """A listening socket and, for a path, the file that leads to it."""
+    """A listening socket and, for a path, the file that leads to it.
 
-    def __init__(self, sock: _socket.socket, place: str) -> None:
+    *owned_directory* is where that file is; None for an abstract socket.
+    """
+
+    def __init__(self, sock: _socket.socket, place: str, owned_directory: Directory | None) -> None:
         self.sock = sock
         self.place = place
-        self._file = None if place.startswith("@") else _identity(place)
+        self.directory = owned_directory
+        self._name = os.path.basename(place)
+        self._file = None
+        if owned_directory is not None:
+            self._file = _identity(owned_directory.look(self._name))
 
     def fileno(self) -> int:
         """Return the descriptor, for epoll."""
@@ -44,7 +53,7 @@ class Listener:
 
     def is_reachable(self) -> bool:
         """Say whether the path still leads to this socket; its inode lives as long as we do."""
-        return self._file is None or _identity(self.place) == self._file
+        return self._file is None or _identity(_look(self.place)) == self._file
 
     def accept(self) -> _socket.socket:
         """Return the next connection, non-blocking.
@@ -63,8 +72,10 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening and remove the file if it is still ours."""
-        if self._file is not None and self.is_reachable():
-            _unlink(self.place)
+        if self.directory is not None:
+            if _identity(self.directory.look(self._name)) == self._file:
+                self.directory.remove(self._name)
+            self.directory.close()
         self.sock.close()
 
 
@@ -75,19 +86,23 @@ def listen(place: str, *, mode: int) -> Listener:
 
     Raises:
         OSError: EADDRINUSE: another process listens there, or is about to; EEXIST: something
-            that is no socket is in the way; ENAMETOOLONG: more than 107 bytes; ENOENT, EACCES,
-            EROFS: as bind(2) says.
+            that is no socket is in the way; ENAMETOOLONG: more than 107 bytes; EPERM: somebody
+            else may put another socket there; ENOENT, EACCES, EROFS: as bind(2) says.
     """
     sock = _socket.socket(_socket.AF_UNIX, _STREAM)
+    held = None
     try:
         if place.startswith("@"):
             sock.bind(b"\0" + place[1:].encode())
         else:
-            _bind_path(sock, place, mode)
+            held = _held(place)
+            _bind_path(sock, held, place, mode)
         sock.listen(_BACKLOG)
-        return Listener(sock, place)
+        return Listener(sock, place, held)
     except BaseException:
         sock.close()
+        if held is not None:
+            held.close()
         raise
 
 
@@ -99,27 +114,21 @@ def make_directory(path: str) -> None:
             to it: who can replace the socket can play supervise to root.
         OSError: ENOENT without its parent, EROFS and so on, as mkdir(2) says.
     """
+    name = os.path.basename(path)
+    above = directory.hold(os.path.dirname(path) or ".")
     try:
-        os.mkdir(path, 0o755)
-        created = True
-    except FileExistsError:
-        created = False
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise PermissionError(errno.EPERM, "is no directory", path) from None
-        raise
-    try:
-        found = os.fstat(fd)
-        if found.st_uid not in (0, os.geteuid()):
-            raise PermissionError(errno.EPERM, f"belongs to user {found.st_uid}", path)
-        if found.st_mode & stat.S_IWOTH:
-            raise PermissionError(errno.EPERM, "is writable by everybody", path)
-        if created:
-            os.fchmod(fd, 0o755)  # what the umask took away; the socket has a mode of its own
+        above.make(name)
+        made = above.enter(name)
+    except NotADirectoryError:
+        raise PermissionError(errno.EPERM, "is no directory", path) from None
     finally:
-        os.close(fd)
+        above.close()
+    try:
+        _check_owner(made, "")
+        if made.mode & stat.S_IWOTH:
+            raise PermissionError(errno.EPERM, "is writable by everybody", path)
+    finally:
+        made.close()
 
 
 def peer(connection: _socket.socket) -> Peer:
@@ -142,50 +151,91 @@ def pid_namespace() -> str:
         return ""
 
 
-def _bind_path(sock: _socket.socket, path: str, mode: int) -> None:
+def _held(place: str) -> Directory:
+    """Return the directory of *place*; raises PermissionError where others may exchange its names."""
+    held = directory.hold(os.path.dirname(place) or ".")
+    try:
+        check_keeps_names(held)
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def check_keeps_names(held: Directory) -> None:
+    """Refuse a directory in which others could put their own socket in the place of ours.
+
+    With the sticky bit they could not: /tmp will do.
+
+    Raises:
+        PermissionError: it belongs to another user, or another group or everybody may write to it.
+    """
+    _check_owner(held, "its directory ")
+    if held.mode & stat.S_ISVTX:
+        return
+    way_out = "chmod go-w it, or name another in control.socket"
+    if held.mode & stat.S_IWOTH:
+        reason = f"its directory is writable by everybody ({way_out})"
+        raise PermissionError(errno.EPERM, reason, held.path)
+    # What our own group may write to is as an image for any user id wants it: root's group.
+    if held.mode & stat.S_IWGRP and held.group not in (0, os.getegid()):
+        reason = f"its directory is writable by group {held.group} ({way_out})"
+        raise PermissionError(errno.EPERM, reason, held.path)
+
+
+def _check_owner(held: Directory, subject: str) -> None:
+    if held.owner in directory.trusted_users():
+        return
+    way_out = " (chown it, or name another in control.socket)" if subject else ""
+    reason = f"{subject}belongs to user {held.owner}{way_out}"
+    raise PermissionError(errno.EPERM, reason, held.path)
+
+
+def _bind_path(sock: _socket.socket, held: Directory, path: str, mode: int) -> None:
     if len(os.fsencode(path)) > 107:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
-    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = held.readable()
     try:
         # Two that start at once must not both find the old socket stale.
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _clear_the_way(path)
-        # bind(2) gives the file the mode of the socket's own inode, less the umask: with it set
-        # first there is no moment at which others could connect.
-        os.fchmod(sock.fileno(), mode)
-        sock.bind(path)
-        os.chmod(path, mode)  # what the umask took away
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _clear_the_way(held, path)
+        held.bind(sock, os.path.basename(path), mode)
     except BlockingIOError:
         raise OSError(errno.EADDRINUSE, "another process is opening a socket", path) from None
     finally:
-        os.close(directory)
+        os.close(lock)
 
 
-def _clear_the_way(path: str) -> None:
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "is in the way and is no socket", path)
-    except FileNotFoundError:
+def _clear_the_way(held: Directory, path: str) -> None:
+    name = os.path.basename(path)
+    found = held.look(name)
+    if found is None:
         return
-    probe = _socket.socket(_socket.AF_UNIX, _STREAM)
-    answer = probe.connect_ex(path)
-    probe.close()
+    if not stat.S_ISSOCK(found.st_mode):
+        raise FileExistsError(errno.EEXIST, "is in the way and is no socket", path)
+    answer = answer_of(held, name, _STREAM)
     if answer == errno.ECONNREFUSED:
-        os.unlink(path)  # left behind by one that was killed
+        held.remove(name)  # left behind by one that was killed
     elif answer != errno.ENOENT:
         raise OSError(errno.EADDRINUSE, "another process listens there", path)
 
 
-def _unlink(path: str) -> None:
+def answer_of(held: Directory, name: str, kind: int) -> int:
+    """Return the errno of connecting to the socket *name*, 0 when somebody is there."""
+    probe = _socket.socket(_socket.AF_UNIX, kind)
     try:
-        os.unlink(path)
-    except OSError:
-        return  # a file system gone read-only keeps it: a stale socket
+        return held.inside(lambda: probe.connect_ex(name))
+    finally:
+        probe.close()
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _look(path: str) -> os.stat_result | None:
+    """Return what is at *path* for a client; nothing is opened there."""
     try:
-        found = os.lstat(path)
+        return os.lstat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+
+
+def _identity(found: os.stat_result | None) -> tuple[int, int] | None:
+    return None if found is None else (found.st_dev, found.st_ino)

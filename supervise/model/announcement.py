@@ -18,7 +18,7 @@ EVENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "supervise.started": (
         "info",
         "PID 1 is up; the first line logged, it says which configuration was read.",
-        ("version", "pid", "config", "services"),
+        ("version", "pid", "config", "services", "compiled"),
     ),
     "supervise.notice": (
         "warning",

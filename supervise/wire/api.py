@@ -76,8 +76,15 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("service", "string"),
             Field("stream", "Stream"),
             Field("pid", "int", "of the service's main process"),
-            Field("message", "string", "without its newline; bytes that are not UTF-8 as U+FFFD"),
-            Field("raw", "?string", "the line in base64, only where it is not UTF-8"),
+            Field(
+                "message",
+                "string",
+                "without its newline; bytes that are not UTF-8 as U+FFFD",
+                verbatim=True,
+            ),
+            Field(
+                "raw", "?string", "the line in base64, only where it is not UTF-8", verbatim=True
+            ),
             Field("partial", "?bool", "true: no newline followed"),
         ),
     ),
@@ -364,7 +371,7 @@ INTROSPECTION = Interface(
             "GetInterfaceDescription",
             "An interface in Varlink's definition language.",
             (Field("interface", "string"),),
-            (Field("description", "string"),),
+            (Field("description", "string", verbatim=True),),
         ),
     ),
     errors=(

@@ -6,6 +6,7 @@ speaks no TLS.  `supervise.daemon.readiness.probes` moves the bytes.
 
 from __future__ import annotations
 
+from supervise.model.printable import printable
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -119,17 +120,13 @@ def parse_head(block: bytes) -> Head:
                 length = int(value.strip()[:18])
             case "transfer-encoding":
                 chunked = value.strip().lower().endswith("chunked")
-    return Head(int(code), _printable(reason), None if chunked else length, chunked)
+    return Head(int(code), printable(reason.strip())[:_SHOWN], None if chunked else length, chunked)
 
 
 def _end_of_head(data: bytes) -> tuple[int, int]:
     """Return (where the empty line begins, its length); (-1, 0) when it has not come."""
     ends = [(data.find(mark), len(mark)) for mark in (b"\r\n\r\n", b"\n\n")]
     return min((end for end in ends if end[0] >= 0), default=(-1, 0))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text.strip())[:_SHOWN]
 
 
 def _quote(data: bytes) -> str:

@@ -31,6 +31,7 @@ class Field(Record):
     name: str
     type: str
     doc: str = ""
+    verbatim: bool = False  # a text that may hold control characters: who shows it filters them
 
 
 class Struct(Record):
@@ -140,10 +141,15 @@ class Interface:
                 return value
             _require(isinstance(value, dict), path)
             return self._check_fields(named.fields, value, f"{path}.")
-        return _check_simple(type_, value, path)
+        return check_simple(type_, value, path)
 
 
-def _check_simple(type_: str, value: Any, path: str) -> Any:
+def check_simple(type_: str, value: Any, path: str) -> Any:
+    """Return *value* if it is a ``bool int float string object`` as *type_* says.
+
+    Raises:
+        InvalidParameterError: it is not; *path* names it.
+    """
     if type_ == "float":
         _require(isinstance(value, int | float) and not isinstance(value, bool), path)
         _require(-1e15 < value < 1e15, path)  # neither infinite nor beyond what a clock can take

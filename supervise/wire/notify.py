@@ -8,6 +8,7 @@ that from the kernel.  `supervise.daemon.readiness.notifications` calls this.
 
 from __future__ import annotations
 
+from supervise.model.printable import printable
 from supervise.model.record import Record
 
 # systemd 257's sd_notify(3).  BARRIER is missing on purpose: closing its descriptor is the answer.
@@ -32,7 +33,6 @@ UNSUPPORTED = frozenset(
         "WATCHDOG_USEC",
     }
 )
-_NOT_PRINTABLE = "\ufffd"  # U+FFFD; by name the compiler would import unicodedata
 
 
 class Notification(Record):
@@ -46,8 +46,8 @@ class Notification(Record):
 def parse(datagram: bytes) -> Notification:
     """Return what *datagram* says; anything malformed in it is skipped, nothing raises.
 
-    Of a key that comes twice the first counts, as with systemd.  Bytes that are not UTF-8 and
-    control characters become U+FFFD: the text ends up on people's terminals.
+    Of a key that comes twice the first counts, as with systemd.  Bytes that are not UTF-8
+    become U+FFFD; controls are escaped: the text ends up on people's terminals.
     """
     ready = False
     status: str | None = None
@@ -59,13 +59,7 @@ def parse(datagram: bytes) -> Notification:
         if key == "READY":
             ready = ready or value == "1"
         elif key == "STATUS":
-            status = _printable(value) if status is None else status
+            status = printable(value) if status is None else status
         elif key in UNSUPPORTED:
-            unsupported.append((key, _printable(value)))
+            unsupported.append((key, printable(value)))
     return Notification(ready, status, tuple(unsupported))
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _NOT_PRINTABLE for c in text)

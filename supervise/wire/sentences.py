@@ -18,7 +18,7 @@ OURSELVES = "supervise"  # stands where a service's name would
 # A part in brackets is left out when one of its fields is missing, None or empty.
 _SENTENCES = {
     "supervise.started": "Supervise {version} is up[ as pid {pid}][, configured by {config}]"
-    "[, services: {services}]",
+    "[ as compiled in {compiled}][, services: {services}]",
     "supervise.notice": "{message}",
     "supervise.fault": "Contained a fault of {owner}: {message}[\n{traceback}]",
     "supervise.reloaded": "Reloaded the configuration[, added: {added}][, removed: {removed}]"

@@ -294,6 +294,7 @@ COPY --from=endless /x /x
         ("FROM busybox\nSTOPSIGNAL SIGNOT\n", ["Dockerfile:2", "SIGNOT"]),
         ("FROM busybox\nUSER nobody-there\nRUN id\n", ["Dockerfile:3", "nobody-there"]),
         ("FROM busybox\nRUN --security=insecure id\n", ["Dockerfile:2", "insecure"]),
+        ("FROM busybox\nRUN --network=host id\n", ["Dockerfile:2", "--allow network.host"]),
         ("FROM --platform=linux/s390x busybox\n", ["Dockerfile:1", "linux/s390x"]),
         (
             "FROM busybox\nRUN --mount=type=secret,id=x,required cat /run/secrets/x\n",
@@ -314,6 +315,57 @@ def test_mistakes_are_told_with_their_line(
     said = refusal(runtime, context)
 
     assert all(word in said for word in words), said
+
+
+# -- consent
+
+
+_HOSTS_NETWORK = "FROM busybox\nRUN --network=host readlink /proc/self/ns/net\n"
+
+
+@pytest.mark.parametrize("words", [["--allow=network.host"], ["--network=host"]])
+def test_the_machines_network_takes_consent(
+    runtime: Runtime, context: Path, words: list[str]
+) -> None:
+    write(context, _HOSTS_NETWORK)
+    own = os.readlink(f"/proc/{runtime.network.pid}/ns/net")
+
+    said = refusal(runtime, context)
+    ran = runtime("build", "--no-cache", "--progress=plain", *words, str(context))
+
+    assert "RUN --network=host is not allowed" in said
+    assert own in ran.stderr
+
+
+def test_nothing_is_built_before_the_consent_is_known(runtime: Runtime, context: Path) -> None:
+    write(context, f"FROM busybox AS a\nRUN true\n{_HOSTS_NETWORK}COPY --from=a / /\n")
+
+    assert "#1 " not in runtime("build", str(context), check=False).stderr
+
+
+def test_an_onbuild_of_a_base_image_needs_the_same_consent(runtime: Runtime, context: Path) -> None:
+    write(context, "FROM busybox\nONBUILD RUN --network=host true\n")
+    build(runtime, context, "--tag=triggers")
+    write(context, "FROM triggers\n")
+
+    assert "RUN --network=host is not allowed" in refusal(runtime, context)
+    build(runtime, context, "--allow=network.host")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("security.insecure", "runtime run --privileged"),
+        ("device", "it is network.host"),
+        ("", "it is network.host"),
+    ],
+)
+def test_an_entitlement_that_is_not_given_is_refused(
+    runtime: Runtime, context: Path, word: str, said: str
+) -> None:
+    write(context, "FROM busybox\n")
+
+    assert said in refusal(runtime, context, f"--allow={word}")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ class Terminal:
         assert self._drain is not None, "it is closed"
         return self._drain.everything().decode("utf-8", "backslashreplace").replace("\r\n", "\n")
 
+    def to_the_end(self) -> bytes:
+        """Wait until no program has it any more; return every byte that was written to it."""
+        assert self._drain is not None, "it is closed"
+        self.release_device()
+        assert self._drain.join(PATIENCE), "a program still holds the terminal"
+        return self._drain.everything()
+
     def type(self, text: str) -> None:
         """Type *text*; control characters do what they do on a keyboard."""
         os.write(self._person, text.encode())

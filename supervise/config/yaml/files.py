@@ -15,6 +15,7 @@ from supervise.config.yaml import envfile
 from supervise.config.yaml.decoder import Decoder
 from supervise.config.yaml.nodes import Sequence
 from supervise.config.yaml.services import MAX_FILE_BYTES, decode_file
+from supervise.linux import directory
 from supervise.model.errors import Problem
 from supervise.model.service import Source
 
@@ -193,7 +194,7 @@ def _opened(path: str) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or it is a named pipe.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = directory.open_for_reading(path)
     # What an open pipe is called leads to no file.
     if stat.S_ISFIFO(os.fstat(fd).st_mode) and os.path.exists(os.path.realpath(path)):
         os.close(fd)

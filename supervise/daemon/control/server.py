@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 
 from supervise.daemon.control.connection import Connection, Role
 from supervise.daemon.loop import READABLE
@@ -87,7 +88,7 @@ class Control:
         self._listener = self._open()
         if self._listener is not None:
             self._loop.watch(self._listener.fileno(), READABLE, self._accept, self)
-            self._watch_file(self._listener.place)
+            self._watch_file(self._listener)
             self._announce(Announcement("control.listening", {"socket": self._listener.place}))
 
     def directory_changed(self) -> None:
@@ -142,12 +143,7 @@ class Control:
         chosen = self._settings.socket
         for place in ([chosen] if chosen else []) + self._candidates():
             try:
-                directory = os.path.dirname(place) or "."
-                if not address.is_abstract(place) and not (
-                    place == chosen and os.path.isdir(directory)
-                ):
-                    unixsocket.make_directory(directory)
-                listener = unixsocket.listen(place, mode=mode)
+                listener = _listen(place, mode, chosen=place == chosen)
             except OSError as error:
                 troubles.append(f"'{place}': {error.strerror or error}")
                 continue
@@ -165,11 +161,11 @@ class Control:
             os.geteuid(), os.environ.get("XDG_RUNTIME_DIR"), unixsocket.pid_namespace()
         )
 
-    def _watch_file(self, place: str) -> None:
-        if address.is_abstract(place):
+    def _watch_file(self, listener: unixsocket.Listener) -> None:
+        if listener.directory is None:
             return
         try:
-            self._watch = dnotify.DirectoryWatch(os.path.dirname(place) or ".")
+            self._watch = dnotify.DirectoryWatch(listener.directory.readable())
         except OSError:  # then a removed file comes back with the next SIGHUP
             return
 
@@ -269,6 +265,17 @@ class Control:
             self._reserve = _spare_descriptor()
         if self._listener is not None:
             self._loop.watch(self._listener.fileno(), READABLE, self._accept, self)
+
+
+def _listen(place: str, mode: int, *, chosen: bool) -> unixsocket.Listener:
+    """Listen at *place*; the directory of one that was *chosen* may be anything that keeps names."""
+    if address.is_abstract(place):
+        return unixsocket.listen(place, mode=mode)
+    if chosen:
+        with suppress(FileNotFoundError):  # its directory is still to be made
+            return unixsocket.listen(place, mode=mode)
+    unixsocket.make_directory(os.path.dirname(place) or ".")
+    return unixsocket.listen(place, mode=mode)
 
 
 def _spare_descriptor() -> int | None:

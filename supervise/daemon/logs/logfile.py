@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from supervise.daemon.logs import sinks
 from supervise.daemon.logs.archive import Archive
+from supervise.linux import directory
 from supervise.wire.lines import count_lines
 
 TYPE_CHECKING = False
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from supervise.model.service import Logs
 
 _NEWLINE = 10
-_MODE = 0o640
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+# The way out of a directory that is not trusted as far as its links and other people's files go.
+_WAY_OUT = "name the file itself in logs.file, or have the directory belong to root (chmod go-w)"
 
 
 class LogFile:
@@ -52,8 +54,9 @@ class LogFile:
         self._loop = loop
         self._announce = announce
         self._logs = logs
-        self._archive = Archive(os.path.realpath(path), compressor, self._cannot_compress)
+        self._archive = Archive(compressor, self._cannot_compress)
         self._archive_trouble = sinks.Trouble(loop, path, announce)
+        self._name = ""  # in the archive's directory
         self._fd = -1
         self._outlet: Outlet | None = None  # in place of _fd, when the path is no regular file
         self._size = 0
@@ -114,7 +117,6 @@ class LogFile:
         self._retry_at = float("-inf")
         old_fd, old_outlet = self._fd, self._outlet
         self._fd, self._outlet = -1, None
-        self._archive.path = os.path.realpath(self.path)
         if not self._open(self._service):
             self._fd, self._outlet = old_fd, old_outlet
             return
@@ -142,7 +144,7 @@ class LogFile:
         if stat.S_ISREG(status.st_mode):
             self._fd = fd
             self._size = status.st_size
-            self._mend = self._midline = status.st_size > 0 and _ends_midline(self.path)
+            self._mend = self._midline = status.st_size > 0 and self._ends_midline(status)
             self._born = self._loop.now() - self._age(status)
             self._archive.heal()
         else:
@@ -150,11 +152,35 @@ class LogFile:
         return True
 
     def _open_path(self) -> int:
+        """Open the file where its path leads, and settle the older ones beside it.
+
+        Raises:
+            OSError: it cannot be opened, or may not be what it says; see `directory`.
+        """
+        held, name = directory.find(self.path, make=True)
         try:
-            return os.open(self.path, _FLAGS, _MODE)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.path) or ".", 0o755, exist_ok=True)
-            return os.open(self.path, _FLAGS, _MODE)
+            fd = held.open_file(name, _FLAGS)
+        except BaseException:
+            held.close()
+            raise
+        self._name = name
+        self._archive.settle(held, name)
+        return fd
+
+    def _ends_midline(self, status: os.stat_result) -> bool:
+        """Return whether the file's last byte is not a newline; False when it cannot be read."""
+        try:
+            fd = self._archive.directory.open_regular_file(self._name, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            # Not by name: that may be another file by now.
+            same = os.path.samestat(os.fstat(fd), status)
+            return same and os.pread(fd, 1, status.st_size - 1) != b"\n"
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
 
     def _age(self, status: os.stat_result) -> float:
         """Return how many seconds ago the file's first line was written, as well as can be told.
@@ -198,7 +224,7 @@ class LogFile:
     def _refused(self, error: OSError, block: bytes, service: str) -> None:
         self._retry_at = self._loop.now() + sinks.RETRY_INTERVAL
         lost = count_lines(block) if block else 0
-        self.trouble.begin(sinks.reason_of(error), lost, service)
+        self.trouble.begin(_reason_of(error), lost, service)
 
     # -- rotation
 
@@ -275,7 +301,7 @@ class LogFile:
         with suppress(FileNotFoundError):  # moved or removed by others: a new one all the same
             self._archive.take()
         try:
-            fd = self._open_path()
+            fd = self._archive.directory.open_regular_file(self._name, _FLAGS)
         except OSError:
             # The descriptor is still good: let the file have its name back and go on with it.
             self._archive.give_back()
@@ -287,14 +313,9 @@ class LogFile:
         self._archive_trouble.begin(f"not compressed: {reason}", 0, self._service)
 
 
-def _ends_midline(path: str) -> bool:
-    """Return whether the last byte of *path* is not a newline; False when it cannot be read."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    except OSError:
-        return False
+def _reason_of(error: OSError) -> str:
+    reason = sinks.reason_of(error)
+    return f"{reason} ({_WAY_OUT})" if isinstance(error, directory.UnsafeFileError) else reason
 
 
 def _close(fd: int, outlet: Outlet | None) -> None:

@@ -6,10 +6,9 @@ the rings.  Nothing here blocks before `finish`, and no service can make another
 
 from __future__ import annotations
 
-import os
-
 from supervise.daemon.logs.channel import CHUNK, Channel, Route, Source
 from supervise.daemon.logs.console import stream_of_path
+from supervise.linux import directory
 from supervise.model.announcement import Announcement
 from supervise.model.service import LogFormat, Logs
 from supervise.wire import lines, sentences
@@ -201,7 +200,11 @@ class Relay:
 
     def _real_path(self, path: str) -> str:
         """Return which file *path* meant at first sight: two names must not be two writers."""
-        return self._real_paths.setdefault(path, os.path.realpath(path))
+        real = self._real_paths.get(path)
+        if real is None:
+            # Not os.path.realpath: a link of one service's user must not close another's file.
+            real = self._real_paths[path] = directory.real_path(path)
+        return real
 
     def _settle_files(self) -> None:
         """Close the files nobody writes to; of services that share one, the first one's rules."""

@@ -13,6 +13,7 @@ import struct
 
 from supervise.daemon.loop import READABLE, WRITABLE
 from supervise.model.exitstatus import Exited
+from supervise.model.printable import printable
 from supervise.model.record import Record
 from supervise.wire import http
 
@@ -272,7 +273,7 @@ def last_line(output: bytes) -> str:
     Tools put the reason there: curl, pg_isready, a Python traceback.
     """
     for line in reversed(output.decode("utf-8", "replace").splitlines()):
-        text = "".join(c if c.isprintable() else " " for c in line).strip()
+        text = printable(line.strip())
         if text:
             return text[:_SHOWN]
     return ""

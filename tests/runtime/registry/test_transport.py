@@ -58,11 +58,11 @@ def test_retry_after_is_seconds_or_a_date(text: str | None, expected: float | No
     assert transport.retry_after(text, at_a_minute_before) == expected
 
 
-def test_what_a_server_says_does_not_drive_the_terminal() -> None:
+def test_what_a_registry_says_is_printable() -> None:
     error = RegistryError("it says \x1b]0;owned\x07", "try \x9b2J")
 
-    assert error.reason == "it says ?]0;owned?"
-    assert error.hint == "try ?2J"
+    assert error.reason == "it says \\x1b]0;owned\\a"
+    assert error.hint == "try \\u009b2J"
 
 
 @pytest.mark.integration

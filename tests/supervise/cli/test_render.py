@@ -42,7 +42,3 @@ def test_colours_change_nothing_but_colours(rows: list[list[str]]) -> None:
 
     plain = [re.sub(r"\x1b\[\d+m", "", line).rstrip() for line in coloured]
     assert plain == render.table(rows)
-
-
-def test_what_a_service_says_cannot_steer_the_terminal() -> None:
-    assert render.printable("a\x1b[2Jb\nc\td") == "a\ufffd[2Jb c d"

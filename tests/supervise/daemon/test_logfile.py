@@ -221,7 +221,7 @@ def test_a_rotation_that_is_refused_loses_no_line_and_no_older_file(
     Path(f"{path}.1").write_bytes(b"older\n")
     stage.configure(web=raw(path, max_size=4))
 
-    def refuse(source: str, target: str) -> None:
+    def refuse(source: str, target: str, **_: int) -> None:
         raise OSError(16, os.strerror(16), source)
 
     monkeypatch.setattr(os, "rename", refuse)

@@ -46,6 +46,20 @@ def test_timer_runs_once_and_not_before_its_moment(loop: Loop) -> None:
     assert ran[0] >= due
 
 
+def test_a_timer_beyond_what_the_kernel_counts_breaks_nothing(
+    loop: Loop, pipes: Callable[[], Pipe]
+) -> None:
+    ran: list[str] = []
+    loop.call_later(10_000 * 86400.0, lambda: ran.append("in 27 years"))
+    read_fd, write_fd = pipes()
+    loop.watch(read_fd, READABLE, lambda _: loop.stop())
+    os.write(write_fd, b"x")
+
+    loop.run()
+
+    assert ran == []
+
+
 def test_cancelled_timer_does_not_run(loop: Loop) -> None:
     ran: list[str] = []
     timer = loop.call_later(0.0, lambda: ran.append("cancelled"))

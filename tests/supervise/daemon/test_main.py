@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from supervise.config import load
+from supervise.config.compiled import write_compiled
 from supervise.daemon import main, options
 from supervise.daemon.init import Init
 from supervise.model.exitstatus import INTERNAL_FAULT
@@ -49,10 +51,12 @@ def test_an_image_without_dev_null_has_a_control_socket(
 ) -> None:
     really_open = os.open
 
-    def open_but_null(path: str, flags: int, mode: int = 0o777) -> int:
+    def open_but_null(
+        path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
         if path == "/dev/null":
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return really_open(path, flags, mode)
+        return really_open(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", open_but_null)
     seen = tmp_path / "seen"
@@ -94,3 +98,20 @@ def test_a_fault_while_a_ready_plan_comes_up_is_contained(
 
     assert code == INTERNAL_FAULT
     assert "injected fault" in capfd.readouterr().err
+
+
+@isolated
+def test_a_compiled_plan_that_is_used_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = "services: {once: {command: ['true'], restart: 'no'}}"
+    boot(tmp_path, config)
+    capfd.readouterr()
+    outcome = load.examine([str(tmp_path / "supervise.yaml")], {}, "/")
+    assert outcome.plan is not None
+    plan = write_compiled(outcome.plan, outcome.roots)
+
+    boot(tmp_path, config)
+
+    first = capfd.readouterr().err.splitlines()[0]
+    assert f"configured by {tmp_path}/supervise.yaml as compiled in {plan}, services: 1" in first

@@ -200,7 +200,7 @@ def test_server_that_keeps_the_connection_does_not_delay_the_success() -> None:
     [
         (Exited(2), b"", "exit code 2"),
         (Exited(1), b"trying\nno response\n\n", "exit code 1: no response"),
-        (Exited(1), b"\x1b[31mbad\xff\n", "exit code 1: [31mbad\ufffd"),
+        (Exited(1), b"\x1b[31mbad\xff\n", "exit code 1: \\x1b[31mbad\ufffd"),
         (Exited(1), b"x" * 4096, "exit code 1: " + "x" * 200),
         (Killed(11), b"", "SIGSEGV"),
         (None, b"", "cannot be run"),

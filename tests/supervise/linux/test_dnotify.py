@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from supervise.linux.dnotify import DirectoryWatch
+from tests.support import descriptors
 from tests.support.eventually import eventually
 
 
@@ -20,6 +21,10 @@ def news() -> Iterator[list[int]]:
     before = signal.signal(signal.SIGIO, lambda number, _frame: received.append(number))
     yield received
     signal.signal(signal.SIGIO, before)
+
+
+def watch(directory: Path) -> DirectoryWatch:
+    return DirectoryWatch(os.open(directory, os.O_RDONLY))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_the_end_of_a_name_is_noticed(
 ) -> None:
     for name in ("file", "file.new"):
         (tmp_path / name).touch()
-    with closing(DirectoryWatch(str(tmp_path))):
+    with closing(watch(tmp_path)):
         change(f"{tmp_path}/file")
 
         eventually(lambda: signal.SIGIO in news)
@@ -45,17 +50,19 @@ def test_the_end_of_a_name_is_noticed(
 def test_nothing_is_noticed_after_the_end(tmp_path: Path, news: list[int]) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "other").mkdir()
-    DirectoryWatch(str(tmp_path)).close()
+    watch(tmp_path).close()
 
     (tmp_path / "file").unlink()
 
-    with closing(DirectoryWatch(f"{tmp_path}/other")):
+    with closing(watch(tmp_path / "other")):
         (tmp_path / "other" / "later").touch()
         (tmp_path / "other" / "later").unlink()
         eventually(lambda: bool(news))
     assert len(news) == 1
 
 
-def test_what_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        DirectoryWatch(f"{tmp_path}/none")
+def test_what_is_no_directory_cannot_be_watched_and_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with descriptors.none_left(), pytest.raises(NotADirectoryError):
+        DirectoryWatch(os.open(tmp_path / "file", os.O_RDONLY))

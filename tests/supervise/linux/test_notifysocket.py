@@ -98,7 +98,7 @@ def test_unusable_directory_gives_an_abstract_socket(name: str, runtime_dir: Pat
 
     with bound_in(runtime_dir / name) as bound:
         assert bound.address.startswith("@")
-        assert bound.path is None
+        assert bound.directory is None
 
 
 def test_private_directory_of_root_is_not_used(runtime_dir: Path) -> None:

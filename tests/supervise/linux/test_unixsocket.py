@@ -136,6 +136,17 @@ def test_a_directory_everybody_can_write_to_is_refused(tmp_path: Path) -> None:
         unixsocket.make_directory(f"{tmp_path}/d")
 
 
+def test_a_sticky_directory_keeps_our_names_one_for_all_does_not(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d").chmod(0o1777)
+    with closing(unixsocket.listen(f"{tmp_path}/d/s", mode=0o600)) as listener:
+        assert listener.is_reachable()
+    (tmp_path / "d").chmod(0o777)
+
+    with pytest.raises(PermissionError, match="its directory is writable by everybody"):
+        unixsocket.listen(f"{tmp_path}/d/s", mode=0o600)
+
+
 def test_a_link_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "trap").mkdir()
     (tmp_path / "d").symlink_to(tmp_path / "trap")

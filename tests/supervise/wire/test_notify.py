@@ -53,7 +53,7 @@ def test_systemds_keys_are_recognised() -> None:
 def test_status_cannot_control_the_terminal_it_is_shown_on() -> None:
     notification = parse(b"STATUS=\x1b[2Jgone\x00\r")
 
-    assert notification.status == "\ufffd[2Jgone\ufffd\ufffd"
+    assert notification.status == "\\x1b[2Jgone\\x00\\r"
 
 
 def test_status_that_is_not_utf8_is_kept_as_far_as_it_is() -> None:
