@@ -273,7 +273,10 @@ class Launch:
     def _expect(self, wanted: bytes) -> None:
         """Wait for the child's next word; raise RuntimeFailure when it is another one."""
         assert self._channel is not None
-        data, rights, _, _ = self._channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
+        try:
+            data, rights, _, _ = self._channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
+        except ConnectionResetError:  # it ended before it read GO: what it said is still there
+            data, rights, _, _ = self._channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
         for level, kind, body in rights:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                 (self.terminal_fd,) = struct.unpack("i", body[:4])
