@@ -281,6 +281,18 @@ def test_a_working_directory_in_proc(runtime: Runtime) -> None:
     assert refused(runtime, "--no-init", "-w", "/proc/self/cwd", "bb", "true")
 
 
+def test_exec_enters_no_directory_by_a_descriptor(runtime: Runtime) -> None:
+    """Links of /proc to files that are open lead past every directory in between."""
+    container = runtime.start("--net", "none", "bb", "sleep", "1000")
+
+    refused = runtime("exec", "-w", "/proc/self/cwd", container, "pwd", check=False)
+    entered = runtime("exec", "-w", "/to-proc/sys", container, "pwd")
+    runtime("rm", "--force", container)
+
+    assert (refused.returncode, refused.stdout) == (125, "")
+    assert entered.stdout == "/proc/sys\n"
+
+
 def test_parameters_reach_the_kernel(runtime: Runtime) -> None:
     done = runtime.run(
         *("--sysctl", "net.ipv4.ip_forward=1", "--oom-score-adj", "321", "bb", "cat"),
