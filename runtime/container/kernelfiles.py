@@ -53,7 +53,7 @@ class KernelFiles:
             raise OSError(errno.ENODEV, "it is not the null device", "/dev/null")
         self._root, self._dev = _identity(self.root_fd), _identity(self._dev_fd)
         groups = os.stat("sys/fs/cgroup", dir_fd=self.root_fd, follow_symlinks=False)
-        self._ours = (self._dev[0], groups.st_dev)  # file systems in memory that we have made
+        self._ours: tuple[int, ...] = (self._dev[0], groups.st_dev)  # they have nothing of an image
         self._console_fd = -1
 
     def _take(self, path: bytes, kind: int) -> int:
@@ -174,6 +174,7 @@ class KernelFiles:
         os.close(self._dev_fd)
         self._dev_fd = os.dup(tree_fd)
         self._dev = self._machine_dev
+        self._ours = (*self._ours, self._dev[0])
         with suppress(OSError):  # it has no terminals: ours are as good
             fd = beneath.openat2(self._dev_fd, b"pts", _DIRECTORY, _PLAIN)
             if filesystems.kind(fd) == filesystems.DEVPTS:
