@@ -212,10 +212,10 @@ def test_privileged_needs_no_limit_of_devices(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        ("echo 1 > /proc/sys/vm/stat_interval", "Read-only file system"),
-        ("echo 1 > /proc/sys/kernel/core_pattern", "Read-only file system"),
-        ("echo 1 > /proc/irq/default_smp_affinity", "Read-only file system"),
-        ("echo 1 > /sys/kernel/profiling", "Read-only file system"),
+        (": >> /proc/sys/vm/stat_interval", "Read-only file system"),
+        (": >> /proc/sys/kernel/core_pattern", "Read-only file system"),
+        (": >> /proc/irq/default_smp_affinity", "Read-only file system"),
+        (": >> /sys/kernel/profiling", "Read-only file system"),
         ("echo 1 > /sys/fs/cgroup/x", "Read-only file system"),
         ("mount -t proc proc /tmp", "permission denied"),
         ("mount -o remount,rw /sys", "permission denied"),
