@@ -158,7 +158,7 @@ def test_the_injected_init_cannot_be_changed(runtime: Runtime) -> None:
 def test_device_nodes_in_an_image_are_of_no_use(runtime: Runtime) -> None:
     """The kernel's messages and a disk, made by mknod inside: the devices cgroup says no."""
     program = (
-        "mknod /disk b 7 0 && mknod /kmsg c 1 11; head -c 1 /kmsg; head -c 1 /disk; echo x > /disk"
+        "mknod /disk b 7 0 && mknod /kmsg c 1 11; head -c 1 /kmsg; head -c 1 /disk; : >> /disk"
     )
 
     done = runtime.run("traps", "sh", "-c", program, check=False)
