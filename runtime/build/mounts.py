@@ -246,7 +246,9 @@ def _fill(place: str, mount: Mount, sandbox: Sandbox, sources: Sources) -> None:
                 root_fd, os.fsencode(mount.source.lstrip("/") or "."), os.O_PATH | os.O_DIRECTORY
             )
             target = os.open(fresh, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            copyup.fill(target, source)
+            proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            copyup.fill(target, source, proc)
+            os.close(proc)
             os.close(target)
             os.close(source)
     else:

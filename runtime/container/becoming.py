@@ -13,7 +13,7 @@ import resource
 import stat
 import struct
 
-from runtime.linux import capabilities, namespaces, pty, seccomp
+from runtime.linux import beneath, capabilities, namespaces, pty, seccomp
 from runtime.model import defaults
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -54,9 +54,11 @@ def resolve_user(user: str, groups: tuple[str, ...]) -> Identity:
     return found
 
 
-def open_terminal(channel: _socket.socket, word: bytes, uid: int, window: tuple[int, int]) -> str:
-    """Take a new terminal for stdin, stdout and stderr; send *word* and its master; return its path."""
-    master, slave, path = pty.open_pair()
+def open_terminal(
+    channel: _socket.socket, word: bytes, devpts_fd: int, uid: int, window: tuple[int, int]
+) -> None:
+    """Take a new terminal for stdin, stdout and stderr; send *word* and its master."""
+    master, slave = pty.open_pair(devpts_fd)
     if any(window):  # before the program asks for it: 0x0 breaks what draws
         pty.set_window(slave, *window)
     os.fchown(slave, uid, -1)
@@ -66,7 +68,6 @@ def open_terminal(channel: _socket.socket, word: bytes, uid: int, window: tuple[
     for target in (0, 1, 2):
         os.dup2(slave, target, inheritable=True)
     os.close(slave)
-    return path
 
 
 def take_pipes(fds: tuple[int, int, int], uid: int) -> None:
@@ -113,7 +114,16 @@ def enter(working_dir: str) -> None:
     CVE-2024-21626: a working directory of /proc/self/fd/7 led to a directory of the host that
     the launcher had left open.
     """
-    os.chdir(working_dir)
+    root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_PATH | os.O_DIRECTORY
+        directory_fd = beneath.open_in_root(root_fd, os.fsencode(working_dir), flags)
+    finally:
+        os.close(root_fd)
+    try:
+        os.fchdir(directory_fd)
+    finally:
+        os.close(directory_fd)
     try:
         here = os.getcwd()
     except FileNotFoundError:
@@ -159,10 +169,10 @@ def close_others() -> None:
     """Let execve(2) close all but the three: CVE-2024-21626 was a forgotten one."""
     if _close_range(3, _LAST_FD, _CLOSE_RANGE_CLOEXEC):
         return
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
-            with suppress(OSError):  # the listing's own is closed already
-                os.set_inheritable(int(name), False)  # noqa: FBT003
+    # Not by a list of them: /proc is the container's.
+    for fd in range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]):
+        with suppress(OSError):  # it is not open
+            os.set_inheritable(fd, False)  # noqa: FBT003
 
 
 def close_all_but(kept: Iterable[int]) -> None:

@@ -15,17 +15,19 @@ _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def fill(volume_fd: int, place_fd: int, shift: int = 0) -> None:
+def fill(volume_fd: int, place_fd: int, proc_fd: int, shift: int = 0) -> None:
     """Copy the directory *place_fd* into the volume if that is empty; both may be O_PATH.
+
+    *proc_fd* is a procfs that shows our own descriptors: a path may lead to another one.
 
     The owners in the image are seen *shift* higher than they are to be in the volume.
     """
-    target_fd = os.open(f"/proc/self/fd/{volume_fd}", _DIRECTORY)
+    target_fd = os.open(".", _DIRECTORY, dir_fd=volume_fd)
     try:
         if os.listdir(target_fd):
             return
-        source_fd = os.open(f"/proc/self/fd/{place_fd}", _DIRECTORY)
-        copy = _Copy(source_fd, target_fd, shift)
+        source_fd = os.open(".", _DIRECTORY, dir_fd=place_fd)
+        copy = _Copy(source_fd, target_fd, proc_fd, shift)
         try:
             copy.run()
         finally:
@@ -38,9 +40,10 @@ def fill(volume_fd: int, place_fd: int, shift: int = 0) -> None:
 class _Copy:
     """One copy of a tree."""
 
-    def __init__(self, source_fd: int, target_fd: int, shift: int) -> None:
+    def __init__(self, source_fd: int, target_fd: int, proc_fd: int, shift: int) -> None:
         self._source = source_fd
         self._target = target_fd
+        self._proc = proc_fd
         self._shift = shift
         self._links: dict[tuple[int, int], int] = {}  # (device, inode) → the copy, open
 
@@ -74,7 +77,8 @@ class _Copy:
         first = self._links.get((found.st_dev, found.st_ino))
         if first is not None:
             # Through the descriptor: a tree that is attached nowhere has no paths.
-            os.link(f"/proc/self/fd/{first}", name, dst_dir_fd=to_fd, follow_symlinks=True)
+            link = f"{os.getpid()}/fd/{first}"
+            os.link(link, name, src_dir_fd=self._proc, dst_dir_fd=to_fd, follow_symlinks=True)
             return False
         if kind == stat.S_IFREG:
             self._file(from_fd, to_fd, name)

@@ -164,7 +164,7 @@ class Process:
         except OSError as error:
             what = f" '{error.filename}'" if error.filename else ""
             message = f"cannot enter the container:{what} {error.strerror or error}"
-        except (ValueError, TypeError, KeyError, ImportError) as error:
+        except Exception as error:  # noqa: BLE001 - nobody else can say why it did not start
             message = f"cannot enter the container: {error!r}"
         finally:
             with suppress(OSError, NameError):
@@ -181,13 +181,15 @@ class Process:
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
-        cgroups.of(spec.id).enter()
+        cgroups.of(spec.id).enter(limit_devices=not spec.privileged)
         namespaces.setns(self._target, _KINDS)
         user = spec.user if request.user is None else request.user
         found = becoming.resolve_user(user, spec.groups)
         owner = found.uid + (defaults.MAPPED_FIRST if spec.user_namespace else 0)
         if request.tty:
-            becoming.open_terminal(channel, _TERMINAL, owner, self._window)
+            devpts_fd = pty.open_terminals()
+            becoming.open_terminal(channel, _TERMINAL, devpts_fd, owner, self._window)
+            os.close(devpts_fd)
         else:
             becoming.take_pipes(ends, owner)
         becoming.set_limits(spec.rlimits)

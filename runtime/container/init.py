@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
-from runtime.container import becoming, diagnose, rootfs
+from runtime.container import becoming, diagnose, kernelfiles, rootfs
 from runtime.container.bundle import ensure, places
 from runtime.container.steps import reached
 from runtime.linux import namespaces, trees
@@ -26,9 +25,10 @@ from supervise.linux import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
+    from runtime.container.kernelfiles import KernelFiles
     from runtime.container.setup import Setup
     from supervise.linux.identity import Identity
 
@@ -51,7 +51,7 @@ def become(setup: Setup) -> NoReturn:
         what = f" '{error.filename}'" if error.filename else ""
         reason = error.strerror or str(error)
         _report(setup, stage, f"cannot {_WORDS.get(stage, stage)}{what}: {reason}", OURS)
-    except (ValueError, KeyError, AttributeError, ImportError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - nobody else can say why it did not start
         _report(setup, stage, f"cannot {_WORDS.get(stage, stage)}: {error!r}", OURS)
     finally:
         # Whatever went wrong: a second monitor must not run on.
@@ -88,12 +88,13 @@ def _story(setup: Setup) -> list[tuple[str, Callable[[], None]]]:
         ("sources", child.sources),
         ("overlay", child.overlay),
         ("pivot", child.pivot),
+        # Before anything of the user's is mounted: none of it can come between us and a file of
+        # the kernel's.  Parameters are set before /proc/sys becomes read-only.
         ("kernel-files", child.kernel_files),
-        ("mounts", child.mounts),
-        ("devices", child.devices),
-        # Before /proc/sys becomes read-only.
         ("parameters", child.parameters),
         ("masks", child.masks),
+        ("mounts", child.mounts),
+        ("devices", child.devices),
         # The launcher worked beside us up to here: the network.
         ("go", child.wait_for_go),
         ("terminal", child.terminal),
@@ -119,6 +120,9 @@ class _Child:
         self._services: list[rootfs.Source] = []
         self._cgroups: list[tuple[str, int]] = []
         self._root = setup.merged
+        self._machine_dev = (-1, -1)
+        self._kernel: KernelFiles | None = None
+        self._masks: tuple[Sequence[str], Sequence[str]] = ((), ())  # hidden, read-only
         self._identity: Identity | None = None
         self._program = ""
 
@@ -129,7 +133,7 @@ class _Child:
         os.setsid()
         os.umask(0o022)
         assert self._setup.cgroup is not None
-        self._setup.cgroup.enter()
+        self._setup.cgroup.enter(limit_devices=not self._spec.privileged)
 
     def namespaces(self) -> None:
         """Leave the launcher's world."""
@@ -154,6 +158,9 @@ class _Child:
         assert setup.cgroup is not None
         for name, path in setup.cgroup.shown():
             self._cgroups.append((name, trees.clone(path)))
+        with suppress(OSError):  # then nothing can be mounted on the container's
+            found = os.stat("/dev")
+            self._machine_dev = found.st_dev, found.st_ino
 
     def overlay(self) -> None:
         setup = self._setup
@@ -174,33 +181,40 @@ class _Child:
 
     def kernel_files(self) -> None:
         spec = self._spec
-        rootfs.mount_proc()
-        rootfs.mount_dev(spec, self._ipc)
-        rootfs.mount_sys(read_only=not spec.privileged)
+        kernelfiles.mount_proc()
+        kernelfiles.mount_dev(spec, self._ipc)
+        kernelfiles.mount_sys(read_only=not spec.privileged)
         if self._setup.unshare & namespaces.CLONE_NEWCGROUP:
-            rootfs.mount_cgroup2(read_only=not spec.privileged)
+            kernelfiles.mount_cgroup2(read_only=not spec.privileged)
         elif self._cgroups:
-            rootfs.mount_cgroup1(self._cgroups, read_only=not spec.privileged)
+            kernelfiles.mount_cgroup1(self._cgroups, read_only=not spec.privileged)
+        self._kernel = kernelfiles.KernelFiles(self._machine_dev)
+        if spec.tty:
+            self._kernel.make_console()
 
     def devices(self) -> None:
         for path, mode, device in self._setup.devices:
-            rootfs.make_directories(os.path.dirname(path), self._owner)
-            with suppress(FileExistsError):
-                os.mknod(path, mode, device)
-                os.chmod(path, stat.S_IMODE(mode))
+            rootfs.make_device(path, mode, device, self._owner)
 
     def mounts(self) -> None:
+        kernel = self._kernel
+        assert kernel is not None
         # In the order of the specification, which is from the outside to the inside.
         sources = iter(self._sources)
         for mount in self._setup.mounts:
             if mount.kind == "tmpfs":
-                rootfs.mount_tmpfs(mount, self._owner)
+                rootfs.mount_tmpfs(mount, self._owner, kernel)
                 continue
-            next(sources).attach()
+            next(sources).attach(kernel)
         if self._bundle is not None:
-            self._bundle.attach()
+            self._bundle.attach(kernel)
         for source in self._services:
-            source.attach()
+            source.attach(kernel)
+        # The machine's own /proc or /sys is hidden as ours is, wherever it lies on ours.
+        if any(source.is_of_the_kernel() for source in self._sources):
+            kernel.protect(*self._masks)
+        for source in (*self._sources, *self._services, *self._ipc):
+            source.close()
 
     def wait_for_go(self) -> None:
         if self._setup.channel.recv(16) != GO:
@@ -215,34 +229,38 @@ class _Child:
                 namespaces.sethostname(spec.hostname)
             if spec.domainname:
                 namespaces.setdomainname(spec.domainname)
-        for name, value in spec.sysctls.items():
-            try:
-                _write(f"/proc/sys/{name.replace('.', '/')}", value)
-            except FileNotFoundError:
-                if name not in defaults.NETWORK_SYSCTLS:  # those are a wish of ours
-                    raise
+        assert self._kernel is not None
+        self._kernel.set_parameters(spec.sysctls.items())
         if spec.oom_score_adj:
-            _write("/proc/self/oom_score_adj", str(spec.oom_score_adj))
+            self._kernel.set_oom_score(spec.oom_score_adj)
 
     def masks(self) -> None:
         spec = self._spec
-        rootfs.mask(rootfs.masked_paths() if spec.masked_paths is None else spec.masked_paths)
-        rootfs.make_read_only(
-            defaults.READONLY_PATHS if spec.readonly_paths is None else spec.readonly_paths
+        assert self._kernel is not None
+        self._masks = (
+            kernelfiles.masked_paths() if spec.masked_paths is None else spec.masked_paths,
+            defaults.READONLY_PATHS if spec.readonly_paths is None else spec.readonly_paths,
         )
+        self._kernel.protect(*self._masks)
 
     def terminal(self) -> None:
         """Give the program its three descriptors, a terminal's or the monitor's pipes."""
         setup = self._setup
         found = self._identity = becoming.resolve_user(self._spec.user, self._spec.groups)
         owner = setup.id_shift + found.uid
+        kernel = self._kernel
+        assert kernel is not None
         if self._spec.services and self._bundle is not None:
-            rootfs.mount_private(places.RUN_DIRECTORY, owner)
+            rootfs.mount_private(self._bundle, places.RUN_DIRECTORY, owner, kernel)
         if self._spec.tty:
-            path = becoming.open_terminal(setup.channel, TERMINAL, owner, setup.window)
-            rootfs.mount_console(path)
+            becoming.open_terminal(setup.channel, TERMINAL, kernel.pts_fd, owner, setup.window)
+            kernel.show_console(0)
         else:
             becoming.take_pipes((setup.stdin_fd, setup.stdout_fd, setup.stderr_fd), owner)
+
+        if self._bundle is not None:
+            self._bundle.close()
+        kernel.close()
 
     def limits(self) -> None:
         becoming.set_limits(self._spec.rlimits)
@@ -289,14 +307,6 @@ class _Child:
             os.execve(self._program, self._setup.argv, self._setup.environment)
         except OSError as error:
             raise diagnose.explain(self._program, error.errno or errno.EINVAL) from None
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 def _report(setup: Setup, stage: str, message: str, code: int, hint: str = "") -> None:

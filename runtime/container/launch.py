@@ -275,7 +275,7 @@ class Launch:
     def _expect(self, wanted: bytes) -> None:
         """Wait for the child's next word; raise RuntimeFailure when it is another one."""
         assert self._channel is not None
-        data, rights, _, _ = self._channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
+        data, rights = hear(self._channel)
         for level, kind, body in rights:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                 (self.terminal_fd,) = struct.unpack("i", body[:4])
@@ -334,6 +334,19 @@ class Launch:
                 self._network.disconnect(endpoint)
                 networking.note(self._layout, self._spec, endpoint, "disconnect")
         self.joined, self.endpoint = (), None
+
+
+def hear(channel: _socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """Return the child's next word and its descriptors, b"" when the conversation has ended.
+
+    A child that fails before it has read GO leaves that unread, and the kernel says ECONNRESET
+    first: what the child has said is still there.
+    """
+    try:
+        data, rights, _, _ = channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
+    except ConnectionResetError:
+        data, rights, _, _ = channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
+    return data, rights
 
 
 def _keeps_host_name(spec: Spec) -> bool:

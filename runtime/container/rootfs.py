@@ -1,9 +1,9 @@
 """A container's mounts, made from inside its own mount namespace.
 
-Not the overlay itself (`runtime.store.overlay`) and not the order of things (`init`).  Sources on
-the host are taken hold of before `pivot`; every target is a path after it, so that whatever
-symbolic links an image has, they lead to places in the image.  In `MountError` the sentence is
-for the user.
+Not the overlay itself (`runtime.store.overlay`), not the kernel's file systems (`kernelfiles`) and
+not the order of things (`init`).  Sources on the host are taken hold of before `pivot`; every
+target is opened once after it, so that whatever symbolic links an image has, they lead to places
+in the image, and what was opened is looked at and mounted on: a target is no path any more.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import errno
 import os
 import stat
 
-from runtime.container import copyup
-from runtime.linux import beneath, mounts, namespaces, trees
-from runtime.model import defaults
+from runtime.container import copyup, kernelfiles
+from runtime.linux import beneath, filesystems, mounts, namespaces, trees
 from runtime.model.contexts import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from runtime.model.spec import Mount, Spec
+    from runtime.container.kernelfiles import KernelFiles
+    from runtime.model.spec import Mount
 
-_HARDENED = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+_HARDENED = kernelfiles.HARDENED
 _PROPAGATION = {
     "private": mounts.MS_PRIVATE,
     "rprivate": mounts.MS_PRIVATE,
@@ -32,13 +32,13 @@ _PROPAGATION = {
     "shared": mounts.MS_SHARED,
     "rshared": mounts.MS_SHARED,
 }
+_NO_LINKS = beneath.RESOLVE_NO_SYMLINKS
 _TMPFS_FLAGS = {
     "noexec": mounts.MS_NOEXEC,
     "nosuid": mounts.MS_NOSUID,
     "nodev": mounts.MS_NODEV,
 }
 _MOST_LINKS = 40  # MAXSYMLINKS of the kernel
-_THERMAL = "/sys/devices/system/cpu"
 
 
 class Owner:
@@ -93,26 +93,51 @@ class Source:
         self._owner = owner
         self.is_directory = stat.S_ISDIR(os.fstat(self.fd).st_mode)
 
-    def attach(self) -> None:
-        """Mount it at its place, made when missing, and let go of it; a fresh volume is filled."""
-        propagation = self.mount.propagation or "rprivate"
+    def attach(self, kernel: KernelFiles) -> None:
+        """Mount it at its place, made when missing; a fresh volume is filled.
+
+        Raises:
+            RuntimeFailure: nothing may be mounted where its place leads to.
+        """
         target_fd = open_target(self.mount.target, self._owner, directory=self.is_directory)
         try:
-            if self.mount.kind == "volume" and self.mount.copy_up and self.is_directory:
-                copyup.fill(self.fd, target_fd, self._owner.shift)
-            if self.mount.kind == "volume":  # what is in there belongs to containers
-                self._owner.map_ids(self.fd)
-            trees.set_attributes(
-                "",
-                directory_fd=self.fd,
-                add=trees.MOUNT_ATTR_RDONLY if self.mount.read_only else 0,
-                propagation=_PROPAGATION[propagation],
-                recursive=propagation.startswith("r"),
-            )
-            trees.attach(self.fd, "", directory_fd=target_fd)
+            lands = kernel.admit(self.mount, target_fd, self.fd)
+            is_volume = self.mount.kind == "volume"
+            # What the kernel shows there is nothing of the image.
+            if (
+                is_volume
+                and self.mount.copy_up
+                and self.is_directory
+                and lands == kernelfiles.ELSEWHERE
+            ):
+                copyup.fill(self.fd, target_fd, kernel.proc_fd, self._owner.shift)
+            self.put_on(target_fd)
+            if lands == kernelfiles.ON_DEV:
+                kernel.take_machine_dev(self.fd)
         finally:
             os.close(target_fd)
-            os.close(self.fd)
+
+    def put_on(self, target_fd: int) -> None:
+        """Mount it on the file or directory *target_fd* itself."""
+        propagation = self.mount.propagation or "rprivate"
+        if self.mount.kind == "volume":  # what is in there belongs to containers
+            self._owner.map_ids(self.fd)
+        trees.set_attributes(
+            "",
+            directory_fd=self.fd,
+            add=trees.MOUNT_ATTR_RDONLY if self.mount.read_only else 0,
+            propagation=_PROPAGATION[propagation],
+            recursive=propagation.startswith("r"),
+        )
+        trees.attach(self.fd, "", directory_fd=target_fd)
+
+    def is_of_the_kernel(self) -> bool:
+        """Return whether it is a procfs or a sysfs, which have what containers must not see."""
+        return filesystems.kind(self.fd) in (filesystems.PROC, filesystems.SYSFS)
+
+    def close(self) -> None:
+        """Let go of it; what is mounted stays so."""
+        os.close(self.fd)
 
 
 def hold(mount: Mount, path: str, owner: Owner) -> Source:
@@ -132,12 +157,27 @@ def hold_ipc(shared: Sequence[Mount], namespace_fd: int, owner: Owner) -> list[S
     try:
         namespaces.setns(namespace_fd, namespaces.CLONE_NEWNS)
         try:
-            return [hold(mount, mount.source, owner) for mount in shared]
+            return [_hold_inside(mount, owner) for mount in shared]
         finally:
             namespaces.setns(own_fd, namespaces.CLONE_NEWNS)
     finally:
         os.close(own_fd)
         os.close(namespace_fd)
+
+
+def _hold_inside(mount: Mount, owner: Owner) -> Source:
+    """Take hold of a directory in the mount namespace of a container that runs, by no link of it."""
+    root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_PATH | os.O_DIRECTORY
+    try:
+        path = os.fsencode(mount.source.lstrip("/"))
+        fd = beneath.openat2(root_fd, path, flags, beneath.RESOLVE_BENEATH | _NO_LINKS)
+    finally:
+        os.close(root_fd)
+    try:
+        return Source(mount, trees.clone("", directory_fd=fd), owner)
+    finally:
+        os.close(fd)
 
 
 def detach_from_host() -> None:
@@ -200,6 +240,8 @@ def _make(parent_fd: int, name: str, owner: Owner, *, directory: bool) -> str | 
     """Make a directory or an empty file; return where a link that is there already leads."""
     with suppress(OSError):
         return os.readlink(name, dir_fd=parent_fd)
+    if filesystems.kind(parent_fd) == filesystems.PROC:
+        raise OSError(errno.EPERM, "nothing can be made in /proc", name)
     with suppress(FileExistsError):
         if directory:
             os.mkdir(name, 0o755, dir_fd=parent_fd)
@@ -215,74 +257,27 @@ def make_directories(path: str, owner: Owner) -> None:
     os.close(open_target(path, owner, directory=True))
 
 
-def _own_directory(path: str) -> None:
-    """Make sure that *path* is a directory and no link: what hides secrets must lie there."""
-    with suppress(FileExistsError):
-        os.mkdir(path, 0o755)
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
-        raise OSError(errno.ENOTDIR, "the image has something else than a directory there", path)
-
-
-def mount_proc() -> None:
-    """Mount /proc of our pid namespace."""
-    _own_directory("/proc")
-    mounts.mount("proc", "/proc", "proc", _HARDENED)
-
-
-def mount_sys(*, read_only: bool) -> None:
-    """Mount /sys of our network namespace."""
-    _own_directory("/sys")
-    flags = _HARDENED | (mounts.MS_RDONLY if read_only else 0)
-    mounts.mount("sysfs", "/sys", "sysfs", flags)
-
-
-def mount_dev(spec: Spec, shared_ipc: Sequence[Source]) -> None:
-    """Mount /dev with its nodes, pts, shm and mqueue; *shared_ipc* are another's shm and mqueue."""
-    _own_directory("/dev")
-    flags = mounts.MS_NOSUID | mounts.MS_STRICTATIME
-    mounts.mount("tmpfs", "/dev", "tmpfs", flags, "mode=755,size=65536k")
+def make_device(path: str, mode: int, device: int, owner: Owner) -> None:
+    """Make a device node at *path* unless something is there, with exactly that mode."""
+    above, _, name = path.rstrip("/").rpartition("/")
+    parent_fd = open_target(above or "/", owner, directory=True)
     before = os.umask(0)
     try:
-        for name, major, minor in defaults.DEVICES:
-            os.mknod(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
-        for name, target in defaults.DEVICE_LINKS:
-            os.symlink(target, f"/dev/{name}")
-        for name in ("pts", "shm", "mqueue"):
-            os.mkdir(f"/dev/{name}", 0o755)
+        if filesystems.kind(parent_fd) == filesystems.PROC:
+            raise OSError(errno.EPERM, "nothing can be made in /proc", path)
+        with suppress(FileExistsError):
+            os.mknod(name, mode, device, dir_fd=parent_fd)
     finally:
         os.umask(before)
-    options = "newinstance,ptmxmode=0666,mode=0620,gid=5"
-    mounts.mount("devpts", "/dev/pts", "devpts", mounts.MS_NOSUID | mounts.MS_NOEXEC, options)
-    for source in shared_ipc:
-        source.attach()
-    if not shared_ipc:
-        mounts.mount("mqueue", "/dev/mqueue", "mqueue", _HARDENED)
-        mounts.mount("shm", "/dev/shm", "tmpfs", _HARDENED, f"mode=1777,size={spec.shm_size}")  # noqa: S108 - it is the mount itself
+        os.close(parent_fd)
 
 
-def mount_cgroup2(*, read_only: bool) -> None:
-    """Mount the cgroup file system of our cgroup namespace."""
-    flags = _HARDENED | (mounts.MS_RDONLY if read_only else 0)
-    mounts.mount("cgroup", "/sys/fs/cgroup", "cgroup2", flags)
+def mount_tmpfs(mount: Mount, owner: Owner, kernel: KernelFiles) -> None:
+    """Mount an empty tmpfs; docker's flags unless the options say otherwise.
 
-
-def mount_cgroup1(held: Iterable[tuple[str, int]], *, read_only: bool) -> None:
-    """Show our own directory of each hierarchy; *held* are (name, its mount tree)."""
-    mounts.mount("tmpfs", "/sys/fs/cgroup", "tmpfs", _HARDENED, "mode=755")
-    attributes = trees.MOUNT_ATTR_NOSUID | trees.MOUNT_ATTR_NODEV | trees.MOUNT_ATTR_NOEXEC
-    attributes |= trees.MOUNT_ATTR_RDONLY if read_only else 0
-    for name, tree_fd in held:
-        target = f"/sys/fs/cgroup/{name}"
-        os.mkdir(target)
-        trees.set_attributes("", directory_fd=tree_fd, add=attributes)
-        trees.attach(tree_fd, target)
-        os.close(tree_fd)
-    if read_only:
-        trees.set_attributes("/sys/fs/cgroup", add=trees.MOUNT_ATTR_RDONLY)
-
-
-def mount_tmpfs(mount: Mount, owner: Owner) -> None:
-    """Mount an empty tmpfs; docker's flags unless the options say otherwise."""
+    Raises:
+        RuntimeFailure: nothing may be mounted where its place leads to.
+    """
     flags = _HARDENED
     data = []
     for option in mount.options:
@@ -300,65 +295,25 @@ def mount_tmpfs(mount: Mount, owner: Owner) -> None:
         data += [f"uid={owner.shift}", f"gid={owner.shift}"]
     target_fd = open_target(mount.target, owner, directory=True)
     try:
-        mounts.mount("tmpfs", f"/proc/self/fd/{target_fd}", "tmpfs", flags, ",".join(data))
+        kernel.admit(mount, target_fd)
+        kernel.mount_tmpfs(target_fd, mount.target, flags, ",".join(data))
     finally:
         os.close(target_fd)
 
 
-def mount_private(path: str, owner: int) -> None:
-    """Mount a small directory in memory at *path*, for the user *owner* alone to write to."""
-    data = f"mode=755,size=1m,uid={owner},gid={owner}"
-    mounts.mount("tmpfs", path, "tmpfs", _HARDENED, data)
+def mount_private(source: Source, path: str, owner: int, kernel: KernelFiles) -> None:
+    """Mount a small directory in memory, for the user *owner* alone to write to.
 
-
-def mount_console(terminal: str) -> None:
-    """Let /dev/console be the program's terminal."""
-    os.close(os.open("/dev/console", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o620))
-    mounts.mount(terminal, "/dev/console", "", mounts.MS_BIND)
-
-
-def masked_paths() -> list[str]:
-    """Return the default list for this machine."""
-    found = list(defaults.MASKED_PATHS)
-    if os.path.exists(f"{_THERMAL}/cpu0/thermal_throttle"):
-        found += [
-            f"{_THERMAL}/{name}/thermal_throttle"
-            for name in os.listdir(_THERMAL)
-            if name[:3] == "cpu" and name[3:].isdecimal()
-        ]
-    return found
-
-
-def mask(paths: Iterable[str]) -> None:
-    """Make files look empty and directories too; what is not there is passed over."""
-    null_fd = trees.clone("/dev/null")
+    Its place is *path*, which is in the tree of *source* that is mounted.
+    """
+    name = os.fsencode(os.path.relpath(path, source.mount.target))
+    flags = os.O_PATH | os.O_DIRECTORY
+    target_fd = beneath.openat2(source.fd, name, flags, beneath.RESOLVE_BENEATH | _NO_LINKS)
     try:
-        device = os.fstat(null_fd)
-        assert stat.S_ISCHR(device.st_mode)
-        assert device.st_rdev == os.makedev(1, 3)
+        data = f"mode=755,size=1m,uid={owner},gid={owner}"
+        kernel.mount_tmpfs(target_fd, path, _HARDENED, data)
     finally:
-        os.close(null_fd)
-    for path in paths:
-        try:
-            found = os.stat(path)
-        except OSError:
-            continue
-        if stat.S_ISDIR(found.st_mode):
-            mounts.mount("tmpfs", path, "tmpfs", mounts.MS_RDONLY | _HARDENED, "nr_inodes=1")
-        else:
-            mounts.mount("/dev/null", path, "", mounts.MS_BIND)
-
-
-def make_read_only(paths: Iterable[str]) -> None:
-    """Make what lies at *paths* read-only; what is not there is passed over."""
-    for path in paths:
-        try:
-            tree_fd = trees.clone(path, recursive=True)
-        except FileNotFoundError:
-            continue
-        trees.set_attributes("", directory_fd=tree_fd, add=trees.MOUNT_ATTR_RDONLY, recursive=True)
-        trees.attach(tree_fd, path)
-        os.close(tree_fd)
+        os.close(target_fd)
 
 
 def make_root_read_only() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 
+from runtime.linux import cgroups
 from supervise.linux import prctl
 
 TYPE_CHECKING = False
@@ -27,15 +28,17 @@ _JUMP_UNEQUAL, _JUMP_UNEQUAL_REGISTER, _SET, _EXIT = 0x55, 0x5D, 0xB7, 0x95
 _CONTEXT, _SCRATCH, _ACCESS_ASKED, _KIND, _MAJOR, _MINOR = 1, 6, 2, 3, 4, 5  # registers
 
 
-def attach(directory: str, rules: Sequence[str]) -> list[str]:
+def attach(directory: str, rules: Sequence[str]) -> None:
     """Let the group *directory* use what *rules* allow and nothing else.
 
-    Returns a sentence for a person where the kernel does not know such programs.  Needs
-    CAP_BPF or CAP_SYS_ADMIN.
+    Needs CAP_SYS_ADMIN, or CAP_BPF and CAP_NET_ADMIN.
+
+    Raises:
+        RuntimeFailure: the kernel does not know such programs, or we may not load them.
     """
     number = _NR_BPF.get(os.uname().machine)
     if number is None:
-        return ["this machine's bpf(2) is not known: devices are limited by capabilities alone"]
+        raise cgroups.no_devices("this machine's bpf(2) is not known")
     try:
         program_fd = _load(number, program(rules))
         try:
@@ -43,10 +46,7 @@ def attach(directory: str, rules: Sequence[str]) -> list[str]:
         finally:
             os.close(program_fd)
     except OSError as error:
-        return [
-            f"cannot limit devices by BPF: {error.strerror}; they are limited by capabilities alone"
-        ]
-    return []
+        raise cgroups.no_devices(f"the kernel takes no BPF program: {error.strerror}") from error
 
 
 def program(rules: Sequence[str]) -> bytes:

@@ -62,11 +62,15 @@ class Group:
 
         Raises:
             OSError: EINVAL and so on: the kernel refuses a limit; names the file.
+            RuntimeFailure: no hierarchy is visible that could keep devices away.
         """
+        if devices is not None:
+            self._need_devices()
         for place in dict.fromkeys(self._mounts.values()):
             self._make(place)
         remarks = self.limit(limits)
-        if devices is not None and (directory := self._of("devices")):
+        if devices is not None:
+            directory = self._of("devices")
             cgroups.write(f"{directory}/devices.deny", "a")
             for rule in devices:
                 cgroups.write(f"{directory}/devices.allow", rule)
@@ -96,15 +100,24 @@ class Group:
                 cgroups.write(path, value)
         return remarks
 
-    def enter(self) -> None:
+    def enter(self, *, limit_devices: bool = True) -> None:
         """Move the calling process, which has one thread, into the group.
+
+        Where the hierarchy that limits devices is not visible it would be as free as the host:
+        that is refused when *limit_devices*.
 
         A process that moves its only thread by ``tasks`` need not wait for all others to stand
         still: moving another one, or by ``cgroup.procs``, takes the kernel a grace period of RCU,
         10 to 15 ms.
         """
+        if limit_devices:
+            self._need_devices()
         for directory in self.directories():
             cgroups.write(f"{directory}/tasks", "0")
+
+    def _need_devices(self) -> None:
+        if not self._of("devices"):
+            raise cgroups.no_devices("no devices cgroup is mounted where we can see it")
 
     def processes(self) -> list[int]:
         """Return the processes in it."""

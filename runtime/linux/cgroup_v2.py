@@ -44,6 +44,7 @@ class Group:
 
         Raises:
             OSError: EINVAL and so on: the kernel refuses a limit; names the file.
+            RuntimeFailure: the kernel takes no program that could keep devices away.
         """
         directory = self._mount
         for part in self._name.split("/"):
@@ -55,7 +56,7 @@ class Group:
         if devices is not None:
             from runtime.linux import bpf_devices
 
-            remarks += bpf_devices.attach(self.directory, list(devices))
+            bpf_devices.attach(self.directory, list(devices))
         return remarks
 
     def _delegate(self, directory: str) -> None:
@@ -78,7 +79,7 @@ class Group:
                 remarks.append(f"this machine has no cgroup file {name}: that limit is not kept")
         return remarks
 
-    def enter(self) -> None:
+    def enter(self, *, limit_devices: bool = True) -> None:  # noqa: ARG002 - the group does it, or is not there
         """Move the calling process into the group."""
         cgroups.write(f"{self.directory}/cgroup.procs", "0")
 

@@ -10,6 +10,7 @@ import errno
 import os
 import time
 
+from runtime.model.errors import RuntimeFailure
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -50,6 +51,18 @@ def of(container_id: str) -> Group:
     from runtime.linux import cgroup_v1
 
     return cgroup_v1.Group(name, cgroup_v1.hierarchies())
+
+
+def no_devices(reason: str) -> RuntimeFailure:
+    """Return the refusal to run anything whose use of devices nothing limits.
+
+    Without that root in a container could make a node of the host's disk and read it.
+    """
+    return RuntimeFailure(
+        f"cannot limit what the container does with devices: {reason}",
+        "`ip netns exec` and `chroot` hide /sys/fs/cgroup: `nsenter --net=/run/netns/NAME` does not; "
+        "--privileged gives every device",
+    )
 
 
 def remains() -> list[str]:

@@ -1,22 +1,43 @@
-"""A terminal from the devpts of the mount namespace we are in; see pty(7), ioctl_tty(2)."""
+"""A terminal from a devpts that is open; see pty(7), ioctl_tty(2)."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
 import termios
 
+from runtime.linux import beneath, filesystems
+
+_WITHIN = beneath.RESOLVE_BENEATH | beneath.RESOLVE_NO_SYMLINKS
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
 
 
-def open_pair(directory: str = "/dev/pts") -> tuple[int, int, str]:
-    """Return (master, slave, the slave's path) of a new terminal that controls nobody yet."""
-    master = os.open(f"{directory}/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+def open_terminals() -> int:
+    """Return a descriptor of the /dev/pts of the root directory we have, reached by no link.
+
+    Raises:
+        OSError: ENODEV: something else than terminals is there; ELOOP: a link leads to it.
+    """
+    root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = beneath.openat2(root_fd, b"dev/pts", os.O_PATH | os.O_DIRECTORY, _WITHIN)
+    finally:
+        os.close(root_fd)
+    if filesystems.kind(fd) != filesystems.DEVPTS:
+        os.close(fd)
+        raise OSError(errno.ENODEV, "no terminals are there", "/dev/pts")
+    return fd
+
+
+def open_pair(devpts_fd: int) -> tuple[int, int]:
+    """Return (master, slave) of a new terminal of that devpts which controls nobody yet."""
+    flags, resolve = os.O_RDWR | os.O_NOCTTY, _WITHIN | beneath.RESOLVE_NO_XDEV
+    master = beneath.openat2(devpts_fd, b"ptmx", flags, resolve)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
     number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))[0]
-    path = f"{directory}/{number}"
-    return master, os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC), path
+    return master, beneath.openat2(devpts_fd, str(number).encode(), flags, resolve)
 
 
 def set_window(fd: int, rows: int, columns: int) -> None:

@@ -5,7 +5,7 @@ Pure: who calls it (`runtime.cli.run`, the builder's RUN) has read the files and
 
 from __future__ import annotations
 
-from runtime.model import arguments, defaults, health
+from runtime.model import arguments, defaults, health, places
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import Healthcheck
 from runtime.model.image import environment as image_environment
@@ -271,6 +271,8 @@ def _mounts(config: ImageConfig, options: Options) -> tuple[Mount, ...]:
         target = "/" + path.strip("/")
         if target != "/" and target not in taken:
             anonymous.append(Mount(kind="volume", source="", target=target))
+    for mount in (*options.mounts, *anonymous):
+        places.check(mount)
     # Outer places first, whatever the order of the command line: an outer one hides inner ones.
     return tuple(sorted((*options.mounts, *anonymous), key=lambda mount: mount.target.count("/")))
 

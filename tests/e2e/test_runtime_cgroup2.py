@@ -7,6 +7,8 @@ version 2 alone.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +16,11 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.runtime import Runtime, busybox
+from tests.support.scripts import PROGRAMS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox")]
+
+_MAIN = "import sys; from runtime.cli.main import main; sys.exit(main())"
 
 
 class UnderVersion2(Runtime):
@@ -55,6 +60,22 @@ def test_devices_are_limited(runtime: UnderVersion2) -> None:
     done = runtime.run("busybox", "sh", "-c", "mknod /k c 1 11 && cat /k; cat /dev/null")
 
     assert done.stderr == "cat: can't open '/k': Operation not permitted\n"
+
+
+def test_without_bpf_nothing_runs(runtime: UnderVersion2) -> None:
+    """Nothing else limits devices here."""
+    number = {"x86_64": "321", "aarch64": "280"}[os.uname().machine]
+    without = [sys.executable, str(PROGRAMS / "without_syscalls.py"), number, "--"]
+
+    done = runtime.run(
+        "busybox", "true", check=False, program=[*without, sys.executable, "-c", _MAIN]
+    )
+
+    assert (done.returncode, done.stdout) == (125, "")
+    assert (
+        "cannot limit what the container does with devices: the kernel takes no BPF program:"
+        " bpf: Function not implemented" in done.stderr
+    )
 
 
 def test_a_container_is_paused_entered_and_stopped(runtime: UnderVersion2) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.building import write
 from tests.support.eventually import eventually
 from tests.support.runtime import Runtime, busybox
 from tests.support.tars import directory, file, symlink
@@ -18,6 +19,7 @@ from tests.support.tars import directory, file, symlink
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox")]
 
 _FDS = range(3, 40)
+_MAIN = "import sys; from runtime.cli.main import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
@@ -154,34 +156,100 @@ def test_the_injected_init_cannot_be_changed(runtime: Runtime) -> None:
 
 
 def test_device_nodes_in_an_image_are_of_no_use(runtime: Runtime) -> None:
-    """The kernel's memory and the host's disk, made by mknod inside: the devices cgroup says no."""
-    program = "mknod /disk b 254 0 && mknod /kmsg c 1 11; cat /kmsg; head -c 1 /disk"
+    """The kernel's messages and a disk, made by mknod inside: the devices cgroup says no."""
+    program = (
+        "mknod /disk b 7 0 && mknod /kmsg c 1 11; head -c 1 /kmsg; head -c 1 /disk; : >> /disk"
+    )
 
     done = runtime.run("traps", "sh", "-c", program, check=False)
 
-    assert done.stderr.count("Operation not permitted") == 2
+    assert done.stdout == ""
+    assert done.stderr.count("Operation not permitted") == 3
+
+
+def test_nothing_runs_where_devices_cannot_be_limited(runtime: Runtime) -> None:
+    """`ip netns exec` and chroot hide the hierarchies: nobody would keep the disk of the host away."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -R /sys/fs/cgroup && exec "$@"', "sh"]
+    program = [*hidden, sys.executable, "-c", _MAIN]
+    container = runtime.start("--net", "none", "traps", "sleep", "1000")
+
+    started = runtime.run("traps", "true", check=False, program=program)
+    entered = runtime("exec", container, "true", check=False, program=program)
+    more = runtime("exec", "--privileged", container, "true", check=False, program=program)
+    runtime("rm", "--force", container)
+
+    for done in (started, entered, more):
+        assert (done.returncode, done.stdout) == (125, "")
+        assert "cannot limit what the container does with devices: no devices cgroup" in done.stderr
+        assert "nsenter --net=" in done.stderr
+
+
+def test_no_build_step_runs_there_either(runtime: Runtime, tmp_path: Path) -> None:
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -R /sys/fs/cgroup && exec "$@"', "sh"]
+    context = write(tmp_path / "context", "FROM traps\nRUN touch /ran\n")
+
+    done = runtime(
+        *("build", "--network=none", str(context)),
+        check=False,
+        program=[*hidden, sys.executable, "-c", _MAIN],
+    )
+
+    assert done.returncode != 0
+    assert "cannot limit what the container does with devices: no devices cgroup" in done.stderr
+
+
+def test_privileged_needs_no_limit_of_devices(runtime: Runtime) -> None:
+    """Who gives every device has none to keep away."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -R /sys/fs/cgroup && exec "$@"', "sh"]
+
+    done = runtime.run(
+        *("--privileged", "traps", "echo", "fine"), program=[*hidden, sys.executable, "-c", _MAIN]
+    )
+
+    assert done.stdout == "fine\n"
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "reason"),
     [
-        "echo 1 > /proc/sys/kernel/panic",
-        "echo b > /proc/sysrq-trigger",
-        "echo x > /sys/kernel/uevent_helper",
-        "head -c 1 /proc/kcore | grep -q .",
-        "mount -t proc proc /tmp",
-        "mount -o remount,rw /sys",
-        "umount /proc/sys",
-        "mkdir /tmp/c && mount -t cgroup -o memory c /tmp/c",
-        "echo 1 > /sys/fs/cgroup/memory/notify_on_release",
-        "chroot /proc/1/root/../.. ls /root/.pyenv",
-        "nsenter -t 1 -m true",
+        (": >> /proc/sys/vm/stat_interval", "Read-only file system"),
+        (": >> /proc/sys/kernel/core_pattern", "Read-only file system"),
+        (": >> /proc/irq/default_smp_affinity", "Read-only file system"),
+        (": >> /sys/kernel/profiling", "Read-only file system"),
+        ("echo 1 > /sys/fs/cgroup/x", "Read-only file system"),
+        ("mount -t proc proc /tmp", "permission denied"),
+        ("mount -o remount,rw /sys", "permission denied"),
+        ("umount /proc/sys", "Operation not permitted"),
+        ("umount /proc/interrupts", "Operation not permitted"),
+        ("mkdir /tmp/c && mount -t cgroup -o memory c /tmp/c", "permission denied"),
+        ("nsenter -t 1 -m true", "Operation not permitted"),
     ],
 )
-def test_the_kernels_switches_are_out_of_reach(runtime: Runtime, command: str) -> None:
+def test_the_kernels_switches_are_out_of_reach(runtime: Runtime, command: str, reason: str) -> None:
     done = runtime.run("traps", "sh", "-c", command, check=False)
 
     assert done.returncode != 0
+    assert reason in done.stderr
+
+
+def test_the_roots_above_are_the_containers_own(runtime: Runtime) -> None:
+    done = runtime.run("traps", "chroot", "/proc/1/root/../..", "ls", "/")
+
+    assert "climbing" in done.stdout.split()
+
+
+def test_everything_below_the_kernels_switches_is_read_only(runtime: Runtime) -> None:
+    """Whatever this kernel has: what is there can be opened for writing by nobody."""
+    script = (
+        "for f in $(find /proc/sys /proc/irq /proc/fs /proc/bus -type f 2>/dev/null);"
+        " do (: >> $f) 2>/dev/null && echo $f; done; find /proc/sys -type f | wc -l"
+    )
+
+    done = runtime.run("traps", "sh", "-c", script, timeout=120)
+
+    *writable, number = done.stdout.split()
+    assert writable == []
+    assert int(number) > 100
 
 
 def test_a_log_of_a_container_is_no_way_to_write_elsewhere(runtime: Runtime) -> None:

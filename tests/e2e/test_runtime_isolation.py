@@ -111,6 +111,26 @@ def test_masks_hide_and_protect_at_least_what_dockers_do(
     assert all(mine["read_only"].values())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(("-v", "{0}:/dev/shm"), ("-v", "{0}:/dev/pts"), ("-v", "{0}/file:/dev/random")),
+        *(("-v", "{0}/file:/proc/cpuinfo"), ("-v", "/dev:/dev"), ("-v", "/sys:/sys")),
+        *(("-v", "/proc:/proc", "--pid", "host"), ("-v", "{0}:/run")),
+    ],
+)
+def test_mounts_at_the_kernels_files_change_no_mask(
+    runtime: Runtime, docker: Docker, base: str, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("")
+    words = tuple(option.format(tmp_path) for option in options)
+    mine, other = ours(runtime, *words), theirs(docker, *words)
+
+    assert "something" not in mine["masked"].values()
+    assert mine["read_only"] == other["read_only"]
+    assert all(protected for path, protected in mine["read_only"].items() if path != "/sys")
+
+
 def test_every_namespace_docker_unshares_is_unshared(
     runtime: Runtime, docker: Docker, base: str
 ) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.eventually import eventually, holds
-from tests.support.vm import IMAGE, Vm, kernel
+from tests.support.scripts import PROGRAMS
+from tests.support.vm import IMAGE, PYTHON, Vm, kernel
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.needs("apt", "busybox", "mkfs.ext4", "nft", "qemu-system-x86_64"),
 ]
+BPF = {"x86_64": "321", "aarch64": "280"}.get(os.uname().machine, "")  # bpf(2)
 _TAKE_50_MB = ("dd", "if=/dev/zero", "of=/dev/null", "bs=50M", "count=1")
 
 
@@ -246,3 +249,34 @@ def test_what_a_container_changed_is_shown_copied_and_committed(vm: Vm) -> None:
     assert {"A /root/made", "D /etc/group"} <= set(shown)
     assert vm.sh("cat /tmp/copied") == "new\n"
     assert done.stdout == "new\nhostname\nhosts\npasswd\nresolv.conf\n"
+
+
+def test_a_node_of_the_machines_disk_cannot_be_opened(vm: Vm) -> None:
+    done = run(vm, IMAGE, "sh", "-c", "mknod /disk b 254 0 && head -c 1 /disk", check=False)
+
+    assert done.returncode == 1
+    assert "Operation not permitted" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("hidden", "reason"),
+    [
+        (
+            ("unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup && exec "$@"', "sh"),
+            "no devices cgroup is mounted where we can see it",
+        ),
+        (
+            (PYTHON, "-S", str(PROGRAMS / "without_syscalls.py"), BPF, "--"),
+            "the kernel takes no BPF program: bpf: Function not implemented",
+        ),
+    ],
+)
+def test_nothing_runs_where_devices_cannot_be_limited(
+    vm: Vm, hidden: tuple[str, ...], reason: str
+) -> None:
+    words = ("run", "--rm", "--no-init", "--net", "none", IMAGE, "true")
+
+    done = vm(*hidden, PYTHON, "-S", "-m", "runtime.cli.main", *words, check=False)
+
+    assert done.returncode == 125
+    assert f"cannot limit what the container does with devices: {reason}" in done.stderr

@@ -39,7 +39,7 @@ _LEFT_OUT = {
 }
 _BOOT_TIMEOUT = 180.0  # seconds; emulation on a busy machine
 _COMMAND_TIMEOUT = 180.0
-_PYTHON = os.path.realpath(sys.executable)
+PYTHON = os.path.realpath(sys.executable)
 _STORE, _SWAP = 512 << 20, 96 << 20  # bytes
 IMAGE = "busybox"
 
@@ -142,7 +142,7 @@ class Vm:
 
     def runtime(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run `runtime` in there."""
-        return self(_PYTHON, "-S", "-m", "runtime.cli.main", *arguments, **options)
+        return self(PYTHON, "-S", "-m", "runtime.cli.main", *arguments, **options)
 
     def _answer(self) -> dict[str, Any]:
         try:
@@ -182,12 +182,13 @@ def _initramfs(kernel_directory: Path) -> bytes:
     search = ":".join((str(ROOT), *_yaml(archive)))
     agent = PROGRAMS / "vm_agent.py"
     archive.add_file("/init", _INIT.encode())
-    stage2 = _STAGE2.format(path=search, python=_PYTHON, agent=agent)
+    stage2 = _STAGE2.format(path=search, python=PYTHON, agent=agent)
     archive.add_file("/stage2", stage2.encode())
     archive.add_file("/image.tar", busybox())
     archive.add_file("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
     archive.add_file("/etc/group", b"root:x:0:\n")
     archive.add(agent)
+    archive.add(PROGRAMS / "without_syscalls.py")
     for package in ("runtime", "supervise"):
         archive.add_tree(ROOT / package)
     _add_python(archive)
@@ -198,7 +199,7 @@ def _initramfs(kernel_directory: Path) -> bytes:
 def _add_python(archive: Archive) -> None:
     """Add the interpreter with its standard library, and the libraries these need."""
     library = Path(sysconfig.get_path("stdlib"))
-    programs = [Path(_PYTHON), Path(shutil.which("nft") or "/usr/sbin/nft")]
+    programs = [Path(PYTHON), Path(shutil.which("nft") or "/usr/sbin/nft")]
     for path in programs:
         archive.add(path)
     archive.add_tree(library, _LEFT_OUT)
