@@ -69,15 +69,16 @@ def request(sock: _socket.socket, verb: str, **arguments: Any) -> dict[str, Any]
     Raises:
         RuntimeFailure: it cannot, or it ended without an answer.
     """
-    sock.sendall(frames.encode_json(frames.REQUEST, {"do": verb, **arguments}))
     reader = frames.Reader()
-    while data := sock.recv(_CHUNK):
-        for kind, body in reader.feed(data):
-            if kind == frames.REPLY:
-                answer: dict[str, Any] = jsontext.loads(body)
-                return answer
-            if kind == frames.FAILED:
-                raise failure(body)
+    with suppress(ConnectionResetError, BrokenPipeError):  # it is at its end
+        sock.sendall(frames.encode_json(frames.REQUEST, {"do": verb, **arguments}))
+        while data := sock.recv(_CHUNK):
+            for kind, body in reader.feed(data):
+                if kind == frames.REPLY:
+                    answer: dict[str, Any] = jsontext.loads(body)
+                    return answer
+                if kind == frames.FAILED:
+                    raise failure(body)
     raise RuntimeFailure("the container's monitor ended without an answer", code=1)
 
 
@@ -185,8 +186,6 @@ class Client:
         self._sock.settimeout(0.0)
         self._poll.register(self._sock.fileno(), select.POLLIN)
         self._poll.register(wake_fd, select.POLLIN)
-        if self._stdin:
-            self._poll.register(0, select.POLLIN)
         try:
             with RawTerminal(wanted=self._tty and self._stdin):
                 self._send_window()
@@ -228,6 +227,8 @@ class Client:
                 raise failure(body)
             elif kind == frames.STARTED:
                 self.started = True
+                if self._stdin:  # not before: a signal must not wait behind what is typed
+                    self._poll.register(0, select.POLLIN)
             elif kind == frames.NOTICE:
                 self._show(2, b"runtime: " + body + (b"\r\n" if self._tty else b"\n"))
         if not data:
@@ -280,7 +281,7 @@ class Client:
         if self._stdin and pending:
             with suppress(KeyError):  # it is not being read already
                 self._poll.unregister(0)  # do not read what we cannot pass on
-        elif self._stdin:
+        elif self._stdin and self.started:
             self._poll.register(0, select.POLLIN)
 
     # -- signals and the terminal

@@ -152,6 +152,7 @@ class Process:
         code, hint = 125, ""
         try:
             program, environment = self._enter(channel, ends)
+            becoming.die_with_parent(wanted=False)  # a detached one is to outlive us
             try:
                 os.execve(program, self._request.argv, environment)
             except OSError as error:
@@ -176,7 +177,9 @@ class Process:
     ) -> tuple[str, dict[str, str]]:
         """Do every step up to the last; return the program's path and its variables."""
         spec, request = self._spec, self._request
+        becoming.die_with_parent()
         becoming.close_all_but((channel.fileno(), self._target, *ends))
+        _check_parent(channel)
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
@@ -351,6 +354,13 @@ def _open_target(spec: Spec, state: State) -> int:
         os.close(fd)
         raise _not_running(spec)
     return fd
+
+
+def _check_parent(channel: _socket.socket) -> None:
+    """End if the command was killed before it could take us along."""
+    with suppress(BlockingIOError):  # it lives, and says nothing
+        if not channel.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK):
+            os._exit(125)
 
 
 def _not_running(spec: Spec) -> RuntimeFailure:

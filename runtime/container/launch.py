@@ -30,6 +30,7 @@ from supervise.linux import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from runtime.container.connection import Connection
@@ -58,6 +59,8 @@ class Launch:
         self.pid = 0
         self.pid_started = 0
         self.terminal_fd = -1  # the pty's master, with a terminal; the caller's from then on
+        # Returns when the descriptor can be read: before `run` waits for its process.
+        self.await_word: Callable[[int], None] = _wait_in_recvmsg
 
     def run(self, stdio: tuple[int, int, int], window: tuple[int, int] = (0, 0)) -> None:
         """Start the process; return when its program runs.
@@ -267,12 +270,14 @@ class Launch:
         """Raise what the child has failed with, if it has."""
         assert self._channel is not None
         self._channel.settimeout(0.0)
+        self.await_word = _wait_in_recvmsg
         with suppress(BlockingIOError):  # it is well
             self._expect(init.GO)  # which it never says
 
     def _expect(self, wanted: bytes) -> None:
         """Wait for the child's next word; raise RuntimeFailure when it is another one."""
         assert self._channel is not None
+        self.await_word(self._channel.fileno())
         data, rights, _, _ = self._channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
         for level, kind, body in rights:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
@@ -332,6 +337,10 @@ class Launch:
                 self._network.disconnect(endpoint)
                 networking.note(self._layout, self._spec, endpoint, "disconnect")
         self.joined, self.endpoint = (), None
+
+
+def _wait_in_recvmsg(_fd: int) -> None:
+    """Do nothing: recvmsg(2) waits."""
 
 
 def _keeps_host_name(spec: Spec) -> bool:
