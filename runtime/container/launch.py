@@ -17,7 +17,7 @@ from runtime.container import bundle, filters, init
 from runtime.container import connection as networking
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
-from runtime.linux import capabilities, cgroups, namespaces
+from runtime.linux import capabilities, cgroups, namespaces, processes
 from runtime.model import defaults, jsontext, plain
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -26,7 +26,6 @@ from runtime.model.state import Endpoint
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
-from supervise.linux import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -233,8 +232,7 @@ class Launch:
             namespaces.setns(own, namespaces.CLONE_NEWPID)
             os.close(own)
         setup.close()
-        found = procfs.stat(self.pid)
-        self.pid_started = found.start_time if found else 0
+        self.pid_started = processes.started(self.pid)
         reached("forked")
 
     def _serve(self) -> None:
