@@ -18,12 +18,11 @@ from runtime.container import attach, becoming, bundle, diagnose, filters
 from runtime.container.loop import READ, WRITE, Loop
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
-from runtime.linux import capabilities, cgroups, namespaces, pty
+from runtime.linux import capabilities, cgroups, namespaces, processes, pty
 from runtime.model import defaults, jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
-from supervise.linux import procfs
 from supervise.model.exitstatus import from_wait_status, shell_code
 from supervise.model.record import Record
 
@@ -63,6 +62,7 @@ class Request(Record):
     detached: bool = False
     privileged: bool = False
     detach_keys: bytes = b""
+    is_ours: bool = False  # a program of the bundle: what is set for the image's does not count
 
 
 def execute(layout: Layout, spec: Spec, state: State, request: Request) -> int:
@@ -185,6 +185,7 @@ class Process:
         os.umask(0o022)
         cgroups.of(spec.id).enter()
         namespaces.setns(self._target, _KINDS)
+        reached("exec-entered")
         user = spec.user if request.user is None else request.user
         found = becoming.resolve_user(user, spec.groups)
         owner = found.uid + (defaults.MAPPED_FIRST if spec.user_namespace else 0)
@@ -197,6 +198,7 @@ class Process:
             becoming.enter_user_namespace(self._target)
         os.close(self._target)
         becoming.take_identity(found, self._kept)
+        reached("exec-user")
         becoming.enter(request.working_dir or spec.working_dir)
         environment = self._environment(found.home)
         program = diagnose.find(self._request.argv[0], environment)
@@ -218,7 +220,7 @@ class Process:
             found["HOME"] = self._request.environment.get("HOME", home or "/")
         if self._spec.init == "supervise":
             found["PATH"] = f"{found['PATH']}:{bundle.COMMANDS}"
-        return found
+        return bundle.without_loaders(found) if self._request.is_ours else found
 
     def _output(self, stream: str, data: bytes) -> None:
         waiting = self.output[1 if stream == "stdout" else 2]
@@ -349,8 +351,7 @@ def _open_target(spec: Spec, state: State) -> int:
         fd = os.pidfd_open(state.pid)
     except OSError:
         raise _not_running(spec) from None
-    found = procfs.stat(state.pid)
-    if found is None or found.start_time != state.pid_started:
+    if not processes.exists(state.pid, state.pid_started):
         os.close(fd)
         raise _not_running(spec)
     return fd
