@@ -232,6 +232,7 @@ def test_cp_writes_into_nothing_but_files(
         runtime("stop", "-t", "0", "web")
 
     code, text = runtime.refusal("cp", f"{tree}/file", "web:/tmp/link")
+    direct, named = runtime.refusal("cp", f"{tree}/file", "web:/tmp/odd")
     out, read = runtime.refusal("cp", "-L", "web:/tmp/link", "/dev/full")
     runtime("cp", f"{tree}/file", "web:/tmp/good")
     runtime("cp", "web:/tmp/file", str(tmp_path / "read"))
@@ -240,6 +241,7 @@ def test_cp_writes_into_nothing_but_files(
         1, f"runtime: cannot write in place: it is {is_what}, not a regular file\n",
     )  # fmt: skip
     assert (out, "neither a file nor a directory" in read) == (1, True)
+    assert (direct, "neither a file nor a directory" in named) == (1, True)
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
     assert (tmp_path / "read").read_text() == "text\n"
 
