@@ -14,7 +14,7 @@ import fcntl
 import os
 import struct
 
-from runtime.container import attach, becoming, bundle, diagnose, filters
+from runtime.container import attach, becoming, bundle, busy, diagnose, filters
 from runtime.container.loop import READ, WRITE, Loop
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
@@ -86,7 +86,8 @@ class Process:
     """A process in the container, from before its fork to its end."""
 
     def __init__(self, layout: Layout, spec: Spec, state: State, request: Request) -> None:
-        self._spec, self._request = spec, request
+        self._layout, self._spec, self._request = layout, spec, request
+        self._monitor_pid = state.monitor_pid
         self.loop = Loop()
         self.streams = Streams(self.loop, self._output, self._input_room)
         self.output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
@@ -112,6 +113,8 @@ class Process:
             ends = (-1, -1, -1)
         else:
             ends = self.streams.open_pipes(stdin=request.interactive)
+        run = self._layout.container_run(self._spec.id)
+        busy.keep(run, self._monitor_pid, self._target)
         own = namespaces.open_own("pid")
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         try:

@@ -39,13 +39,14 @@ def held_program(step: str) -> list[str]:
 
 def start_held(runtime: Runtime, step: str, *words: str) -> subprocess.Popen[bytes]:
     """Start a command one process of which is held, and return when it is."""
-    command = subprocess.Popen(
-        runtime.command(*words, program=held_program(step)),
-        env=runtime.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    with open("/dev/zero", "rb") as endless:  # what is typed must not hold a signal up
+        command = subprocess.Popen(
+            runtime.command(*words, program=held_program(step)),
+            env=runtime.environment,
+            stdin=endless,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
     eventually(lambda: len(held(runtime)) == 1)
     return command
 
