@@ -90,6 +90,7 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
         return attaching.stay(layout, words, spec, state, stdin=stdin)
     _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
+    attach.hold_signals()
     sock = monitor.spawn(layout, spec.replace(detached=False))
     ended = attach.Client(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
     return 0 if ended.code == attach.DETACHED else ended.code

@@ -152,6 +152,11 @@ class Keys:
         return bytes(out), False
 
 
+def hold_signals() -> None:
+    """Let signals that are for a container wait for its `Client`: it is about to be started."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
+
+
 class Client:
     """One attachment, from now to the end or to the detach keys."""
 
@@ -292,6 +297,7 @@ class Client:
         _signal.signal(_SIGWINCH, _noted)
         for number in _PASSED_ON if self._pass_signals else ():
             _signal.signal(number, _noted)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PASSED_ON)
         return read_fd
 
     def _signalled(self, numbers: bytes) -> None:
