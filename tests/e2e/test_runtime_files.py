@@ -270,6 +270,22 @@ def test_a_node_comes_out_as_a_node_that_is_not_opened(runtime: Runtime, tmp_pat
     assert [name for name, _, _ in packed] == ["n"]
 
 
+def test_save_takes_the_place_of_no_device(runtime: Runtime, tmp_path: Path) -> None:
+    """/dev/null would be a file from then on; this one is not the machine's."""
+    os.mknod(tmp_path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+
+    code, said = runtime.refusal("save", "-o", str(tmp_path / "null"), IMAGE)
+    runtime("save", "-o", str(tmp_path / "link"), IMAGE)
+
+    assert (code, "it is a character device, not a regular file" in said) == (1, True)
+    assert stat.S_ISCHR(os.lstat(tmp_path / "null").st_mode)
+    assert os.listdir(tmp_path).count("null") == 1
+    assert (tmp_path / "link").is_symlink()
+    assert tarfile.is_tarfile(tmp_path / "file")
+
+
 def test_an_archive_is_never_unpacked_outside(
     runtime: Runtime, target: str, tmp_path: Path
 ) -> None:
