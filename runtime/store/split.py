@@ -15,6 +15,7 @@ import struct
 import zlib
 
 from runtime.linux import beneath
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,13 +136,18 @@ def _find_kept(
 def _contents(
     root: int, layer: str, path: bytes, moved: tuple[int, bytes] | None, *, offset: int, size: int
 ) -> Iterator[bytes]:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         if moved is None:
-            fd = beneath.open_in_root(root, path, flags)
+            object_fd = beneath.open_in_root(root, path, flags)
         else:
             place, inner = moved
-            fd = os.open(f"{layer}/kept/{place}{'/' if inner else ''}{os.fsdecode(inner)}", flags)
+            inside = f"{'/' if inner else ''}{os.fsdecode(inner)}"
+            object_fd = os.open(f"{layer}/kept/{place}{inside}", flags)
+        try:
+            fd = regular.reopen(object_fd, os.O_RDONLY)
+        finally:
+            os.close(object_fd)
     except OSError as error:
         raise SplitError(f"'{os.fsdecode(path)}': {error.strerror}") from error
     try:

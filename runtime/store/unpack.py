@@ -383,7 +383,7 @@ class Unpacker:
         # Those deepest in the tree last or first is the same: utime changes no parent.
         for path, mtime in self._times:
             try:
-                fd = beneath.open_in_root(self._root, path, os.O_RDONLY | os.O_NOFOLLOW)
+                fd = beneath.open_in_root(self._root, path, _OPEN_DIRECTORY | os.O_NOFOLLOW)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # replaced by a later entry
             except OSError as error:
@@ -391,8 +391,7 @@ class Unpacker:
                     continue  # replaced by a symbolic link
                 raise
             try:
-                if stat.S_ISDIR(os.fstat(fd).st_mode):
-                    os.utime(fd, ns=(mtime, mtime))
+                os.utime(fd, ns=(mtime, mtime))
             finally:
                 os.close(fd)
 
