@@ -20,6 +20,8 @@ else:
     _native = _json
 
 _BLANK = " \t\n\r"
+_DEEPEST = 100  # lists and objects in one another, of a document that somebody else wrote
+_LARGEST = 16 << 20  # bytes of one
 _CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -59,6 +61,32 @@ def loads(text: str | bytes) -> Any:
     return _loads_slowly(text)
 
 
+def document(data: bytes | str, most: int = _LARGEST) -> Any:
+    """Return the value of a document that somebody else wrote: a registry, an archive, an image.
+
+    What Go's encoding/json refuses is refused, and what could not be written again.
+
+    Raises:
+        ValueError: it has more than *most* bytes, is no JSON, is nested too deep, or has numbers
+            or letters that there are not.
+    """
+    if len(data) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    try:
+        value = loads(data)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {_DEEPEST} deep") from None
+    text = data if isinstance(data, str) else data.decode()
+    # The common case costs four searches in C.
+    if text.count("[") + text.count("{") > _DEEPEST:
+        _check_depth(value)
+    if "NaN" in text or "Infinity" in text:
+        _check_numbers(text)
+    if "\\u" in text:
+        _check_letters(value)
+    return value
+
+
 def dumps(value: object) -> str:
     """Return *value* as one line of ASCII, like `json.dumps`; mappings must have text as keys.
 
@@ -91,6 +119,38 @@ def quoted(text: str) -> str:
         return json.dumps(text, ensure_ascii=False)
     found: str = _native.encode_basestring(text)
     return found
+
+
+def _check_depth(value: Any) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {_DEEPEST} deep")
+
+
+def _check_numbers(text: str) -> None:
+    import json
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is no number")
+
+    json.loads(text, parse_constant=refuse)
+
+
+def _check_letters(value: Any) -> None:
+    import json
+
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has half of a letter: one surrogate without the other") from None
 
 
 def _loads_slowly(text: str | bytes) -> Any:
