@@ -67,10 +67,8 @@ def _outgoing(images: Images, image: Image, name: Reference, pin: Pin) -> Outgoi
     manifest = images.manifest_bytes(image) or b""
     received = _received(manifest, len(image.layers))
     layers = []
-    for position, diff_id in enumerate(image.layers):
-        meta = images.layers.hold(diff_id, pin)
-        if meta is None:
-            raise RuntimeFailure(f"cannot push: layer {diff_id[7:19]} is not there", code=1)
+    held = images.hold(image, pin)
+    for position, (diff_id, meta) in enumerate(zip(image.layers, held, strict=True)):
         known = [Descriptor(_kind(blob), blob.digest, blob.size) for blob in meta.blobs]
         if received:
             known.insert(0, received[position])
