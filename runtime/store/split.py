@@ -113,7 +113,7 @@ def assemble(layer: str, kept: Sequence[tuple[bytes, int]]) -> Iterator[bytes]:
     root = os.open(f"{layer}/diff", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         number = 0
-        moved_away = _Kept(kept)
+        moved_away = Kept(kept)
         for kind, size, offset, data in _records(f"{layer}/split.gz"):
             if kind == b"R":
                 yield data
@@ -127,7 +127,7 @@ def assemble(layer: str, kept: Sequence[tuple[bytes, int]]) -> Iterator[bytes]:
         os.close(root)
 
 
-class _Kept:
+class Kept:
     """What lies in kept/, found by path: an archive may replace its own files a million times."""
 
     def __init__(self, kept: Sequence[tuple[bytes, int]]) -> None:
