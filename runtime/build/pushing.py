@@ -46,12 +46,12 @@ def push(
         )
     chosen = settings or configuration.load()
     with Pin() as pin, Source(chosen, name, credentials.find, PUSH) as source:
-        outgoing = _outgoing(images, image, name, pin)
+        sent = outgoing(images, image, name, pin)
         pushed = source.first(
             lambda client: sending.push(
                 client,
                 name.tag,
-                outgoing,
+                sent,
                 _Packer(images),
                 progress,
                 parallel=chosen.parallel,
@@ -63,7 +63,8 @@ def push(
     return pushed
 
 
-def _outgoing(images: Images, image: Image, name: Reference, pin: Pin) -> Outgoing:
+def outgoing(images: Images, image: Image, name: Reference, pin: Pin) -> Outgoing:
+    """Return what goes out of *image* under *name*; its layers are in *pin*."""
     manifest = images.manifest_bytes(image) or b""
     received = _received(manifest, len(image.layers))
     layers = []

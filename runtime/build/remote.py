@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 UNNAMED = "__unnamed__"  # as BuildKit calls what has no name in its URL
 _TIMEOUT = 60.0  # seconds without a byte
 _CHUNK = 1 << 18
+_SAID = 200  # letters of what a library says
 _NANO = 1_000_000_000
 
 
@@ -74,7 +75,7 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
     files.make_directories(directory)
     if checksum and os.path.exists(f"{directory}/{model.hex_of(checksum)}"):
         return Download(directory, model.hex_of(checksum), checksum)
-    note_path = f"{directory}/{hashlib.sha256(url.encode()).hexdigest()}.json"
+    note_path = f"{directory}/{hashlib.sha256(os.fsencode(url)).hexdigest()}.json"
     note = files.read_json(note_path) or {}
     if not os.path.exists(f"{directory}/{note.get('file', '')}"):
         note = {}
@@ -112,7 +113,7 @@ def _ask(url: str, directory: str, note: dict[str, str]) -> dict[str, str] | Non
             if error.code == 304 and note:
                 return None
         raise RuntimeFailure(
-            f"cannot fetch '{url}': {error.code} {printable(str(error.reason))}",
+            f"cannot fetch '{url}': {error.code} {_one_line(error.reason)}",
             _advice(error.code),
         ) from None
     except URLError as error:
@@ -179,7 +180,12 @@ def _reason(error: object) -> str:
         return f"nothing came for {_TIMEOUT:.0f} seconds"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return printable(str(error)) or type(error).__name__
+    return _one_line(error) or type(error).__name__
+
+
+def _one_line(said: object) -> str:
+    """Return what a library says, with what a server said in it, for a message."""
+    return printable(" ".join(str(said).split()))[:_SAID]
 
 
 def _advice(code: int) -> str:

@@ -7,6 +7,7 @@ body of which a byte comes now and then.  Imported when something is fetched: 60
 from __future__ import annotations
 
 import http.client
+import io
 from urllib import request
 from urllib.parse import urljoin
 
@@ -103,24 +104,13 @@ class _Redirects(request.HTTPRedirectHandler):
     def http_error_302(
         self, req: request.Request, fp: Any, code: int, msg: str, headers: Any
     ) -> Any:
+        fp.close()  # unread: it may have no end
         target = headers.get("location") or headers.get("uri") or ""
         if not urljoin(req.full_url, target).startswith(("http://", "https://")):
             raise RuntimeFailure(
                 f"cannot fetch '{req.full_url}': it redirects to '{printable(target)}'",
                 "http and https alone are followed",
             )
-        unread: Any = _Unread(fp)
-        return super().http_error_302(req, unread, code, msg, headers)
+        return super().http_error_302(req, io.BytesIO(), code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-class _Unread:
-    """An answer whose body nobody reads: it may have no end."""
-
-    def __init__(self, answer: Any) -> None:
-        self.close = answer.close
-
-    def read(self) -> bytes:
-        """Return nothing."""
-        return b""

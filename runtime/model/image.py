@@ -144,7 +144,9 @@ def to_json(config: ImageConfig) -> bytes:
     _update(section, _CONFIG, config)
     known = {key: section.pop(key) for key in _GO_ORDER if key in section}
     document["config"] = {**known, **section}
-    rootfs = dict(document.get("rootfs") or {"type": "layers"})
+    rootfs = document.get("rootfs")
+    if not rootfs or not isinstance(rootfs, dict):
+        rootfs = {"type": "layers"}
     document["rootfs"] = {**rootfs, "diff_ids": list(config.diff_ids)}
     import json  # it is heavy, and only those who make images come here
 

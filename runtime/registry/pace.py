@@ -7,6 +7,7 @@ for ADD and contexts that are URLs, by `runtime.build.remote`.
 
 from __future__ import annotations
 
+import http.client
 import math
 import socket
 import threading
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+_MOST_LINES = 100  # of status before an answer, or behind it: as many as http.client has headers
+_LONGEST_LINE = 1 << 16  # bytes
 SLOWEST = 1024  # bytes a second: less is a stall
 
 
@@ -83,12 +86,37 @@ class Deadline:
                 return
 
 
+class _Answer(http.client.HTTPResponse):
+    """An answer with few 1xx before it and few trailers behind it: `http.client` reads any number.
+
+    A flood is faster than a deadline: megabytes of it are in the socket when that is shut.
+    """
+
+    _room = _MOST_LINES
+
+    def _read_status(self) -> Any:
+        self._count()
+        return super()._read_status()  # type: ignore[misc]  # typeshed has no private names
+
+    def _read_and_discard_trailer(self) -> None:
+        while (line := self.fp.readline(_LONGEST_LINE)) not in (b"\r\n", b"\n", b""):
+            self._count()
+            if len(line) == _LONGEST_LINE:
+                raise http.client.LineTooLong("trailer line")
+
+    def _count(self) -> None:
+        self._room -= 1
+        if self._room < 0:
+            raise http.client.HTTPException("more lines than any server has to say")
+
+
 class Punctual:
     """Before a connection class of `http.client`: the head of an answer comes in time.
 
     Twice the time limit of the socket, from the first byte to the last, those of 1xx included.
     """
 
+    response_class: Any = _Answer
     sock: Any
     timeout: Any
 
@@ -97,6 +125,7 @@ class Punctual:
         limit = self.timeout
         if not isinstance(limit, int | float):
             limit = self.sock.gettimeout() or 60.0
+        found: Any = None
         with Deadline(2 * limit, cutter(self.sock)) as deadline:
             deadline.begin()
             try:
@@ -105,6 +134,8 @@ class Punctual:
                 if not deadline.is_over:
                     raise
         if deadline.is_over:
+            if found is not None:
+                found.close()
             raise TimeoutError(f"no whole answer within {2 * limit:g} s")
         return found
 
