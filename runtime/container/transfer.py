@@ -206,20 +206,7 @@ def make_directories(root_fd: int, path: bytes) -> int:
     Raises:
         OSError: something on the way is no directory.
     """
-    flags = os.O_RDONLY | os.O_DIRECTORY
-    try:
-        return beneath.open_in_root(root_fd, path, flags)
-    except FileNotFoundError:
-        parent, _, name = path.rstrip(b"/").rpartition(b"/")
-        if not name:
-            raise
-    above = make_directories(root_fd, parent)
-    try:
-        with suppress(FileExistsError):  # somebody else made it
-            os.mkdir(name, 0o755, dir_fd=above)
-    finally:
-        os.close(above)
-    return beneath.open_in_root(root_fd, path, flags)
+    return beneath.make_directories(root_fd, path, 0o755)
 
 
 class Extractor:
