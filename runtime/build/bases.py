@@ -57,9 +57,7 @@ class Bases:
         if name not in self._found:
             image = self._resolve(name)
             self._check_platform(name, image)
-            for layer in image.layers:
-                if self._images.layers.hold(layer, self._pin) is None:
-                    raise RuntimeFailure(f"image '{name}' was removed meanwhile", code=1)
+            self._images.hold(image, self._pin)
             self._found[name] = Draft(image.config, image.is_host), image.id
         return self._found[name]
 

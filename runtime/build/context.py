@@ -19,6 +19,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.compression import CompressionError
 from runtime.store.feed import Chunks, Feed
+from supervise.linux import regular
 from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
@@ -256,14 +257,16 @@ def _default_name(root_fd: int, where: str) -> str:
 def _read_in(root_fd: int, path: str) -> bytes | None:
     """Return the contents of a file of the context, links resolved in it; None: there is none."""
     try:
-        fd = beneath.open_in_root(root_fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK)
+        object_fd = beneath.open_in_root(root_fd, os.fsencode(path), os.O_PATH)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(fd, "rb") as file:
-        try:
-            return file.read()
-        except IsADirectoryError:
-            raise RuntimeFailure(f"cannot read '{path}': it is a directory") from None
+    try:
+        with open(regular.reopen(object_fd, os.O_RDONLY), "rb") as file:
+            return regular.read(file.fileno(), _LARGEST_TEXT)
+    except (regular.NotRegularError, regular.TooLargeError) as error:
+        raise RuntimeFailure(f"cannot read '{path}': {error.strerror}") from None
+    finally:
+        os.close(object_fd)
 
 
 def _read_file(path: str) -> bytes:

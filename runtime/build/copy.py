@@ -19,6 +19,7 @@ from runtime.build.tree import Found
 from runtime.linux import beneath
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +134,11 @@ class _Copier:
         """Unpack *source* into the directory *path*; tell whether it was an archive."""
         if source.is_directory or not stat.S_ISREG(source.tree.status(source.path).st_mode):
             return False
-        read_fd = beneath.open_in_root(source.tree.root_fd, source.path, os.O_RDONLY)
+        object_fd = beneath.open_in_root(source.tree.root_fd, source.path, os.O_PATH)
+        try:
+            read_fd = regular.reopen(object_fd, os.O_RDONLY, source.path)
+        finally:
+            os.close(object_fd)
         try:
             if not unpack.is_archive(read_fd):
                 return False

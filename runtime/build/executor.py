@@ -116,9 +116,7 @@ class Executor:
     def _hear(self, stage: _Stage) -> None:
         data = stage.receive()
         if not data and not stage.over:
-            raise RuntimeFailure(
-                f"the process that built stage {stage.number} was killed", "build it again", code=1
-            )
+            raise _gone(stage)
         for kind, body in stage.reader.feed(data):
             self._message(stage, kind, body)
 
@@ -190,3 +188,14 @@ class Executor:
             stage.sock.close()
         for stage in self._stages.values():
             os.waitpid(stage.pid, 0)
+
+
+def _gone(stage: _Stage) -> RuntimeFailure:
+    """Return what to say of a worker that went without a word; it stays to be reaped."""
+    ended = os.waitid(os.P_PID, stage.pid, os.WEXITED | os.WNOWAIT)
+    what = f"the process that built stage {stage.number}"
+    if ended is not None and ended.si_code == os.CLD_EXITED:  # a fault of ours: it would be again
+        return RuntimeFailure(
+            f"{what} failed: this is a bug of runtime", "please report it with the lines above", 1
+        )
+    return RuntimeFailure(f"{what} was killed", "build it again", code=1)

@@ -16,6 +16,8 @@ from supervise.model.record import Record
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:.+")  # git@github.com:owner/name.git
 _SCHEMES = ("git://", "ssh://", "git+ssh://")
 _WEB = ("http://", "https://")
+# Bytes a second, and for how many seconds less than that: a stall over HTTP, as in downloads.
+_SLOWEST = {"GIT_HTTP_LOW_SPEED_LIMIT": "1024", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 _REF = re.compile(r"[\w./@^~-]+")
 
 
@@ -102,7 +104,7 @@ def _fetch(url: GitUrl, directory: str) -> None:
 
 
 def _git(url: GitUrl, directory: str, *arguments: str) -> str:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
+    environment = {**_SLOWEST, **os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         environment.pop(name, None)
     import subprocess

@@ -13,10 +13,10 @@ import stat
 
 from runtime.linux import beneath
 from runtime.model.errors import RuntimeFailure
+from supervise.linux import regular
 from supervise.model.record import Record
 from supervise.model.suggest import closest
 
-_MOST = 1 << 22  # bytes of /etc/passwd that are read
 _LAST_ID = (1 << 32) - 2  # 2^32-1 means "leave it"
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
@@ -109,20 +109,29 @@ def _number(word: str, text: str) -> int:
 
 def _table(root_fd: int, path: str) -> list[list[str]]:
     """Return the fields of every line of a file of the image, nothing when it has none."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = beneath.open_in_root(root_fd, path.encode(), flags)
+        object_fd = beneath.open_in_root(root_fd, path.encode(), os.O_PATH)
     except OSError as error:
         if error.errno in _GONE:
             return []
         raise
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return []
-        data = os.pread(fd, _MOST, 0)
+        data = _contents(object_fd)
+    except regular.NotRegularError:
+        return []
+    except regular.TooLargeError as error:
+        raise RuntimeFailure(f"cannot read /{path} of the image: {error.strerror}") from None
+    finally:
+        os.close(object_fd)
+    return [line.split(":") for line in data.decode(errors="replace").splitlines() if line]
+
+
+def _contents(object_fd: int) -> bytes:
+    fd = regular.reopen(object_fd, os.O_RDONLY)
+    try:
+        return regular.read(fd)
     finally:
         os.close(fd)
-    return [line.split(":") for line in data.decode(errors="replace").splitlines() if line]
 
 
 def _unknown(kind: str, name: str, text: str, lines: list[list[str]]) -> RuntimeFailure:

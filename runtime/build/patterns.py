@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WILD = frozenset("*?[")
+_MOST_INSIDE = 3  # times `**` in the middle of a name
 _MOST_REMEMBERED = 4096  # directories
 
 
@@ -126,7 +127,8 @@ class Patterns:
 
 def _translate(pattern: str, *, deep: bool) -> str:
     """Return the regular expression of *pattern*; *deep*: ``**`` crosses directories."""
-    out = []
+    # What stands between two ``**``, and in it what stands between two ``*``.
+    segments: list[list[list[str]]] = [[[]]]
     at = 0
     while at < len(pattern):
         letter = pattern[at]
@@ -135,21 +137,51 @@ def _translate(pattern: str, *, deep: bool) -> str:
             if deep and pattern.startswith("*", at):
                 at += 1
                 at += pattern.startswith("/", at)
-                out.append("(?:.*/)?" if at < len(pattern) else ".*")
+                segments.append([[]])
             else:
-                out.append("[^/]*")
-        elif letter == "?":
-            out.append("[^/]")
+                segments[-1].append([])
+            continue
+        if letter == "?":
+            expression = "[^/]"
         elif letter == "[":
             expression, at = _bracket(pattern, at)
-            out.append(expression)
         elif letter == "\\":
             if at == len(pattern):
                 raise PatternError("a backslash ends it")
-            out.append(re.escape(pattern[at]))
+            expression = re.escape(pattern[at])
             at += 1
         else:
-            out.append(re.escape(letter))
+            expression = re.escape(letter)
+        segments[-1][-1].append(expression)
+    return _joined([["".join(chunk) for chunk in segment] for segment in segments])
+
+
+def _joined(segments: list[list[str]]) -> str:
+    """Return the expression of chunks with ``*`` between them, in segments with ``**`` between.
+
+    What follows a star may lie as near as it can, for that leaves the most to the rest.  So it is
+    never tried again (an atomic group): plain ``.*`` takes the length of the path to the power of
+    the stars.  Only a ``**`` in the middle of a name needs to try again.
+    """
+    out, inside = [], 0
+    last = len(segments) - 1
+    for index, chunks in enumerate(segments):
+        is_whole = chunks == [""] or chunks[-1].endswith("/")
+        is_whole = is_whole or (index == last - 1 and segments[last] == [""])
+        first, *others = chunks
+        near = [f"(?>[^/]*?{chunk})" for chunk in others]
+        if others and (index == last or not is_whole):
+            near[-1] = f"[^/]*{others[-1]}"
+        body = first + "".join(near)
+        inside += index != last and not is_whole
+        if index == 0:
+            out.append(body)
+        elif index == last:
+            out.append(".*" if chunks == [""] else f"(?:.*/)?{body}")
+        else:
+            out.append(f"(?>(?:.*?/)??{body})" if is_whole else f"(?:.*/)?{body}")
+    if inside > _MOST_INSIDE:
+        raise PatternError(f"it has ** in the middle of a name more than {_MOST_INSIDE} times")
     return "".join(out)
 
 

@@ -222,8 +222,7 @@ class _Sink:
 
     def document(self, digest: str) -> bytes | None:
         """Return the configuration of an image that is there."""
-        image = self._images.get(digest)
-        return None if image is None or image.is_host else self._images.config_bytes(image)
+        return self._images.document(digest)
 
     def has_layer(self, diff_id: str) -> bool:
         """Tell whether the layer is there, and keep it there."""

@@ -46,12 +46,12 @@ def push(
         )
     chosen = settings or configuration.load()
     with Pin() as pin, Source(chosen, name, credentials.find, PUSH) as source:
-        outgoing = _outgoing(images, image, name, pin)
+        sent = outgoing(images, image, name, pin)
         pushed = source.first(
             lambda client: sending.push(
                 client,
                 name.tag,
-                outgoing,
+                sent,
                 _Packer(images),
                 progress,
                 parallel=chosen.parallel,
@@ -63,14 +63,13 @@ def push(
     return pushed
 
 
-def _outgoing(images: Images, image: Image, name: Reference, pin: Pin) -> Outgoing:
+def outgoing(images: Images, image: Image, name: Reference, pin: Pin) -> Outgoing:
+    """Return what goes out of *image* under *name*; its layers are in *pin*."""
     manifest = images.manifest_bytes(image) or b""
     received = _received(manifest, len(image.layers))
     layers = []
-    for position, diff_id in enumerate(image.layers):
-        meta = images.layers.hold(diff_id, pin)
-        if meta is None:
-            raise RuntimeFailure(f"cannot push: layer {diff_id[7:19]} is not there", code=1)
+    held = images.hold(image, pin)
+    for position, (diff_id, meta) in enumerate(zip(image.layers, held, strict=True)):
         known = [Descriptor(_kind(blob), blob.digest, blob.size) for blob in meta.blobs]
         if received:
             known.insert(0, received[position])

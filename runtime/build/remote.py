@@ -12,6 +12,7 @@ import posixpath
 from runtime.build import scratch
 from runtime.model import digest as model
 from runtime.model.errors import RuntimeFailure
+from runtime.registry.problems import printable
 from runtime.store import files
 from supervise.model.record import Record
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 UNNAMED = "__unnamed__"  # as BuildKit calls what has no name in its URL
 _TIMEOUT = 60.0  # seconds without a byte
 _CHUNK = 1 << 18
+_SAID = 200  # letters of what a library says
 _NANO = 1_000_000_000
 
 
@@ -40,10 +42,19 @@ def is_url(text: str) -> bool:
 
 
 def file_name(url: str) -> str:
-    """Return what the file of *url* is called: the last part of its path, empty for none."""
+    """Return what the file of *url* is called: the last part of its path, empty for none.
+
+    Raises:
+        RuntimeFailure: it is no URL.
+    """
     from urllib.parse import unquote, urlsplit
 
-    name = posixpath.basename(unquote(urlsplit(url).path))
+    try:
+        name = posixpath.basename(unquote(urlsplit(url).path))
+    except ValueError as error:
+        raise RuntimeFailure(f"cannot fetch '{url}': {error}") from None
+    if "\0" in name:
+        raise RuntimeFailure(f"cannot fetch '{url}': its file's name has a NUL")
     return "" if name in ("", ".", "..") else name
 
 
@@ -64,7 +75,7 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
     files.make_directories(directory)
     if checksum and os.path.exists(f"{directory}/{model.hex_of(checksum)}"):
         return Download(directory, model.hex_of(checksum), checksum)
-    note_path = f"{directory}/{hashlib.sha256(url.encode()).hexdigest()}.json"
+    note_path = f"{directory}/{hashlib.sha256(os.fsencode(url)).hexdigest()}.json"
     note = files.read_json(note_path) or {}
     if not os.path.exists(f"{directory}/{note.get('file', '')}"):
         note = {}
@@ -86,35 +97,39 @@ def _ask(url: str, directory: str, note: dict[str, str]) -> dict[str, str] | Non
     """Return a note of what was downloaded, None when what *note* says still holds."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
 
-    request = Request(url, headers={"User-Agent": "runtime", "Accept-Encoding": "identity"})  # noqa: S310 - http and https alone come here
+    from runtime.build import web
+
+    headers = {"User-Agent": "runtime", "Accept-Encoding": "identity"}
     if note.get("etag"):
-        request.add_header("If-None-Match", note["etag"])
+        headers["If-None-Match"] = note["etag"]
     elif note.get("modified"):
-        request.add_header("If-Modified-Since", note["modified"])
+        headers["If-Modified-Since"] = note["modified"]
     try:
-        with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - as above
+        with web.open_url(url, headers, _TIMEOUT) as answer:
             return _keep(url, answer, directory)
     except HTTPError as error:
         with error:
             if error.code == 304 and note:
                 return None
         raise RuntimeFailure(
-            f"cannot fetch '{url}': {error.code} {error.reason}", _advice(error.code)
+            f"cannot fetch '{url}': {error.code} {_one_line(error.reason)}",
+            _advice(error.code),
         ) from None
     except URLError as error:
         raise RuntimeFailure(f"cannot fetch '{url}': {_reason(error.reason)}") from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: what is no address
         raise RuntimeFailure(f"cannot fetch '{url}': {_reason(error)}") from None
 
 
 def _keep(url: str, answer: Any, directory: str) -> dict[str, str]:
+    from runtime.build import web
+
     temporary = scratch.file(directory)
     content = hashlib.sha256()
     size = 0
     try:
-        while data := answer.read(_CHUNK):
+        for data in web.body(answer, _CHUNK):
             content.update(data)
             size += len(data)
             files.write_all(temporary.fd, data)
@@ -130,14 +145,19 @@ def _keep(url: str, answer: Any, directory: str) -> dict[str, str]:
     return {
         "url": url,
         "file": content.hexdigest(),
-        "etag": answer.headers.get("ETag", ""),
-        "modified": answer.headers.get("Last-Modified", ""),
+        "etag": _kept(answer.headers.get("ETag", "")),
+        "modified": _kept(answer.headers.get("Last-Modified", "")),
     }
+
+
+def _kept(header: str) -> str:
+    """Return a header as it can be sent back, empty for what cannot."""
+    return header if header.isascii() and header.isprintable() else ""
 
 
 def _check_length(url: str, headers: Message, size: int) -> None:
     promised = headers.get("Content-Length", "")
-    if promised.isdecimal() and int(promised) != size:
+    if promised.isascii() and promised.isdecimal() and int(promised) != size:
         raise RuntimeFailure(
             f"cannot fetch '{url}': the connection ended after {size} of {promised} bytes"
         )
@@ -149,16 +169,23 @@ def _modified(headers: Message) -> int:
 
     try:
         return int(parsedate_to_datetime(headers.get("Last-Modified", "")).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one of another age
         return 0
 
 
 def _reason(error: object) -> str:
+    if isinstance(error, TimeoutError) and error.args and "within" in str(error):
+        return str(error)
     if isinstance(error, TimeoutError):
         return f"nothing came for {_TIMEOUT:.0f} seconds"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return _one_line(error) or type(error).__name__
+
+
+def _one_line(said: object) -> str:
+    """Return what a library says, with what a server said in it, for a message."""
+    return printable(" ".join(str(said).split()))[:_SAID]
 
 
 def _advice(code: int) -> str:

@@ -41,11 +41,23 @@ class StepLaunch(Launch):
         super().__init__(sandbox.layout, spec, network, now=time.time())
         self._sandbox = sandbox
         self._lowers = tuple(lowers)
+        self.await_word = _hear_sigterm
 
     def _find_image(self, setup: Setup) -> None:
         setup.lowers = self._lowers
         setup.hidden = self._sandbox.hidden()
         setup.volatile = True  # a layer that is lost is made again
+
+
+def _hear_sigterm(fd: int) -> None:
+    """Wait until *fd* can be read, and let the builder end us: a start may hang."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM,))
+    try:
+        poll.poll()
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
 
 
 def specification(

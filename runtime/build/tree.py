@@ -15,6 +15,7 @@ from runtime.build import place
 from runtime.build.digests import DigestCache
 from runtime.build.patterns import Patterns, component, is_wild, literal
 from runtime.linux import beneath
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,8 +194,7 @@ class Tree:
         Raises:
             OSError: it is none any more, or may not be read.
         """
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(found.name, flags, dir_fd=found.parent_fd)
+        return regular.open_at(found.parent_fd, found.name)
 
     def digest(self, found: Found) -> bytes:
         """Return the digits of the SHA-256 of a regular file's contents."""

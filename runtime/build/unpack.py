@@ -78,7 +78,7 @@ def unpack_stream(
             extractor.run(feed)
         except (tar.TarError, CompressionError) as error:
             entry = os.fsdecode(extractor.entry)
-            is_named = not entry or str(error).startswith(f"'{entry}'")
+            is_named = not entry or str(error).startswith("'")
             after = "" if is_named else f" (after '{entry}')"
             raise RuntimeFailure(f"cannot unpack '{name}': {error}{after}") from None
         except OSError as error:
@@ -164,22 +164,10 @@ class _Extractor:
 
     def _open_made(self, path: bytes) -> int:
         try:
-            return beneath.open_in_root(self._root_fd, path, _DIRECTORY)
-        except FileNotFoundError:
-            above, _, name = path.rpartition(b"/")
-            if not name:
-                raise
-        above_fd = self._open_made(above)
-        try:
-            try:
-                os.mkdir(name, _IMPLIED_MODE, dir_fd=above_fd)
-            except FileExistsError:
-                raise tar.TarError(f"'{os.fsdecode(path)}' is a link that leads nowhere") from None
-            fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above_fd)
-        finally:
-            os.close(above_fd)
-        os.fchmod(fd, _IMPLIED_MODE)
-        return fd
+            return beneath.make_directories(self._root_fd, path, _IMPLIED_MODE)
+        except FileExistsError as error:
+            where = os.fsdecode(error.filename)
+            raise tar.TarError(f"'{where}' is a link that leads nowhere") from None
 
     def _directory(self, entry: Entry, parent_fd: int, name: bytes, path: bytes) -> None:
         try:
@@ -224,10 +212,9 @@ class _Extractor:
         try:
             fd = beneath.open_in_root(self._root_fd, target, os.O_PATH | os.O_NOFOLLOW)
         except FileNotFoundError:
-            raise tar.TarError(
-                f"'{os.fsdecode(entry.name)}' is a hard link to "
-                f"'{os.fsdecode(entry.link)}', which is not there"
-            ) from None
+            link = os.fsdecode(entry.link)
+            named = f"'{os.fsdecode(entry.name)}' is a hard link to '{link}'"
+            raise tar.TarError(f"{named}, which is not there") from None
         try:
             there = _state(parent_fd, name)
             if there is None or not os.path.samestat(os.fstat(fd), there):

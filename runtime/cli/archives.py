@@ -18,6 +18,7 @@ from runtime.store import save as saving
 from runtime.store.archive import open_archive, open_stream
 from runtime.store.images import Images
 from runtime.store.rootfs import import_rootfs
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,9 +181,15 @@ def save(layout: Layout, words: Arguments) -> int:
 
 
 def _save_file(path: str, write: Callable[[int], None]) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a file as a whole or not at all; a link keeps leading to it.
+
+    It takes the name of what is there: of /dev/null, it would be the machine's.
+    """
+    path = os.path.realpath(path)
     temporary = f"{path}.tmp-{os.getpid()}"
     try:
+        if os.path.lexists(path):
+            regular.check(os.lstat(path), path)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             write(fd)

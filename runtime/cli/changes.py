@@ -106,8 +106,7 @@ def _commit(layout: Layout, words: Arguments, spec: Spec, image: Image) -> Image
     images = Images(layout)
     kept = {os.fsencode(each.path[1:]) for each in _changes(layout, spec, image)}
     with Pin() as pin:
-        for diff_id in image.layers:
-            images.layers.hold(diff_id, pin)
+        images.hold(image, pin)
         upper = f"{layout.container(spec.id)}/upper"
         meta = images.layers.copy(
             upper, pin, skip=lambda path: path not in kept, id_shift=idmap.shift_of(spec)

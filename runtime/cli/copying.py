@@ -163,6 +163,10 @@ def _copy(source: _Side, target: _Side, copier: transfer.Copier, *, follow: bool
     parent_fd = target.open(parent, _DIRECTORY)
     if stat.S_ISLNK(os.stat(last, dir_fd=parent_fd, follow_symlinks=False).st_mode):
         copier.overwrite(source_fd, there)
+    elif not stat.S_ISREG(os.fstat(there).st_mode):
+        raise RuntimeFailure(
+            f"cannot overwrite '{target.shown}': it is neither a file nor a directory", code=1
+        )
     else:
         copier.copy(source_fd, parent_fd, last)
 

@@ -6,7 +6,9 @@ import os
 
 from runtime.cli import found, life, run_options
 from runtime.container import execute
+from runtime.container.bundle import places
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import DEFAULT_PATH
 from runtime.model.options import Verb
 from runtime.store import events
 
@@ -82,5 +84,10 @@ def ctl(layout: Layout, words: Arguments) -> int:
             code=1,
         )
     asked = words.operands[1:] or ("status",)
-    request = execute.Request(argv=("supervisectl", *asked), user="0:0", interactive=False)
+    request = execute.Request(argv=(places.SUPERVISECTL, *asked), user="0:0", is_ours=True)
+    if spec.init == "image":
+        # The image's own, from where images have programs: PATH may lead to a user's directory.
+        request = request.replace(
+            argv=("supervisectl", *asked), environment={"PATH": DEFAULT_PATH}, is_ours=False
+        )
     return execute.execute(layout, spec, state, request)

@@ -75,6 +75,7 @@ def _start(layout: Layout, name: str) -> None:
 
 def start_detached(layout: Layout, spec: Spec) -> None:
     """Start a container that does not run, and leave it to itself."""
+    _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
     attach.await_start(monitor.spawn(layout, spec.replace(detached=True)))
 
@@ -87,7 +88,9 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
         from runtime.cli import attaching
 
         return attaching.stay(layout, words, spec, state, stdin=stdin)
+    _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
+    attach.hold_signals()
     sock = monitor.spawn(layout, spec.replace(detached=False))
     ended = attach.Client(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
     return 0 if ended.code == attach.DETACHED else ended.code
@@ -107,7 +110,7 @@ def stop(layout: Layout, words: Arguments) -> int:
 
     def stop_one(name: str) -> None:
         spec, state = found.one(layout, name)
-        if state.status in found.ALIVE:
+        if state.status in found.ALIVE or is_starting(layout, spec):
             stop_running(layout, spec, signal, timeout)
         output.say(name)
 
@@ -135,6 +138,25 @@ def stop_running(
 
 def _is_alive(layout: Layout, spec: Spec) -> bool:
     return Containers(layout).state(spec.id).status in found.ALIVE
+
+
+def is_starting(layout: Layout, spec: Spec) -> bool:
+    """Return whether the container is being started; wait for a monitor that is at its end."""
+    if not heal.is_alive(layout, spec.id):
+        return False
+    try:
+        return bool(ask(layout, spec, "starting")["starting"])
+    except RuntimeFailure:  # it has ended
+        return False
+
+
+def _refuse_starting(layout: Layout, spec: Spec) -> None:
+    if is_starting(layout, spec):
+        raise RuntimeFailure(
+            f"container '{spec.name}' is being started already",
+            f"runtime kill {spec.name} ends a start that hangs",
+            code=1,
+        )
 
 
 def await_monitor(layout: Layout, container_id: str) -> None:
@@ -166,7 +188,7 @@ def restart(layout: Layout, words: Arguments) -> int:
 
     def restart_one(name: str) -> None:
         spec, state = found.one(layout, name)
-        if state.status in found.ALIVE:
+        if state.status in found.ALIVE or is_starting(layout, spec):
             stop_running(layout, spec, signal, timeout)
         start_detached(layout, spec)
         events.of_container(layout, spec, "restart")
@@ -180,7 +202,9 @@ def kill(layout: Layout, words: Arguments) -> int:
     number = _signal(words.text("signal", "KILL"))
 
     def kill_one(name: str) -> None:
-        spec, _ = found.running(layout, name)
+        spec, _ = found.one(layout, name)
+        if not is_starting(layout, spec):
+            spec, _ = found.running(layout, name)
         kill_running(layout, spec, number)
         output.say(name)
 
@@ -228,7 +252,7 @@ def wait(layout: Layout, words: Arguments) -> int:
 
 def _exit_code(layout: Layout, name: str) -> int:
     spec, state = found.one(layout, name)
-    if state.status not in found.ALIVE:
+    if state.status not in found.ALIVE and not is_starting(layout, spec):
         return state.exit_code
     try:
         code: int = ask(layout, spec, "wait")["code"]

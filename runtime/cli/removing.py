@@ -69,8 +69,10 @@ def rm(layout: Layout, words: Arguments) -> int:
             if words.flag("force") and failure.message.startswith("no such container"):
                 raise RuntimeFailure(failure.message, failure.hint, code=0) from None
             raise
-        if state.status in found.ALIVE:
-            _end(layout, spec, state.status, force=words.flag("force"))
+        starts = state.status not in found.ALIVE and life.is_starting(layout, spec)
+        if starts or state.status in found.ALIVE:
+            shown = "being started" if starts else state.status
+            _end(layout, spec, shown, force=words.flag("force"))
         remove_stopped(layout, spec, volumes=words.flag("volumes"))
         output.say(name)
 

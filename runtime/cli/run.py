@@ -62,6 +62,8 @@ def run(layout: Layout, words: Arguments) -> int:
     if asked.tty and asked.interactive and not detached and not os.isatty(0):
         raise RuntimeFailure("the input is not a terminal", "leave out -t to read it as it is")
     spec = _create(layout, words, asked)
+    if not detached:
+        attach.hold_signals()
     sock = monitor.spawn(layout, spec)
     if detached:
         attach.await_start(sock)

@@ -70,15 +70,16 @@ def request(sock: _socket.socket, verb: str, **arguments: Any) -> dict[str, Any]
     Raises:
         RuntimeFailure: it cannot, or it ended without an answer.
     """
-    sock.sendall(frames.encode_json(frames.REQUEST, {"do": verb, **arguments}))
     reader = frames.Reader()
-    while data := sock.recv(_CHUNK):
-        for kind, body in reader.feed(data):
-            if kind == frames.REPLY:
-                answer: dict[str, Any] = jsontext.loads(body)
-                return answer
-            if kind == frames.FAILED:
-                raise failure(body)
+    with suppress(ConnectionResetError, BrokenPipeError):  # it is at its end
+        sock.sendall(frames.encode_json(frames.REQUEST, {"do": verb, **arguments}))
+        while data := sock.recv(_CHUNK):
+            for kind, body in reader.feed(data):
+                if kind == frames.REPLY:
+                    answer: dict[str, Any] = jsontext.loads(body)
+                    return answer
+                if kind == frames.FAILED:
+                    raise failure(body)
     raise RuntimeFailure("the container's monitor ended without an answer", code=1)
 
 
@@ -157,6 +158,11 @@ class Keys:
         return bytes(out), False
 
 
+def hold_signals() -> None:
+    """Let signals that are for a container wait for its `Client`: it is about to be started."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
+
+
 class Client:
     """One attachment, from now to the end or to the detach keys."""
 
@@ -191,8 +197,6 @@ class Client:
         self._sock.settimeout(0.0)
         self._poll.register(self._sock.fileno(), select.POLLIN)
         self._poll.register(wake_fd, select.POLLIN)
-        if self._stdin:
-            self._poll.register(0, select.POLLIN)
         try:
             with RawTerminal(wanted=self._tty and self._stdin):
                 self._send_window()
@@ -234,6 +238,8 @@ class Client:
                 raise failure(body)
             elif kind == frames.STARTED:
                 self.started = True
+                if self._stdin:  # not before: a signal must not wait behind what is typed
+                    self._poll.register(0, select.POLLIN)
             elif kind == frames.NOTICE:
                 self._show(2, _notice(body) + (b"\r\n" if self._tty else b"\n"))
         if not data:
@@ -286,7 +292,7 @@ class Client:
         if self._stdin and pending:
             with suppress(KeyError):  # it is not being read already
                 self._poll.unregister(0)  # do not read what we cannot pass on
-        elif self._stdin:
+        elif self._stdin and self.started:
             self._poll.register(0, select.POLLIN)
 
     # -- signals and the terminal
@@ -297,6 +303,7 @@ class Client:
         _signal.signal(_SIGWINCH, _noted)
         for number in _PASSED_ON if self._pass_signals else ():
             _signal.signal(number, _noted)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PASSED_ON)
         return read_fd
 
     def _signalled(self, numbers: bytes) -> None:

@@ -106,6 +106,7 @@ def take_identity(found: Identity, kept: int) -> None:
     os.setgroups(found.groups)
     os.setresgid(found.gid, found.gid, found.gid)
     os.setresuid(found.uid, found.uid, found.uid)
+    die_with_parent()  # that was undone
 
 
 def enter(working_dir: str) -> None:
@@ -151,9 +152,12 @@ def give_up_privileges(
     capabilities.set_sets(permitted=last, effective=last)
 
 
-def die_with_parent() -> None:
-    """Be killed when the launcher dies; see PR_SET_PDEATHSIG(2const).  A change of user undoes it."""
-    prctl.prctl(_PR_SET_PDEATHSIG, 9)
+def die_with_parent(*, wanted: bool = True) -> None:
+    """Be killed when the launcher dies, or no more; see PR_SET_PDEATHSIG(2const).
+
+    A change of user undoes it.  A launcher that was dead before is to be noticed by the caller.
+    """
+    prctl.prctl(_PR_SET_PDEATHSIG, 9 if wanted else 0)
 
 
 def hide_from_container() -> None:

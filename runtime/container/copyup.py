@@ -10,6 +10,7 @@ import stat
 
 from runtime.linux import beneath
 from runtime.model.contexts import suppress
+from supervise.linux import regular
 
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -95,7 +96,7 @@ class _Copy:
         return False
 
     def _file(self, from_fd: int, to_fd: int, name: str) -> None:
-        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=from_fd)
+        source = regular.open_at(from_fd, name)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             target = os.open(name, flags, 0o600, dir_fd=to_fd)

@@ -12,6 +12,7 @@ import stat
 import struct
 
 from runtime.container.bundle import places
+from supervise.linux import regular
 from supervise.model.exitstatus import NOT_EXECUTABLE, NOT_FOUND
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HEAD = 4096  # bytes of a file in which everything we look for lies
 _PT_INTERP = 3
+_FARTHEST = (1 << 62) - 1  # an offset that pread(2) takes
 # e_machine of elf(5) → the name images use, and what uname(2) says.
 _MACHINES = {
     3: ("386", ("i686", "i586", "i386", "x86_64")),
@@ -84,8 +86,12 @@ def _check(path: str, name: str) -> None:
         raise CannotExecuteError(
             NOT_EXECUTABLE, f"cannot start '{name}': {error.strerror}"
         ) from None
-    if stat.S_ISDIR(found.st_mode):
-        raise CannotExecuteError(NOT_EXECUTABLE, f"cannot start '{name}': it is a directory")
+    try:
+        regular.check(found)
+    except regular.NotRegularError as error:
+        raise CannotExecuteError(
+            NOT_EXECUTABLE, f"cannot start '{name}': {error.strerror}"
+        ) from None
     if not os.access(path, os.X_OK, effective_ids=True):
         mode = stat.S_IMODE(found.st_mode)
         raise CannotExecuteError(
@@ -123,7 +129,7 @@ def explain(path: str, number: int) -> CannotExecuteError:
 def _problem(path: str, *, foreign: bool) -> tuple[int, str] | None:
     """Return (exit code, sentence) for what the file's head says is wrong, None for nothing."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = regular.open_path(path)
     except OSError:
         return None  # it may be executable and yet not readable
     try:
@@ -201,6 +207,8 @@ def _interpreter(fd: int, head: bytes, order: str, *, wide: bool) -> str:
     else:
         (offset,) = struct.unpack_from(f"{order}I", head, 28)
         size, count = struct.unpack_from(f"{order}HH", head, 42)
+    if size < (40 if wide else 20) or offset > _FARTHEST:
+        return ""  # no ELF file that the kernel would run
     headers = os.pread(fd, min(size * count, 65536), offset)
     for start in range(0, len(headers) - size + 1, size or 1):
         (kind,) = struct.unpack_from(f"{order}I", headers, start)
@@ -210,5 +218,7 @@ def _interpreter(fd: int, head: bytes, order: str, *, wide: bool) -> str:
             place, length = struct.unpack_from(f"{order}Q16xQ", headers, start + 8)
         else:
             place, length = struct.unpack_from(f"{order}I8xI", headers, start + 4)
+        if place > _FARTHEST:
+            return ""
         return os.fsdecode(os.pread(fd, min(length, 4096), place).rstrip(b"\0"))
     return ""

@@ -14,17 +14,16 @@ import fcntl
 import os
 import struct
 
-from runtime.container import attach, becoming, diagnose, filters
+from runtime.container import attach, becoming, busy, diagnose, filters
 from runtime.container.bundle import places
 from runtime.container.loop import READ, WRITE, Loop
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
-from runtime.linux import capabilities, cgroups, namespaces, pty
+from runtime.linux import capabilities, cgroups, namespaces, processes, pty
 from runtime.model import defaults, jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
-from supervise.linux import procfs
 from supervise.model.exitstatus import from_wait_status, shell_code
 from supervise.model.record import Record
 
@@ -64,6 +63,7 @@ class Request(Record):
     detached: bool = False
     privileged: bool = False
     detach_keys: bytes = b""
+    is_ours: bool = False  # a program of the bundle: what is set for the image's does not count
 
 
 def execute(layout: Layout, spec: Spec, state: State, request: Request) -> int:
@@ -87,7 +87,8 @@ class Process:
     """A process in the container, from before its fork to its end."""
 
     def __init__(self, layout: Layout, spec: Spec, state: State, request: Request) -> None:
-        self._spec, self._request = spec, request
+        self._layout, self._spec, self._request = layout, spec, request
+        self._monitor_pid = state.monitor_pid
         self.loop = Loop()
         self.streams = Streams(self.loop, self._output, self._input_room)
         self.output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
@@ -113,6 +114,8 @@ class Process:
             ends = (-1, -1, -1)
         else:
             ends = self.streams.open_pipes(stdin=request.interactive)
+        run = self._layout.container_run(self._spec.id)
+        busy.keep(run, self._monitor_pid, self._target)
         own = namespaces.open_own("pid")
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         try:
@@ -153,6 +156,7 @@ class Process:
         code, hint = 125, ""
         try:
             program, environment = self._enter(channel, ends)
+            becoming.die_with_parent(wanted=False)  # a detached one is to outlive us
             try:
                 os.execve(program, self._request.argv, environment)
             except OSError as error:
@@ -177,12 +181,15 @@ class Process:
     ) -> tuple[str, dict[str, str]]:
         """Do every step up to the last; return the program's path and its variables."""
         spec, request = self._spec, self._request
+        becoming.die_with_parent()
         becoming.close_all_but((channel.fileno(), self._target, *ends))
+        _check_parent(channel)
         becoming.hide_from_container()
         os.setsid()
         os.umask(0o022)
         cgroups.of(spec.id).enter(limit_devices=not spec.privileged)
         namespaces.setns(self._target, _KINDS)
+        reached("exec-entered")
         user = spec.user if request.user is None else request.user
         found = becoming.resolve_user(user, spec.groups)
         owner = found.uid + (defaults.MAPPED_FIRST if spec.user_namespace else 0)
@@ -197,6 +204,7 @@ class Process:
             becoming.enter_user_namespace(self._target)
         os.close(self._target)
         becoming.take_identity(found, self._kept)
+        reached("exec-user")
         becoming.enter(request.working_dir or spec.working_dir)
         environment = self._environment(found.home)
         program = diagnose.find(self._request.argv[0], environment)
@@ -218,7 +226,7 @@ class Process:
             found["HOME"] = self._request.environment.get("HOME", home or "/")
         if self._spec.init == "supervise":
             found["PATH"] = f"{found['PATH']}:{places.COMMANDS}"
-        return found
+        return places.without_loaders(found) if self._request.is_ours else found
 
     def _output(self, stream: str, data: bytes) -> None:
         waiting = self.output[1 if stream == "stdout" else 2]
@@ -349,11 +357,17 @@ def _open_target(spec: Spec, state: State) -> int:
         fd = os.pidfd_open(state.pid)
     except OSError:
         raise _not_running(spec) from None
-    found = procfs.stat(state.pid)
-    if found is None or found.start_time != state.pid_started:
+    if not processes.exists(state.pid, state.pid_started):
         os.close(fd)
         raise _not_running(spec)
     return fd
+
+
+def _check_parent(channel: _socket.socket) -> None:
+    """End if the command was killed before it could take us along."""
+    with suppress(BlockingIOError):  # it lives, and says nothing
+        if not channel.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK):
+            os._exit(125)
 
 
 def _not_running(spec: Spec) -> RuntimeFailure:

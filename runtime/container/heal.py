@@ -146,15 +146,12 @@ def _ended(state: State) -> State:
 
 def _kill(container_id: str, state: State | None) -> None:
     """End the container's processes and remove its cgroup."""
-    from runtime.linux import cgroups
-    from supervise.linux import procfs
+    from runtime.linux import cgroups, processes
 
     group = cgroups.of(container_id)
-    if state is not None and state.pid:
-        found = procfs.stat(state.pid)
-        if found is not None and found.start_time == state.pid_started:
-            with suppress(ProcessLookupError):
-                os.kill(state.pid, _SIGKILL)
+    if state is not None and state.pid and processes.exists(state.pid, state.pid_started):
+        with suppress(ProcessLookupError):
+            os.kill(state.pid, _SIGKILL)
     end = time.monotonic() + _ENDING
     while group.processes() and time.monotonic() < end:
         group.kill()

@@ -128,6 +128,7 @@ class _Child:
 
     def cgroup(self) -> None:
         """Keep the limits from here on: what follows is the container's."""
+        becoming.die_with_parent()  # one that was dead before does not hear READY
         becoming.close_all_but(self._setup.descriptors())
         becoming.hide_from_container()
         os.setsid()

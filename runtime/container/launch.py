@@ -18,7 +18,7 @@ from runtime.container import filters, init
 from runtime.container.bundle import ensure
 from runtime.container.setup import Setup
 from runtime.container.steps import reached
-from runtime.linux import capabilities, cgroups, namespaces
+from runtime.linux import capabilities, cgroups, namespaces, processes
 from runtime.model import defaults, jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -27,11 +27,11 @@ from runtime.model.state import Endpoint
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
-from supervise.linux import procfs
 from supervise.model import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from runtime.container.connection import Connection
@@ -60,6 +60,8 @@ class Launch:
         self.pid = 0
         self.pid_started = 0
         self.terminal_fd = -1  # the pty's master, with a terminal; the caller's from then on
+        # Returns when the descriptor can be read: before `run` waits for its process.
+        self.await_word: Callable[[int], None] = _wait_in_recvmsg
 
     def run(self, stdio: tuple[int, int, int], window: tuple[int, int] = (0, 0)) -> None:
         """Start the process; return when its program runs.
@@ -232,8 +234,7 @@ class Launch:
             namespaces.setns(own, namespaces.CLONE_NEWPID)
             os.close(own)
         setup.close()
-        found = procfs.stat(self.pid)
-        self.pid_started = found.start_time if found else 0
+        self.pid_started = processes.started(self.pid)
         reached("forked")
 
     def _serve(self) -> None:
@@ -269,12 +270,14 @@ class Launch:
         """Raise what the child has failed with, if it has."""
         assert self._channel is not None
         self._channel.settimeout(0.0)
+        self.await_word = _wait_in_recvmsg
         with suppress(BlockingIOError):  # it is well
             self._expect(init.GO)  # which it never says
 
     def _expect(self, wanted: bytes) -> None:
         """Wait for the child's next word; raise RuntimeFailure when it is another one."""
         assert self._channel is not None
+        self.await_word(self._channel.fileno())
         data, rights = hear(self._channel)
         for level, kind, body in rights:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
@@ -347,6 +350,10 @@ def hear(channel: _socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
     except ConnectionResetError:
         data, rights, _, _ = channel.recvmsg(_LONGEST_REPORT, _socket.CMSG_SPACE(4))
     return data, rights
+
+
+def _wait_in_recvmsg(_fd: int) -> None:
+    """Do nothing: recvmsg(2) waits."""
 
 
 def _keeps_host_name(spec: Spec) -> bool:

@@ -14,13 +14,14 @@ import gc
 import os
 import time
 
-from runtime.container import frames, remains, stopping
+from runtime.container import becoming, frames, remains, stopping
 from runtime.container.clients import Clients
 from runtime.container.connection import Connection
 from runtime.container.heal import ALIVE
 from runtime.container.jsonlog import JsonLog
 from runtime.container.launch import Launch
 from runtime.container.loop import READ, Loop, Timer
+from runtime.container.starting import Start
 from runtime.container.steps import reached
 from runtime.container.streams import Streams
 from runtime.linux import locks
@@ -81,20 +82,12 @@ def _become(layout: Layout, spec: Spec, client: _socket.socket, alive: locks.Loc
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        _close_inherited({null, client.fileno(), alive.fd})
+        # A pipe of the command's caller would never see its end.
+        becoming.close_all_but((null, client.fileno(), alive.fd))
         Monitor(layout, spec, client).run()
         code = 0
     finally:
         os._exit(code)
-
-
-def _close_inherited(kept: set[int]) -> None:
-    """Close what the command had open: a pipe of its caller's would never see its end."""
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        if fd > 2 and fd not in kept:
-            with suppress(OSError):  # the listing's own
-                os.close(fd)
 
 
 class Monitor:
@@ -109,10 +102,10 @@ class Monitor:
         self._loop = Loop()
         self._log = JsonLog(self._directory, spec.logging)
         self._streams = self._new_streams()
+        self._begun: Start | None = Start(self._loop)  # until the program runs
         self._launch: Launch | None = None
         self._state = State()
         self._window = (0, 0)
-        self._waits_for_window = False
         self._over = False  # nothing is left to be done
         self._stop: stopping.Stop | None = None
         self._stop_timer: Timer | None = None
@@ -131,7 +124,8 @@ class Monitor:
     def run(self) -> None:
         """Start the container and stay until it is over."""
         self._take_signals()
-        self._wait_for_window()
+        if self._spec.tty and not self._spec.detached and self._begun is not None:
+            self._begun.await_window()
         try:
             self._start()
         except RuntimeFailure as failure:
@@ -140,25 +134,21 @@ class Monitor:
         if not self._over:  # it may have ended while its start was being finished
             self._loop.run()
 
-    def _wait_for_window(self) -> None:
-        """Let the first client say how large its terminal is, before the program asks."""
-        if self._spec.tty and not self._spec.detached:
-            self._waits_for_window = True
-            self._loop.run()  # until RESIZE or its end
-            self._waits_for_window = False
-
     def _start(self) -> None:
         spec = self._spec
         reached("monitor-start")
+        begun = self._begun
+        assert begun is not None
         launch = Launch(self._layout, spec, self._network, now=time.time())
         ends = None if spec.tty else self._streams.open_pipes(stdin=spec.interactive)
         blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         try:
-            launch.run(ends or (-1, -1, -1), self._window)
+            begun.run(launch, spec.name, ends or (-1, -1, -1), self._window)
         finally:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
             for fd in ends or ():
                 os.close(fd)
+        self._begun = None
         self._launch = launch
         if spec.tty:
             fd, launch.terminal_fd = launch.terminal_fd, -1
@@ -185,6 +175,8 @@ class Monitor:
         self._clients.tell_all(frames.encode_json(frames.STARTED, {"pid": launch.pid}))
         self._note("start")
         self._begin_checks()
+        for number in begun.signals:
+            self._kill(number)
         self._reap()  # it may have ended while its SIGCHLD was blocked
 
     def _failed(self, failure: RuntimeFailure) -> None:
@@ -247,6 +239,7 @@ class Monitor:
 
     def _restart(self) -> None:
         self._restart_timer = None
+        self._begun = Start(self._loop)
         self._streams = self._new_streams()
         try:
             self._start()
@@ -311,7 +304,8 @@ class Monitor:
         numbers = set(os.read(read_fd, 4096))
         if numbers & {_SIGINT, _SIGTERM}:
             self._stop_container(None, {})
-        self._reap()
+        if self._begun is None:
+            self._reap()
 
     def _reap(self) -> None:
         while True:
@@ -342,8 +336,8 @@ class Monitor:
         self._clients.hold_back(hold=not room)
 
     def _client_changed(self, peer: Peer) -> None:
-        if peer.closed and peer is self._first and self._waits_for_window:
-            self._loop.stop()
+        if peer.closed and peer is self._first and self._begun is not None:
+            self._begun.wait_no_longer()
         if not self._clients.are_slow():
             self._streams.pause(pause=False)
 
@@ -372,8 +366,8 @@ class Monitor:
 
     def _resize(self, rows: int, columns: int) -> None:
         self._window = (rows, columns)
-        if self._waits_for_window:
-            self._loop.stop()
+        if self._begun is not None:
+            self._begun.wait_no_longer()
         elif self._launch is not None:
             self._streams.resize(rows, columns)
 
@@ -388,6 +382,8 @@ class Monitor:
             peer.send(frames.encode_json(frames.REPLY, {}))
         elif verb == "wait":
             self._clients.await_end(peer)
+        elif verb == "starting":
+            peer.send(frames.encode_json(frames.REPLY, {"starting": self._begun is not None}))
         elif verb in ("pause", "unpause"):
             self._freeze(freeze=verb == "pause")
             peer.send(frames.encode_json(frames.REPLY, {}))
@@ -406,6 +402,9 @@ class Monitor:
         if peer is not None:
             self._clients.await_end(peer)
         self._state = self._state.replace(stopped_by_user=True)
+        if self._begun is not None:
+            self._begun.end(_SIGTERM)
+            return
         if self._launch is None:
             if self._restart_timer is not None:
                 self._restart_timer.cancel()
@@ -438,6 +437,9 @@ class Monitor:
         self._end()
 
     def _kill(self, number: int) -> None:
+        if self._begun is not None:
+            self._begun.signal(number)
+            return
         if self._launch is None:
             raise RuntimeFailure(f"container '{self._spec.name}' is not running", code=1)
         if number == 9:

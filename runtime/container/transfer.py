@@ -15,6 +15,7 @@ from runtime.model import idmap, tar, tarwrite
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.tar import Entry
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 OBJECT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_IN_PLACE = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 18
 _KINDS = {
     stat.S_IFREG: tar.FILE,
@@ -85,19 +85,23 @@ class Copier:
                 os.close(fd)
 
     def overwrite(self, source_fd: int, target_fd: int) -> None:
-        """Replace the contents of a file, wherever links lead to it; raises as `copy`."""
-        read_fd = os.open(f"/proc/self/fd/{source_fd}", os.O_RDONLY | os.O_CLOEXEC)
-        write_fd = os.open(f"/proc/self/fd/{target_fd}", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        """Replace the contents of a regular file with another's, both O_PATH; raises as `copy`.
+
+        Raises:
+            RuntimeFailure: either is something else, such as the device a link leads to.
+        """
+        read_fd = _open_file(source_fd, os.O_RDONLY, "cannot copy")
         try:
-            _pour(read_fd, write_fd)
+            write_fd = _open_file(target_fd, os.O_WRONLY | os.O_TRUNC, "cannot write in place")
+            try:
+                _pour(read_fd, write_fd)
+            finally:
+                os.close(write_fd)
         finally:
             os.close(read_fd)
-            os.close(write_fd)
 
     def _file(self, source_fd: int, target_fd: int, name: bytes, status: os.stat_result) -> None:
-        # Nonblocking: it could have become something that open(2) waits for.
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        read_fd = os.open(f"/proc/self/fd/{source_fd}", flags)
+        read_fd = regular.reopen(source_fd, os.O_RDONLY, name)
         try:
             write_fd, fresh = _create(target_fd, name)
             try:
@@ -184,7 +188,7 @@ def _pack(source_fd: int, name: bytes, write: Callable[[bytes], None], shift: in
 
 def _pack_contents(source_fd: int, size: int, write: Callable[[bytes], None]) -> None:
     """Write just as many bytes as the header says, whatever becomes of the file meanwhile."""
-    fd = os.open(f"/proc/self/fd/{source_fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = regular.reopen(source_fd, os.O_RDONLY)
     try:
         left = size
         while left:
@@ -202,20 +206,7 @@ def make_directories(root_fd: int, path: bytes) -> int:
     Raises:
         OSError: something on the way is no directory.
     """
-    flags = os.O_RDONLY | os.O_DIRECTORY
-    try:
-        return beneath.open_in_root(root_fd, path, flags)
-    except FileNotFoundError:
-        parent, _, name = path.rstrip(b"/").rpartition(b"/")
-        if not name:
-            raise
-    above = make_directories(root_fd, parent)
-    try:
-        with suppress(FileExistsError):  # somebody else made it
-            os.mkdir(name, 0o755, dir_fd=above)
-    finally:
-        os.close(above)
-    return beneath.open_in_root(root_fd, path, flags)
+    return beneath.make_directories(root_fd, path, 0o755)
 
 
 class Extractor:
@@ -344,8 +335,26 @@ def _create(parent_fd: int, name: bytes) -> tuple[int, bool]:
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        return os.open(name, _IN_PLACE, dir_fd=parent_fd), False
+        return _open_in_place(parent_fd, name), False
     return os.open(name, _NEW, 0o600, dir_fd=parent_fd), True
+
+
+def _open_in_place(parent_fd: int, name: bytes) -> int:
+    object_fd = os.open(name, OBJECT, dir_fd=parent_fd)
+    try:
+        return _open_file(
+            object_fd, os.O_WRONLY | os.O_TRUNC, f"cannot overwrite '{os.fsdecode(name)}'"
+        )
+    finally:
+        os.close(object_fd)
+
+
+def _open_file(object_fd: int, flags: int, what: str) -> int:
+    """Open a regular file (O_PATH); a device, a FIFO or a socket is the container's, not a place."""
+    try:
+        return regular.reopen(object_fd, flags)
+    except regular.NotRegularError as error:
+        raise RuntimeFailure(f"{what}: {error.strerror}", code=1) from None
 
 
 def _copy_xattrs(read_fd: int, write_fd: int) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 
 from runtime.container import rootfs, transfer
-from runtime.linux import beneath, mounts, namespaces, trees
+from runtime.linux import beneath, mounts, namespaces, processes, trees
 from runtime.model import defaults, idmap
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files, overlay
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
-from supervise.linux import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,9 +71,8 @@ def _open_running(state: State) -> int:
         fd = os.open(f"/proc/{state.pid}/root", _DIRECTORY)
     except OSError:
         return -1
-    found = procfs.stat(state.pid)
     # Only now is it certain that the number was still that process's when we opened.
-    if found is None or found.start_time != state.pid_started:
+    if not processes.exists(state.pid, state.pid_started):
         os.close(fd)
         return -1
     return fd

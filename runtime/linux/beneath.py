@@ -63,6 +63,51 @@ def open_in_root(root_fd: int, path: bytes, flags: int, mode: int = 0) -> int:
     return _walk(root_fd, path, flags, mode)
 
 
+def make_directories(root_fd: int, path: bytes, mode: int) -> int:
+    """Return the directory *path* below *root_fd*, open, made where it is missing.
+
+    Links on the way are the root's own.  What is made has *mode*, whatever the umask.
+
+    Raises:
+        FileExistsError: a link on the way leads nowhere.
+        OSError: as open(2) and mkdir(2).
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    try:
+        return open_in_root(root_fd, path, flags)
+    except FileNotFoundError:
+        parts = _components(path)[::-1]
+    # One component after the other: a path of 4 kB has 2000 of them, and to begin at the root for
+    # each would be two million steps.
+    above = os.dup(root_fd)
+    for depth, name in enumerate(parts, start=1):
+        try:
+            fd = _open_or_make(root_fd, above, b"/".join(parts[:depth]), name, mode)
+        finally:
+            os.close(above)
+        above = fd
+    return above
+
+
+def _open_or_make(root_fd: int, above: int, path: bytes, name: bytes, mode: int) -> int:
+    """Return the directory *name* in *above*, which is *path*, open."""
+    try:
+        if name != b"..":
+            return os.open(name, os.O_RDONLY | _WALK, dir_fd=above)
+    except FileNotFoundError:
+        os.mkdir(name, dir_fd=above)
+        fd = os.open(name, os.O_RDONLY | _WALK, dir_fd=above)
+        os.fchmod(fd, mode)
+        return fd
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+    try:
+        return open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+
+
 def open_child_directory(parent_fd: int, name: bytes) -> int:
     """Open the directory *name*, one component, in *parent_fd*, if nothing is mounted there.
 

@@ -71,6 +71,8 @@ class ImageConfig(Record):
     document: Mapping[str, Any] = {}  # what `from_json` read: keys not named here survive
 
 
+MOST_LAYERS = 500  # of one image: overlayfs stacks no more (OVL_MAX_STACK)
+
 # JSON key → field, in the order in which docker writes them; how they look is in _ENCODE.
 _CONFIG = {
     "User": "user",
@@ -115,7 +117,7 @@ def from_json(data: bytes | str) -> ImageConfig:
     Raises:
         ValueError: it is not JSON, or not a configuration (ImageError).
     """
-    document = jsontext.loads(data)
+    document = jsontext.document(data)
     if not isinstance(document, dict):
         raise ImageError("an image configuration is a JSON object")
     config = document.get("config") or {}
@@ -127,10 +129,11 @@ def from_json(data: bytes | str) -> ImageConfig:
             if section.get(key) is not None:
                 values[field] = _decode(field, key, section[key])
     rootfs = document.get("rootfs") or {}
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    return ImageConfig(
-        **values, diff_ids=_texts("rootfs.diff_ids", diff_ids or ()), document=document
-    )
+    found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    diff_ids = _texts("rootfs.diff_ids", found or ())
+    if len(diff_ids) > MOST_LAYERS:
+        raise ImageError(f"it has {len(diff_ids)} layers, and overlayfs stacks {MOST_LAYERS}")
+    return ImageConfig(**values, diff_ids=diff_ids, document=document)
 
 
 def to_json(config: ImageConfig) -> bytes:
@@ -141,7 +144,9 @@ def to_json(config: ImageConfig) -> bytes:
     _update(section, _CONFIG, config)
     known = {key: section.pop(key) for key in _GO_ORDER if key in section}
     document["config"] = {**known, **section}
-    rootfs = dict(document.get("rootfs") or {"type": "layers"})
+    rootfs = document.get("rootfs")
+    if not rootfs or not isinstance(rootfs, dict):
+        rootfs = {"type": "layers"}
     document["rootfs"] = {**rootfs, "diff_ids": list(config.diff_ids)}
     import json  # it is heavy, and only those who make images come here
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 
+from runtime.linux import processes
 from runtime.model import ipam, jsontext
 from runtime.model.errors import RuntimeFailure
 from runtime.model.networks import Lease, Network
-from supervise.linux import procfs
 from supervise.model.plain import from_plain, to_plain
 
 _TEMPORARY = ".tmp-"
@@ -102,7 +102,7 @@ class Leases:
             for name in os.listdir(directory):
                 if name.startswith(_TEMPORARY):
                     pid = name.removeprefix(_TEMPORARY).partition("-")[0]
-                    if not _runs(int(pid)):
+                    if not processes.runs(int(pid)):
                         os.unlink(f"{directory}/{name}")
 
     def _networks(self) -> list[str]:
@@ -151,15 +151,7 @@ class Leases:
 
 def is_held(lease: Lease) -> bool:
     """Tell whether the process that holds *lease* is still there."""
-    return _runs(lease.owner, lease.owner_started)
-
-
-def _runs(pid: int, started: int | None = None) -> bool:
-    """Tell whether a process is there, and not only its exit status."""
-    found = procfs.stat(pid)
-    if found is None or found.state in "ZX":
-        return False
-    return started in {None, found.start_time}
+    return processes.runs(lease.owner, lease.owner_started)
 
 
 def _number(address: str) -> int:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import locks, netlink, netns
+from runtime.linux import locks, netlink, netns, processes
 from runtime.model import networks as model
 from runtime.model import ports as ports_model
 from runtime.model.errors import RuntimeFailure
@@ -30,7 +30,6 @@ from runtime.network import files, links, neighbours
 from runtime.network.firewall import enable_forwarding
 from runtime.network.leases import is_held
 from runtime.network.publisher import Publisher, forget_flows
-from supervise.linux import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,8 +156,7 @@ class Networks:
         taken = {endpoint.interface for endpoint in present}
         interface = next(name for n in range(64) if (name := f"eth{n}") not in taken)
         changed = spec.replace(aliases=join.aliases, address=join.address, mac=join.mac)
-        stat = procfs.stat(owner)
-        holder = (owner, stat.start_time if stat else 0)
+        holder = (owner, processes.started(owner))
         lease = self._take_address(network, changed, interface, holder)
         endpoint = self.attach(spec, self._endpoint(lease), pid)
         files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
@@ -301,8 +299,7 @@ class Networks:
     def _attach_cni(self, lease: Lease, pid: int) -> Lease:
         from runtime.network import cni
 
-        stat = procfs.stat(pid)
-        lease = lease.replace(pid=pid, pid_started=stat.start_time if stat else 0)
+        lease = lease.replace(pid=pid, pid_started=processes.started(pid))
         self._leases.keep(lease)
         done = cni.with_result(lease, cni.add(lease, _namespace_of(lease)))
         self._leases.keep(done)
@@ -382,14 +379,12 @@ class Networks:
 def _ourselves() -> tuple[int, int]:
     """Return this process as (pid, start in clock ticks): what a lease names as its holder."""
     pid = os.getpid()
-    stat = procfs.stat(pid)
-    return pid, stat.start_time if stat else 0
+    return pid, processes.started(pid)
 
 
 def _namespace_of(lease: Lease) -> str:
     """Return the path of the container's namespace, "" when it is gone with its processes."""
-    stat = procfs.stat(lease.pid) if lease.pid else None
-    if stat is None or stat.start_time != lease.pid_started or stat.state in "ZX":
+    if not lease.pid or not processes.runs(lease.pid, lease.pid_started):
         return ""
     return f"/proc/{lease.pid}/ns/net"
 

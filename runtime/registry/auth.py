@@ -7,11 +7,11 @@ memory, one a scope, until they expire or are refused.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from urllib.parse import urlencode, urlsplit
 
+from runtime.model import jsontext
 from runtime.registry import challenges
 from runtime.registry.problems import DeniedError, RegistryError
 from runtime.registry.settings import DOCKER_ACCOUNT, is_loopback
@@ -183,10 +183,10 @@ class Authority:
 
     def _read(self, response: Response, endpoint: Endpoint) -> Token:
         try:
-            found = json.loads(response.all(_LARGEST_ANSWER))
+            found = jsontext.document(response.all(_LARGEST_ANSWER))
             text = found.get("token") or found.get("access_token")
             lifetime = float(found.get("expires_in") or _LIFETIME)
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, AttributeError, TypeError, OverflowError) as error:
             raise RegistryError("who gives its tokens gave none") from error
         if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
             raise RegistryError("who gives its tokens gave none")

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PART = re.compile(
-    rf'\s*,?\s*(?P<name>{_WORD})\s*(?:=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+)))?'
+    # Possessive: what is taken is not given back, so that a server cannot make it quadratic.
+    rf"[\s,]*+(?P<name>{_WORD}+)\s*+"
+    r'(?:=\s*+(?:"(?P<quoted>(?:[^"\\]++|\\.)*+)"|(?P<plain>[^\s,"]++)))?'
 )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 
 from runtime.model import digest as digests
+from runtime.model import jsontext
 from runtime.model import reference as names
 from runtime.registry import documents
 from runtime.registry.problems import (
@@ -33,6 +33,7 @@ _LARGEST_CONFIG = 16 << 20
 _LARGEST_ERROR = 1 << 16
 _LARGEST_LIST = 16 << 20
 _MOST_PAGES = 64  # of a list of tags
+_MOST_TAGS = 100_000
 _AUTHENTICATIONS = 2  # answers to 401 a request
 
 
@@ -80,10 +81,12 @@ class Client:
         for _ in range(_MOST_PAGES):
             response = self._checked("GET", url, {})
             try:
-                listed = list(json.loads(response.all(_LARGEST_LIST)).get("tags") or ())
-            except (ValueError, AttributeError, TypeError, RecursionError) as error:
+                listed = list(jsontext.document(response.all(_LARGEST_LIST)).get("tags") or ())
+            except (ValueError, AttributeError, TypeError) as error:
                 raise RegistryError("its list of tags makes no sense") from error
             found += [tag for tag in listed if isinstance(tag, str) and names.is_tag(tag)]
+            if len(found) > _MOST_TAGS:
+                raise RegistryError(f"it lists more than {_MOST_TAGS} tags")
             link = response.headers.get("link", "")
             if 'rel="next"' not in link or not link.startswith("<"):
                 break
@@ -228,8 +231,8 @@ def refusal(response: Response) -> RegistryError:
 def _said(response: Response) -> str:
     """Return the message in a registry's JSON of errors, empty when there is none."""
     try:
-        errors = json.loads(response.all(_LARGEST_ERROR))["errors"]
+        errors = jsontext.document(response.all(_LARGEST_ERROR))["errors"]
         text = str(errors[0].get("message") or errors[0].get("code") or "")
-    except (RegistryError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (RegistryError, ValueError, LookupError, TypeError, AttributeError):
         return ""  # many answer with HTML or nothing; the status says enough
     return text[:200]

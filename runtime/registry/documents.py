@@ -5,9 +5,8 @@ They are kept as bytes, because their digest is their name; here is what is read
 
 from __future__ import annotations
 
-import json
-
 from runtime.model import digest as digests
+from runtime.model import jsontext
 from runtime.registry.problems import CorruptError, RegistryError
 from supervise.model.record import Record
 
@@ -247,8 +246,8 @@ def _descriptor(value: Any, what: str) -> Descriptor:
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        found = jsontext.document(data)
+    except ValueError as error:
         raise RegistryError(f"its manifest is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise RegistryError("its manifest is not a JSON object")

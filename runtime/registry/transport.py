@@ -21,6 +21,7 @@ import urllib3
 from urllib3 import exceptions
 
 from runtime.registry import proxies, wire_errors
+from runtime.registry.pace import Deadline, Pace, Punctual
 from runtime.registry.problems import RegistryError, StoppedError, UnreachableError
 from supervise import __version__
 
@@ -45,7 +46,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAFE = frozenset({"GET", "HEAD"})
 _MOST_REDIRECTS = 5
 _BLOCK = 1 << 18  # bytes at once
-_SLOWEST = 1024  # bytes a second: less is a stall
 _SMALL = 1 << 14  # bytes of a body that are read to keep a connection
 
 
@@ -56,6 +56,7 @@ class Response:
         self._response = response
         self._patience = patience
         self._begun = self._ended = False  # reading the body
+        self._pace = Pace(patience.stall)
         self.url = url
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -84,17 +85,27 @@ class Response:
             UnreachableError: the connection was lost, or nothing came for too long.
         """
         self._begun = True
+        self._pace = Pace(self._patience.stall)
         try:
-            watch = _Watch(self._patience.stall)
-            while most > 0 and (chunk := self._response.read1(min(_BLOCK, most))):
-                watch.count(len(chunk))
-                most -= len(chunk)
-                yield chunk
+            with Deadline(2 * self._patience.stall, self.shutdown) as deadline:
+                while most > 0 and (chunk := self._next(min(_BLOCK, most), deadline)):
+                    most -= len(chunk)
+                    yield chunk
             self._ended = most > 0
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise wire_errors.unreachable(error, self._patience) from error
         finally:
             self.close()
+
+    def _next(self, most: int, deadline: Deadline) -> bytes:
+        deadline.begin()
+        chunk = self._response.read1(most)
+        deadline.end()  # from here on it is us who take the time
+        if deadline.is_over:
+            raise UnreachableError(f"it sent nothing of use for {2 * self._patience.stall:g} s")
+        if chunk and (complaint := self._pace.complaint(len(chunk))):
+            raise UnreachableError(complaint)
+        return chunk
 
     def shutdown(self) -> None:
         """End a read that another thread waits in."""
@@ -120,23 +131,20 @@ class Response:
             self._response.close()
 
 
-class _Watch:
-    """Notices a connection that gives a byte now and then, so that it never times out."""
+class _Connection(Punctual, urllib3.connection.HTTPConnection):
+    pass
 
-    def __init__(self, stall: float) -> None:
-        self._stall = stall
-        self._since = time.monotonic()
-        self._bytes = 0
 
-    def count(self, received: int) -> None:
-        """Count what came; raises UnreachableError when that is too little for too long."""
-        self._bytes += received
-        now = time.monotonic()
-        if now - self._since < self._stall:
-            return
-        if self._bytes < _SLOWEST * self._stall:
-            raise UnreachableError(f"it sent {self._bytes} bytes in {self._stall:g} s")
-        self._since, self._bytes = now, 0
+class _TlsConnection(Punctual, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
 class Transport:
@@ -275,9 +283,9 @@ class Transport:
         }
         if trust is not None:  # reading the system's authorities takes 30 ms
             options["ssl_context"] = _context(trust)
-        if proxy:
-            return urllib3.ProxyManager(proxy, **options)
-        return urllib3.PoolManager(**options)
+        made = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        made.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        return made
 
 
 def status_text(status: int) -> str:
@@ -330,6 +338,6 @@ def retry_after(text: str | None, now: float | None = None) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one of another age
         return None
     return max(0.0, when - (time.time() if now is None else now))

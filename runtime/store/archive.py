@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
 
 _LARGEST_DOCUMENT = 4 << 20  # bytes: containerd's limit for manifests and configurations
+_MOST_DOCUMENTS = 4096  # read for one load: two or three an image
+_MOST_IN_ALL = 64 << 20  # bytes of them
+_MOST_NAMES = (
+    64 << 20
+)  # bytes of the members' names, each with what it takes beside: half a million
+_ONE_MORE = 128
 _MOST_LINKS = 8  # of links to links in an archive
 _MAGIC_SIZE = 8
 
@@ -69,22 +75,44 @@ def open_stream(owned_fd: int, directory: str, what: str) -> TarArchive:
         os.close(owned_fd)
 
 
-def document(archive: Archive, name: str) -> bytes:
-    """Return the contents of the small member *name*.
+class Documents:
+    """The small members of one archive, bounded in size, and in number and size in all.
 
-    Raises:
-        RuntimeFailure: it is missing, or too large to be what it should be.
+    An index may name the same manifest forty thousand times, and an index again in each of them.
     """
-    found = archive.find(name)
-    if found is None:
-        raise RuntimeFailure(f"cannot load {archive.what}: '{name}' is missing from it")
-    parts, size = [], 0
-    while part := found.read(1 << 20):
-        parts.append(part)
-        size += len(part)
-        if size > _LARGEST_DOCUMENT:
-            raise RuntimeFailure(f"cannot load {archive.what}: '{name}' is too large")
-    return b"".join(parts)
+
+    def __init__(self, archive: Archive) -> None:
+        self.what = archive.what
+        self._archive = archive
+        self._number, self._room = _MOST_DOCUMENTS, _MOST_IN_ALL
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a member *name*."""
+        return self._archive.find(name) is not None
+
+    def read(self, name: str) -> bytes:
+        """Return the contents of the member *name*.
+
+        Raises:
+            RuntimeFailure: it is missing, or too large to be what it should be, or all that were
+                read are.
+        """
+        found = self._archive.find(name)
+        if found is None:
+            raise RuntimeFailure(f"cannot load {self.what}: '{name}' is missing from it")
+        parts, size = [], 0
+        while part := found.read(1 << 20):
+            parts.append(part)
+            size += len(part)
+            if size > _LARGEST_DOCUMENT:
+                raise RuntimeFailure(f"cannot load {self.what}: '{name}' is too large")
+        self._number, self._room = self._number - 1, self._room - size
+        if self._number < 0 or self._room < 0:
+            raise RuntimeFailure(
+                f"cannot load {self.what}: it has more than {_MOST_DOCUMENTS} documents, "
+                f"or {_MOST_IN_ALL >> 20} MiB of them"
+            )
+        return b"".join(parts)
 
 
 class TarArchive:
@@ -96,6 +124,7 @@ class TarArchive:
         self._size = os.fstat(owned_fd).st_size
         self._members: dict[bytes, tuple[int, int]] = {}  # name → (offset, size)
         self._links: dict[bytes, bytes] = {}  # name → name
+        self._room = _MOST_NAMES
         try:
             self._index()
         except BaseException:
@@ -121,7 +150,7 @@ class TarArchive:
 
     def find(self, name: str) -> Slice | None:
         """Return the contents of one member, None when there is none; follows its links."""
-        key = os.fsencode(name.removeprefix("./"))
+        key = name.removeprefix("./").encode(errors="surrogateescape")
         for _ in range(_MOST_LINKS):
             if key in self._members:
                 offset, size = self._members[key]
@@ -159,6 +188,9 @@ class TarArchive:
 
     def _note(self, entry: tar.Entry, position: int) -> None:
         name = clean(entry.name)
+        self._room -= len(name) + len(entry.link) + _ONE_MORE
+        if self._room < 0:
+            raise RuntimeFailure(f"cannot load {self.what}: it has too many members")
         if entry.kind == tar.FILE:
             self._links.pop(name, None)
             self._members[name] = (position, entry.size)
@@ -198,6 +230,8 @@ class DirectoryArchive:
 
     def find(self, name: str) -> Slice | None:
         """Return the contents of one member, None when there is none."""
+        if "\0" in name:
+            return None
         try:
             # Not blocking: a FIFO would have us wait for its writer.
             flags = os.O_RDONLY | os.O_NONBLOCK

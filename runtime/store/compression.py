@@ -20,6 +20,7 @@ _MAGIC = {
     "xz": b"\xfd7zXZ\x00",
 }
 _LARGEST = 1 << 20  # bytes at once: a small input may stand for gigabytes of zeros
+_LARGEST_WINDOW = 256 << 20  # bytes of memory for xz, which may ask for 4 GiB; `xz -9` needs 65 MiB
 _GZIP_FORMAT = 31  # zlib's wbits: a gzip header, the largest window
 
 
@@ -158,7 +159,8 @@ def _library(name: str) -> tuple[Any, tuple[type[Exception], ...]]:
     if name == "xz":
         import lzma
 
-        return lzma.LZMADecompressor, (lzma.LZMAError, EOFError)
+        make = lambda: lzma.LZMADecompressor(memlimit=_LARGEST_WINDOW)  # noqa: E731 - as gzip's
+        return make, (lzma.LZMAError, EOFError)
     zstd = _zstd()
     return zstd.ZstdDecompressor, (zstd.ZstdError, EOFError)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from runtime.store.layers import LayerMeta, Pin
     from runtime.store.layout import Layout
 
 _RECORD_VERSION = 1
@@ -158,8 +159,38 @@ class Images:
         return os.path.realpath(self.layout.root), os.path.realpath(self.layout.run)
 
     def config_bytes(self, image: Image) -> bytes:
-        """Return the configuration as it came."""
-        return files.read(self._blob(image.id)) or model.to_json(image.config)
+        """Return the configuration as it came.
+
+        Raises:
+            RuntimeFailure: the image has just been removed.
+        """
+        if (data := files.read(self._blob(image.id))) is not None:
+            return data
+        made = model.to_json(image.config)  # `host` has no file
+        if digests.digest_of(made) != image.id:
+            raise _removed(image)
+        return made
+
+    def document(self, image_id: str) -> bytes | None:
+        """Return the configuration with this digest as it came, None when it is not there."""
+        record = self._read_record(self._record(image_id))
+        return None if record is None or record.is_host else files.read(self._blob(image_id))
+
+    def hold(self, image: Image, pin: Pin) -> tuple[LayerMeta, ...]:
+        """Keep all layers of *image* in *pin* and return what is known of them, lowest first.
+
+        The image may lose its names and its record meanwhile; who holds it can read it to the end.
+
+        Raises:
+            RuntimeFailure: it has just been removed.
+        """
+        found = []
+        for diff_id in image.layers:
+            meta = self.layers.hold(diff_id, pin)
+            if meta is None:
+                raise _removed(image)
+            found.append(meta)
+        return tuple(found)
 
     def manifest_bytes(self, image: Image) -> bytes | None:
         """Return the manifest as it came, None when it came without one."""
@@ -384,6 +415,11 @@ class Images:
 
     def _blob(self, digest: str) -> str:
         return f"{self.layout.blobs}/{digests.hex_of(digest)}"
+
+
+def _removed(image: Image) -> RuntimeFailure:
+    shown = image.names[0] if image.names else digests.short(image.id)
+    return RuntimeFailure(f"image '{shown}' was removed meanwhile", code=1)
 
 
 def _full(name: str) -> str:

@@ -6,12 +6,10 @@ may be behind indexes, one manifest a platform.  Docker since 25 writes both int
 
 from __future__ import annotations
 
-import json
-
 from runtime.model import digest as digests
-from runtime.model import reference
+from runtime.model import jsontext, reference
 from runtime.model.errors import RuntimeFailure
-from runtime.store.archive import document
+from runtime.store.archive import Documents
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -60,11 +58,12 @@ def images_in(archive: Archive, architecture: str) -> list[Packed]:
     Raises:
         RuntimeFailure: it is no image archive, or a damaged one.
     """
-    if archive.find(DOCKER_MANIFEST) is not None:
-        return list(_docker(archive))
-    if archive.find(OCI_INDEX) is not None:
-        return _oci(archive, architecture)
-    if archive.find("repositories") is not None:
+    documents = Documents(archive)
+    if documents.has(DOCKER_MANIFEST):
+        return list(_docker(documents))
+    if documents.has(OCI_INDEX):
+        return _oci(documents, architecture)
+    if documents.has("repositories"):
         raise RuntimeFailure(
             f"cannot load {archive.what}: Docker before 1.10 made it, which had no image ids",
             "load it with a Docker before 27 and save it again",
@@ -75,7 +74,7 @@ def images_in(archive: Archive, architecture: str) -> list[Packed]:
     )
 
 
-def _docker(archive: Archive) -> Iterator[Packed]:
+def _docker(archive: Documents) -> Iterator[Packed]:
     entries = _json(archive, DOCKER_MANIFEST, list)
     if not entries:
         raise _damaged(archive, f"{DOCKER_MANIFEST} names no image")
@@ -86,13 +85,13 @@ def _docker(archive: Archive) -> Iterator[Packed]:
         if not isinstance(config, str) or not _are_texts(layers) or not _are_texts(names or []):
             raise _damaged(archive, f"{DOCKER_MANIFEST} lacks Config or Layers")
         yield Packed(
-            config=document(archive, config),
+            config=archive.read(config),
             layers=tuple(Layer(member) for member in layers or ()),
             names=tuple(names or ()),
         )
 
 
-def _oci(archive: Archive, architecture: str) -> list[Packed]:
+def _oci(archive: Documents, architecture: str) -> list[Packed]:
     index = _json(archive, OCI_INDEX, dict)
     found: dict[bytes, Packed] = {}
     for packed in _from_index(archive, index, architecture, (), 0):
@@ -105,7 +104,7 @@ def _oci(archive: Archive, architecture: str) -> list[Packed]:
 
 
 def _from_index(
-    archive: Archive, index: dict[str, Any], architecture: str, names: tuple[str, ...], depth: int
+    archive: Documents, index: dict[str, Any], architecture: str, names: tuple[str, ...], depth: int
 ) -> Iterator[Packed]:
     """Yield the images of one index, those for other platforms only where there is no choice."""
     if depth > _DEEPEST:
@@ -126,7 +125,7 @@ def _from_index(
 
 
 def _from_manifest(
-    archive: Archive, data: bytes, manifest: dict[str, Any], names: tuple[str, ...]
+    archive: Documents, data: bytes, manifest: dict[str, Any], names: tuple[str, ...]
 ) -> Packed:
     config = manifest.get("config")
     layers = manifest.get("layers")
@@ -169,39 +168,39 @@ def _type(entry: dict[str, Any], parsed: dict[str, Any]) -> str:
     return str(entry.get("mediaType") or parsed.get("mediaType") or "")
 
 
-def _member(archive: Archive, descriptor: dict[str, Any]) -> str:
+def _member(archive: Documents, descriptor: dict[str, Any]) -> str:
     digest = descriptor.get("digest")
     if not isinstance(digest, str) or not digests.is_digest(digest):
         raise _damaged(archive, f"'{digest}' is not a sha256 digest")
     return f"blobs/sha256/{digests.hex_of(digest)}"
 
 
-def _blob(archive: Archive, descriptor: dict[str, Any]) -> bytes:
+def _blob(archive: Documents, descriptor: dict[str, Any]) -> bytes:
     """Return the small blob that *descriptor* names, verified."""
     member = _member(archive, descriptor)
-    data = document(archive, member)
+    data = archive.read(member)
     if digests.digest_of(data) != descriptor["digest"]:
         raise _damaged(archive, f"'{member}' has the digest {digests.digest_of(data)}")
     return data
 
 
-def _json(archive: Archive, name: str, kind: type) -> Any:
-    found = _parse_any(archive, document(archive, name), name)
+def _json(archive: Documents, name: str, kind: type) -> Any:
+    found = _parse_any(archive, archive.read(name), name)
     if not isinstance(found, kind):
         raise _damaged(archive, f"{name} is not what it should be")
     return found
 
 
-def _parse(archive: Archive, data: bytes, name: str) -> dict[str, Any]:
+def _parse(archive: Documents, data: bytes, name: str) -> dict[str, Any]:
     found = _parse_any(archive, data, name)
     if not isinstance(found, dict):
         raise _damaged(archive, f"{name} is not an object")
     return found
 
 
-def _parse_any(archive: Archive, data: bytes, name: str) -> Any:
+def _parse_any(archive: Documents, data: bytes, name: str) -> Any:
     try:
-        return json.loads(data)
+        return jsontext.document(data)
     except ValueError as error:
         raise _damaged(archive, f"{name} is not JSON: {error}") from error
 
@@ -210,5 +209,5 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _damaged(archive: Archive, reason: str) -> RuntimeFailure:
+def _damaged(archive: Documents, reason: str) -> RuntimeFailure:
     return RuntimeFailure(f"cannot load {archive.what}: {reason}")

@@ -14,6 +14,7 @@ import stat
 from runtime.linux import beneath
 from runtime.model import idmap, tar, tarwrite, whiteout
 from runtime.model.tar import Entry
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,8 +199,7 @@ class Packer:
     def _contents(self, parent: int, name: bytes, path: bytes, size: int) -> Iterator[bytes]:
         if not size:
             return
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(name, flags, dir_fd=parent)
+        fd = regular.open_at(parent, name)
         try:
             left = size
             while left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.model import digest as digests
 from runtime.model import reference
+from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.store import events
 from runtime.store.containers import Containers
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 
     from runtime.model.spec import Spec
     from runtime.store.images import Image, Images
+
+
+class ConflictError(RuntimeFailure):
+    """The image is needed."""
+
+
+class _GoneError(RuntimeFailure):
+    """There is no such image."""
+
 
 _ALIVE = frozenset({"running", "paused", "restarting"})
 
@@ -28,10 +38,13 @@ def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
             and an id was given without *force*.
     """
     try:
-        image = images.resolve(name)
+        image = images.find(name)
     except RuntimeFailure as error:
         error.code = 1
         raise
+    if image is None:
+        unknown = images.unknown(name)
+        raise _GoneError(unknown.message, unknown.hint, code=1)
     if image.id == images.host().id:
         raise RuntimeFailure("cannot remove 'host': it is this machine", code=1)
     wanted = _names_meant(image, name)
@@ -78,7 +91,8 @@ def prune(
         if (image.names and not everything) or containers.users_of_image(image.id):
             continue
         if wanted(image):
-            lines += remove(images, image.id, force=True)
+            with suppress(ConflictError, _GoneError):  # somebody needs it again, or was faster
+                lines += remove(images, image.id, force=True)
     images.tidy()
     after = _layer_sizes(images)
     return lines, sum(size for diff_id, size in before.items() if diff_id not in after)
@@ -131,9 +145,9 @@ def _shown(specs: list[Spec]) -> str:
     return ", ".join(digests.short(spec.id) for spec in specs)
 
 
-def _conflict(image: Image, how: str, reason: str, hint: str = "") -> RuntimeFailure:
+def _conflict(image: Image, how: str, reason: str, hint: str = "") -> ConflictError:
     shown = image.names[0] if image.names else digests.short(image.id)
-    return RuntimeFailure(f"cannot remove image '{shown}' ({how}): {reason}", hint, code=1)
+    return ConflictError(f"cannot remove image '{shown}' ({how}): {reason}", hint, code=1)
 
 
 def _delete(images: Images, image: Image, *, retire: bool) -> list[str]:

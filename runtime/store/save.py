@@ -17,6 +17,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.archive import unnamed_file
 from runtime.store.feed import Slice
+from runtime.store.layers import Pin
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -85,8 +86,8 @@ def write_tar(
         RuntimeFailure: a layer has been tampered with.
         OSError: what *write* raises.
     """
-    with _Spool(images) as spool:
-        members = _members(images, chosen, spool if compress else None, form)
+    with Pin() as pin, _Spool(images) as spool:
+        members = _members(images, chosen, pin, spool if compress else None, form)
         directories = {"blobs", "blobs/sha256"}
         for name in sorted({member.name for member in members} | directories):
             if name in directories:
@@ -110,8 +111,8 @@ def write_directory(
     files.make_directories(f"{directory}/blobs/sha256", 0o755)
     if os.listdir(f"{directory}/blobs/sha256"):
         raise RuntimeFailure(f"cannot save to '{directory}': it is not empty")
-    with _Spool(images) as spool:
-        for member in _members(images, chosen, spool if compress else None, "oci"):
+    with Pin() as pin, _Spool(images) as spool:
+        for member in _members(images, chosen, pin, spool if compress else None, "oci"):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             fd = os.open(f"{directory}/{member.name}", flags, 0o644)
             try:
@@ -144,9 +145,9 @@ class _Spool:
 
 
 def _members(
-    images: Images, chosen: Sequence[Chosen], spool: _Spool | None, form: str
+    images: Images, chosen: Sequence[Chosen], pin: Pin, spool: _Spool | None, form: str
 ) -> list[Member]:
-    """Return all files of the archive, each blob once."""
+    """Return all files of the archive, each blob once; their layers are in *pin*."""
     found: dict[str, Member] = {}
     index: list[dict[str, Any]] = []
     docker: list[dict[str, Any]] = []
@@ -156,6 +157,8 @@ def _members(
         found[name] = Member(name, len(data), lambda: (data,))
         return name
 
+    for each in chosen:  # all of them before the first byte: `prune` may be at work
+        images.hold(each.image, pin)
     for each in chosen:
         config = images.config_bytes(each.image)
         layers = [_layer(images, diff_id, spool) for diff_id in each.image.layers]

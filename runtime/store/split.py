@@ -13,16 +13,19 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from bisect import bisect_right
 
 from runtime.linux import beneath
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
 _RECORD = struct.Struct("<cQI")
 _OFFSET = struct.Struct("<Q")
-_BATCH = 1 << 18  # bytes to compress at once
+_BATCH = 1 << 18  # bytes to compress at once; about the longest R record
 _READ = 1 << 18  # bytes of a file at once
 _ZEROS = bytes(1 << 16)
 _GZIP_FORMAT = 31
@@ -45,6 +48,8 @@ class SplitWriter:
         """Add bytes of the stream as they are."""
         self._raw += pieces
         self._raw_size += sum(map(len, pieces))
+        if self._raw_size >= _BATCH:
+            self._end_raw()
 
     def zeros(self, size: int) -> None:
         """Add *size* zero bytes."""
@@ -109,39 +114,58 @@ def assemble(layer: str, kept: Sequence[tuple[bytes, int]]) -> Iterator[bytes]:
     root = os.open(f"{layer}/diff", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         number = 0
+        moved_away = Kept(kept)
         for kind, size, offset, data in _records(f"{layer}/split.gz"):
             if kind == b"R":
                 yield data
             elif kind == b"Z":
                 yield from _zeros(size)
             else:
-                moved = _find_kept(kept, data, number)
+                moved = moved_away.find(data, number)
                 yield from _contents(root, layer, data, moved, offset=offset, size=size)
                 number += 1
     finally:
         os.close(root)
 
 
-def _find_kept(
-    kept: Sequence[tuple[bytes, int]], path: bytes, number: int
-) -> tuple[int, bytes] | None:
-    """Return (number in kept/, path below it) of the F record *number*, None if it is in diff/."""
-    for place, (replaced, before) in enumerate(kept):
-        if number < before and (path == replaced or path.startswith(replaced + b"/")):
-            return place, path[len(replaced) + 1 :]
-    return None
+class Kept:
+    """What lies in kept/, found by path: an archive may replace its own files a million times."""
+
+    def __init__(self, kept: Sequence[tuple[bytes, int]]) -> None:
+        self._found: dict[bytes, tuple[list[int], list[int]]] = {}  # path → (before, place), rising
+        for place, (path, before) in enumerate(kept):
+            limits, places = self._found.setdefault(path, ([], []))
+            limits.append(before)
+            places.append(place)
+
+    def find(self, path: bytes, number: int) -> tuple[int, bytes] | None:
+        """Return (number in kept/, path below it) of F record *number*, None: it is in diff/."""
+        best: tuple[int, bytes] | None = None
+        end = len(path) if self._found else -1
+        while end >= 0:  # the path and all directories above it: the first to go took it along
+            limits, places = self._found.get(path[:end], ((), ()))
+            at = bisect_right(limits, number)
+            if at < len(places) and (best is None or places[at] < best[0]):
+                best = places[at], path[end + 1 :]
+            end = path.rfind(b"/", 0, end)
+        return best
 
 
 def _contents(
     root: int, layer: str, path: bytes, moved: tuple[int, bytes] | None, *, offset: int, size: int
 ) -> Iterator[bytes]:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         if moved is None:
-            fd = beneath.open_in_root(root, path, flags)
+            object_fd = beneath.open_in_root(root, path, flags)
         else:
             place, inner = moved
-            fd = os.open(f"{layer}/kept/{place}{'/' if inner else ''}{os.fsdecode(inner)}", flags)
+            inside = f"{'/' if inner else ''}{os.fsdecode(inner)}"
+            object_fd = os.open(f"{layer}/kept/{place}{inside}", flags)
+        try:
+            fd = regular.reopen(object_fd, os.O_RDONLY)
+        finally:
+            os.close(object_fd)
     except OSError as error:
         raise SplitError(f"'{os.fsdecode(path)}': {error.strerror}") from error
     try:
@@ -164,31 +188,38 @@ def _zeros(size: int) -> Iterator[bytes]:
 
 def _records(path: str) -> Iterator[tuple[bytes, int, int, bytes]]:
     """Yield (kind, size, offset, bytes or path) of each record."""
-    take = _Unzipped(path).take
-    while head := take(_RECORD.size):
-        kind, size, length = _RECORD.unpack(head)
-        offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
-        yield kind, size, offset, take(length)
+    with open(path, "rb") as file:
+        take = _Unzipped(file).take
+        while head := take(_RECORD.size):
+            kind, size, length = _RECORD.unpack(head)
+            offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
+            yield kind, size, offset, take(length)
 
 
 class _Unzipped:
-    """The bytes of a gzip file, taken in the sizes that are needed."""
+    """The bytes of a gzip file, taken in the sizes that are needed, and no more in memory."""
 
-    def __init__(self, path: str) -> None:
-        with open(path, "rb") as file:
-            self._stream = zlib.decompressobj(_GZIP_FORMAT)
-            self._packed = memoryview(file.read())
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._stream = zlib.decompressobj(_GZIP_FORMAT)
         self._ready = b""
         self._at = 0
 
     def take(self, count: int) -> bytes:
-        while len(self._ready) - self._at < count and (self._packed or not self._stream.eof):
-            more = self._stream.decompress(self._packed[:_READ])
-            self._packed = self._packed[_READ:]
-            if not more and not self._packed:
-                break
-            self._ready = self._ready[self._at :] + more
-            self._at = 0
+        if len(self._ready) - self._at < count:
+            self._fill(count)
         found = self._ready[self._at : self._at + count]
         self._at += len(found)
         return found
+
+    def _fill(self, count: int) -> None:
+        pieces = [self._ready[self._at :]]
+        size = len(pieces[0])
+        while size < count and not self._stream.eof:
+            packed = self._stream.unconsumed_tail or self._file.read(_READ)
+            more = self._stream.decompress(packed, _READ)
+            if not more and not packed:
+                break
+            pieces.append(more)
+            size += len(more)
+        self._ready, self._at = b"".join(pieces), 0

@@ -26,6 +26,10 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 32  # directories kept open: archives stay in one branch for long
 _IMPLIED_MODE = 0o755  # of a directory that the stream only mentions in a longer path
+# Bytes of the paths kept until the end, of directories and of files that the stream itself
+# replaces: room for a million directories, and for no stream of megabytes that stands for billions.
+_MOST_PATHS = 256 << 20
+_ONE_MORE = 128  # bytes that a path kept takes beside its own
 
 
 class UnpackError(Exception):
@@ -46,11 +50,11 @@ class Unpacker:
         self._real: dict[int, bytes] = {self._root: b""}
         self._prefix = os.fsencode(os.readlink(f"/proc/self/fd/{self._root}")) + b"/"
         self._retired: list[int] = []  # open until the entry in work is done
-        self._times: list[tuple[bytes, int]] = []  # (directory, mtime): set when all is in it
+        self._times: dict[bytes, int] = {}  # directory → mtime: set when all is in it
+        self._room = _MOST_PATHS
         self.kept: list[tuple[bytes, int]] = []  # see `split.assemble`
         self.entries = 0
         self.size = 0  # bytes of all files and links, as docker counts an image
-        self.warnings: list[str] = []
 
     def close(self) -> None:
         """Close what is open; the files stay."""
@@ -78,17 +82,19 @@ class Unpacker:
         except OSError as error:
             raise _explain(name, error) from error
         except tar.TarError as error:
-            raise UnpackError(f"{error} (after '{os.fsdecode(name)}')" if name else str(error))  # noqa: B904 - it says all
+            after = f" (after '{os.fsdecode(name)}')" if name and not error.entry else ""
+            raise UnpackError(f"{error}{after}") from None
         self._split.raw(reader.raw)
         for piece in feed.rest():
-            self._trailing(piece)
+            self._as_it_is(piece)
         try:
             self._split.finish()
             self._set_times()
         except OSError as error:
             raise _explain(b"", error) from error
 
-    def _trailing(self, piece: memoryview) -> None:
+    def _as_it_is(self, piece: memoryview) -> None:
+        """Keep bytes that are in no file for the split."""
         data = bytes(piece)
         if data.count(0) == len(data):
             self._split.zeros(len(data))
@@ -105,7 +111,7 @@ class Unpacker:
             if entry.kind != tar.DIRECTORY:
                 raise UnpackError("the root directory is replaced by something else")
             self._decorate(self._root, entry)
-            self._times.append((b"", entry.mtime_ns))
+            self._times[b""] = entry.mtime_ns
         elif name.startswith(whiteout.PREFIX):
             self._whiteout(self._parent(parent), name, entry)
             self._discard(entry, feed)
@@ -175,10 +181,12 @@ class Unpacker:
     def _discard(self, entry: Entry, feed: Feed) -> None:
         """Take what follows an entry that becomes no file, and keep it for the split."""
         padded = entry.size + -entry.size % tar.BLOCK
-        pieces = [bytes(piece) for piece in feed.pieces(padded)]
-        if sum(map(len, pieces)) < padded:
+        left = padded
+        for piece in feed.pieces(padded):
+            left -= len(piece)
+            self._as_it_is(piece)
+        if left:
             raise UnpackError(f"it ends in the middle of '{os.fsdecode(entry.name)}'")
-        self._split.raw(pieces)
 
     def _make_directory(self, parent: int, name: bytes, entry: Entry) -> None:
         opaque = False
@@ -197,7 +205,8 @@ class Unpacker:
         self._decorate(fd, entry)
         if opaque:
             self._make_opaque(fd)
-        self._times.append((path, entry.mtime_ns))
+        self._count(path, 0 if path in self._times else 1)
+        self._times[path] = entry.mtime_ns
 
     def _hard_link(self, parent: int, name: bytes, entry: Entry) -> None:
         target = clean(entry.link)
@@ -285,24 +294,10 @@ class Unpacker:
 
     def _make_parents(self, path: bytes) -> int:
         """Make the directory *path* and all that are missing above it, and return it open."""
-        parts = path.split(b"/")
-        above = os.dup(self._root)
-        for depth, name in enumerate(parts, start=1):
-            try:
-                flags = os.O_RDONLY | os.O_DIRECTORY
-                fd = beneath.open_in_root(self._root, b"/".join(parts[:depth]), flags)
-            except FileNotFoundError:
-                try:
-                    os.mkdir(name, dir_fd=above)
-                except FileExistsError:  # a symbolic link that leads nowhere
-                    text = os.fsdecode(b"/".join(parts[:depth]))
-                    raise UnpackError(f"'{text}' is not a directory") from None
-                fd = os.open(name, _OPEN_DIRECTORY, dir_fd=above)
-                os.fchmod(fd, _IMPLIED_MODE)
-            finally:
-                os.close(above)
-            above = fd
-        return above
+        try:
+            return beneath.make_directories(self._root, path, _IMPLIED_MODE)
+        except FileExistsError as error:  # a symbolic link that leads nowhere
+            raise UnpackError(f"'{os.fsdecode(error.filename)}' is not a directory") from None
 
     def _place(self, parent: int, name: bytes) -> bytes:
         """Return where *name* in the open directory *parent* really lies below the root."""
@@ -337,18 +332,26 @@ class Unpacker:
         kept = f"{self._directory}/kept"
         files.make_directories(kept)
         os.rename(name, f"{kept}/{len(self.kept)}", src_dir_fd=parent)
-        self.kept.append((self._place(parent, name), self._split.files))
+        path = self._place(parent, name)
+        self._count(path, 1)
+        self.kept.append((path, self._split.files))
         if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode):
             # Any path may have led through it.  The callers still work with some of these.
             self._retired += self._open.values()
             self._open.clear()
+
+    def _count(self, path: bytes, more: int) -> None:
+        """Take the room that *path*, kept until the end, needs."""
+        self._room -= (len(path) + _ONE_MORE) * more
+        if self._room < 0:
+            raise UnpackError(f"its directories' names have more than {_MOST_PATHS >> 20} MiB")
 
     def _decorate(self, fd: int, entry: Entry) -> None:
         """Set owner, then mode (chown clears set-user-id), then attributes (both clear some)."""
         os.fchown(fd, entry.uid, entry.gid)
         os.fchmod(fd, entry.mode)
         for name, value in entry.xattrs.items():
-            self._set_xattr(fd, name, value, entry)
+            self._set_xattr(fd, name, value)
 
     def _decorate_at(self, parent: int, name: bytes, entry: Entry) -> None:
         os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
@@ -357,11 +360,11 @@ class Unpacker:
         if entry.xattrs:
             place = f"/proc/self/fd/{parent}/{os.fsdecode(name)}"
             for key, value in entry.xattrs.items():
-                self._set_xattr(place, key, value, entry)
+                self._set_xattr(place, key, value)
         times = (entry.mtime_ns, entry.mtime_ns)
         os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
 
-    def _set_xattr(self, place: int | str, name: str, value: bytes, entry: Entry) -> None:
+    def _set_xattr(self, place: int | str, name: str, value: bytes) -> None:
         if whiteout.is_own_xattr(name):
             return  # overlayfs would obey it: it could show files of other layers
         try:
@@ -373,17 +376,15 @@ class Unpacker:
             # As docker: file systems without these attributes still get the files.
             if error.errno not in (errno.EOPNOTSUPP, errno.EPERM):
                 raise
-            path = os.fsdecode(entry.name)
-            self.warnings.append(f"'{path}': cannot keep {name}: {error.strerror}")
 
     def _make_opaque(self, fd: int) -> None:
         os.setxattr(fd, whiteout.OPAQUE_XATTR, whiteout.OPAQUE_VALUE)
 
     def _set_times(self) -> None:
         # Those deepest in the tree last or first is the same: utime changes no parent.
-        for path, mtime in self._times:
+        for path, mtime in self._times.items():
             try:
-                fd = beneath.open_in_root(self._root, path, os.O_RDONLY | os.O_NOFOLLOW)
+                fd = beneath.open_in_root(self._root, path, _OPEN_DIRECTORY | os.O_NOFOLLOW)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # replaced by a later entry
             except OSError as error:
@@ -391,8 +392,7 @@ class Unpacker:
                     continue  # replaced by a symbolic link
                 raise
             try:
-                if stat.S_ISDIR(os.fstat(fd).st_mode):
-                    os.utime(fd, ns=(mtime, mtime))
+                os.utime(fd, ns=(mtime, mtime))
             finally:
                 os.close(fd)
 

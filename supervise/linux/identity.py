@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import os
 
+from supervise.linux import regular
 from supervise.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
 HIGHEST_ID = 0xFFFFFFFE  # one more is -1, which setresuid(2) reads as "leave it as it is"
+_LONGEST = 20  # digits that are taken for a number; the highest id has ten
 
 
 class Identity(Record):
@@ -50,7 +56,7 @@ def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
     login, _, group = user.partition(":")
     row = _find_user(login)
     if row is None and not login.isdecimal():
-        raise UnknownIdentityError(f"user '{login}' is not in {PASSWD}")
+        raise _unknown(f"user '{login}'", PASSWD)
     name, uid, gid, home, shell = row or ("", int(login), 0, "", "")
     if group:
         gid = group_id(group)
@@ -77,7 +83,18 @@ def group_id(group: str) -> int:
             return int(fields[2])
     if group.isdecimal():
         return int(group)
-    raise UnknownIdentityError(f"group '{group}' is not in {GROUP}")
+    raise _unknown(f"group '{group}'", GROUP)
+
+
+def _unknown(who: str, path: str) -> UnknownIdentityError:
+    reason = ""
+    try:
+        regular.check(os.stat(path))
+    except regular.NotRegularError as error:
+        reason = f": {error.strerror}"
+    except OSError:
+        reason = ": there is no such file"
+    return UnknownIdentityError(f"{who} is not in {path}{reason}")
 
 
 def _find_user(login: str) -> tuple[str, int, int, str, str] | None:
@@ -87,11 +104,24 @@ def _find_user(login: str) -> tuple[str, int, int, str, str] | None:
     return None
 
 
-def _rows(path: str, columns: int) -> list[list[str]]:
+def _rows(path: str, columns: int) -> Iterator[list[str]]:
+    """Yield the rows of a file that have as many columns and a number in the third.
+
+    Raises:
+        UnknownIdentityError: the file is larger than any that is meant.  A part of it could name
+            another user, or leave out a group.
+    """
     try:
-        with open(path, "rb") as file:
-            text = os.fsdecode(file.read())
-    except OSError:
-        return []
-    rows = [line.split(":") for line in text.splitlines()]
-    return [row for row in rows if len(row) >= columns and row[2].isdecimal()]
+        text = os.fsdecode(regular.read_path(path))
+    except regular.TooLargeError as error:
+        raise UnknownIdentityError(f"{path} cannot be used: {error.strerror}") from None
+    except OSError:  # none, or a FIFO or a device in its place: numbers need none
+        return
+    for line in text.splitlines():
+        row = line.split(":")
+        if len(row) >= columns and _is_number(row[2]):
+            yield row
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST

@@ -35,7 +35,9 @@ class Stat(Record):
     parent: int
     group: int
     session: int
-    start_time: int  # clock ticks since boot; with the pid it names a process for ever
+    start_time: (
+        int  # clock ticks since the boot that our time namespace shows; with the pid: who it is
+    )
 
 
 def stat(pid: int) -> Stat | None:

@@ -13,7 +13,7 @@ import errno
 import os
 import resource
 
-from supervise.linux import child, signals
+from supervise.linux import child, regular, signals
 from supervise.linux.request import SpawnError, SpawnRequest
 
 TYPE_CHECKING = False
@@ -236,10 +236,13 @@ def _exec_reason(request: SpawnRequest, number: int, reason: str) -> str:
 def _missing_interpreter(path: str) -> str:
     """Say which interpreter of the program at *path* is not there."""
     try:
-        with open(path, "rb") as file:
-            first = file.readline(256).rstrip(b"\n")
+        fd = regular.open_path(path)
     except OSError:
         return "its interpreter (the #! line's, or the ELF loader) is missing"
+    try:
+        first = os.read(fd, 256).partition(b"\n")[0]
+    finally:
+        os.close(fd)
     if not first.startswith(b"#!"):
         return "the loader that it names is missing (built for another libc?)"
     if first.endswith(b"\r"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,11 +174,34 @@ COPY --from=b /b /
     assert len(build(runtime, context).ran) == 4
 
 
+def holders(place: Path, word: str) -> list[str]:
+    """Return the files at and below *place* that hold *word*: in name, contents, packed contents."""
+    found = []
+    for path in [place, *(place.rglob("*") if place.is_dir() else ())]:
+        if word in path.name or (path.is_symlink() and word in os.readlink(path)):
+            found.append(str(path))
+        if path.is_file() and not path.is_symlink():
+            found += [str(path) for data in _unpacked(path.read_bytes()) if word.encode() in data]
+    return found
+
+
+def _unpacked(data: bytes) -> list[bytes]:
+    """Return *data*, and what is in it when it is packed or an archive."""
+    if data.startswith(b"\x1f\x8b"):
+        return [data, *_unpacked(gzip.decompress(data))]
+    if data[257:262] == b"ustar":
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            inner = [archive.extractfile(each) for each in archive if each.isfile()]
+            return [data, *(more for file in inner if file for more in _unpacked(file.read()))]
+    return [data]
+
+
 def test_a_secret_is_in_no_key_no_layer_and_no_history(
     runtime: Runtime, place: Path, tmp_path: Path
 ) -> None:
-    step = "RUN --mount=type=secret,id=s cat /run/secrets/s | wc -c > /length"
-    context = write(place, f"FROM busybox\n{step}\n")
+    step = "RUN --mount=type=secret,id=s cat /run/secrets/s | wc -c > /length; echo $W > /plain"
+    # The witness is in a layer and in the history: what the search finds if it is there.
+    context = write(place, f"FROM busybox\nENV W=witness-word\n{step}\n")
     secret = tmp_path / "secret"
     secret.write_text("hidden-word")
     first = build(runtime, context, f"--secret=id=s,src={secret}", "--tag=built")
@@ -186,7 +213,18 @@ def test_a_secret_is_in_no_key_no_layer_and_no_history(
     assert runtime.run("--no-init", "built", "ls", "/run/secrets", check=False).returncode
     assert second.ran == []
     assert second.image == first.image
-    assert "hidden-word" not in runtime("inspect", "built").stdout
+    runtime("save", "--output", str(tmp_path / "saved.tar"), "built")
+    said = "".join(
+        runtime(*words, "built").stdout for words in (("inspect",), ("history", "--no-trunc"))
+    )
+    digest = hashlib.sha256(b"hidden-word").hexdigest()
+    for word, expected in (("witness-word", True), ("hidden-word", False), (digest, False)):
+        places = [*holders(runtime.root, word), *holders(tmp_path / "saved.tar", word)]
+        assert (word in said) is (expected and word != digest)
+        assert any("/layers/" in each and "/diff/" in each for each in places) is expected, places
+        assert any("/build/" in each for each in places) is False, places
+        assert any("saved.tar" in each for each in places) is expected, places
+        assert bool(places) is expected
 
 
 def test_the_cache_outlives_its_image_and_goes_when_asked(runtime: Runtime, place: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +17,15 @@ import pytest
 from tests.support.building import write
 from tests.support.eventually import eventually
 from tests.support.runtime import Runtime, busybox
-from tests.support.tars import directory, file, symlink
+from tests.support.tars import Member, directory, file, symlink
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox")]
 
 _FDS = range(3, 40)
 _MAIN = "import sys; from runtime.cli.main import main; sys.exit(main())"
+# What our interpreter needs to come up in an image.
+_FOUND = re.search(rb"/lib[\w/]*/ld-linux[\w.-]+", Path(sys.executable).read_bytes()[:4096])
+_LOADER = os.fsdecode(_FOUND[0]) if _FOUND else "/bin/busybox"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,8 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
             symlink("dangling", "/not/there/yet"),
             symlink("parent", "/proc/1/root"),
             file("self", b"#!/proc/self/exe\n", 0o755),
+            file(_LOADER[1:], Path(_LOADER).read_bytes(), 0o755),
+            Member("hang", tarfile.FIFOTYPE, mode=0o777),
             *traps,
         ),
     )
@@ -117,31 +125,64 @@ def test_an_image_cannot_have_the_kernels_files_elsewhere(runtime: Runtime, imag
     assert "has something else than a directory there" in done.stderr
 
 
-def test_our_interpreter_cannot_be_overwritten_from_inside(runtime: Runtime) -> None:
-    """CVE-2019-5736: a program that is #!/proc/self/exe runs the launcher's own executable."""
-    interpreter = Path(os.path.realpath(sys.executable))
-    before = (interpreter.stat().st_mtime_ns, interpreter.stat().st_size)
-    container = runtime.start("--net", "none", "traps", "sleep", "1000")
-    attack = 'for p in /proc/[0-9]*; do echo broken > "$p/exe"; done 2>&1; true'
-
-    runtime("exec", container, "/self", "-c", "pass", check=False)
-    victim = runtime.popen(
-        "exec",
-        container,
-        "/self",
+@pytest.fixture
+def interpreter(tmp_path: Path) -> list[str]:
+    """Return a program that is `runtime` on an interpreter nobody else runs: the kernel would let
+    it be written to as soon as no process of ours has it."""
+    copy = tmp_path / "python-of-its-own"
+    shutil.copy2(os.path.realpath(sys.executable), copy)
+    home = f"PYTHONHOME={sys.base_prefix}"
+    return [
+        "env",
+        home,
+        str(copy),
         "-c",
-        "import signal; signal.sigtimedwait([], 5)",
-        stderr=subprocess.DEVNULL,
-    )
-    done = runtime("exec", container, "sh", "-c", attack)
-    victim.kill()
-    victim.wait()
-    bundle = next(Path(runtime.root / "bundles").glob("*/.supervise/lib/python"))
+        "import sys; from runtime.cli.main import main; sys.exit(main())",
+    ]
 
-    assert "Text file busy" in done.stdout or "Read-only file system" in done.stdout
-    assert (interpreter.stat().st_mtime_ns, interpreter.stat().st_size) == before
-    assert bundle.read_bytes()[:4] == b"\x7fELF"
+
+@pytest.mark.parametrize("monitor", ["same", "older"])
+def test_our_interpreter_cannot_be_overwritten_from_inside(
+    runtime: Runtime, interpreter: list[str], monitor: str
+) -> None:
+    """CVE-2019-5736: a program that is #!/proc/self/exe runs the launcher's own executable.
+
+    The attacker writes to it at once, and holds it to write when the launcher has ended.
+    """
+    copy = Path(interpreter[2])
+    before = (os.stat(copy), copy.read_bytes())
+    start = ("run", "--detach", "--net", "none", "traps", "sleep", "1000")
+    # After an upgrade the container's monitor runs another interpreter than the commands.
+    program = interpreter if monitor == "same" else None
+    container = runtime(*start, program=program).stdout.strip()
+    bundle = next(Path(runtime.root / "bundles").glob("*/.supervise/lib/python"))
+    injected = bundle.read_bytes()
+    # It takes hold of the first program of ours that runs inside, and writes to it ever after.
+    attack = """\
+until [ -e /held ]; do
+  for p in /proc/[0-9]*; do
+    case $(readlink $p/exe) in *of-its-own*) exec 3< $p/exe && touch /held && break;; esac
+  done
+done 2>/dev/null
+while :; do echo broken > /proc/self/fd/3; done 2>/dev/null
+"""
+    runtime("exec", "--detach", container, "sh", "-c", attack, program=interpreter)
+
+    # The loader waits for the FIFO: our interpreter runs inside for as long as the attacker likes.
+    victim = ("exec", "--detach", "-e", "LD_PRELOAD=/hang", container, "/self")
+    runtime(*victim, program=interpreter)
+    holds = ("exec", container, "ls", "/held")
+    eventually(lambda: runtime(*holds, check=False, program=interpreter).stdout == "/held\n")
+    release = "for p in /proc/[0-9]*; do readlink $p/exe | grep -q of-its-own && kill -9 ${p#/proc/}; done"
+    runtime(
+        "exec", container, "sh", "-c", release + "; sleep 0.2", check=False, program=interpreter
+    )
     runtime("rm", "--force", container)
+
+    after = os.stat(copy)
+    assert copy.read_bytes() == before[1]
+    assert (after.st_size, after.st_mtime_ns) == (before[0].st_size, before[0].st_mtime_ns)
+    assert bundle.read_bytes() == injected
 
 
 def test_the_injected_init_cannot_be_changed(runtime: Runtime) -> None:
@@ -265,10 +306,50 @@ def test_a_log_of_a_container_is_no_way_to_write_elsewhere(runtime: Runtime) -> 
     runtime("rm", "--force", container)
 
 
-def test_files_on_the_host_are_for_root_alone(runtime: Runtime) -> None:
-    container = runtime.start("--net", "none", "traps", "sleep", "1000")
-    eventually(lambda: runtime.state(container).status == "running")
+_NOBODY = 65534
+# Tries, as a user of the machine, to list, open and enter whatever root has found there.
+_TRESPASSER = f"""\
+import os, sys
+os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY})
+for path in sys.stdin.read().split("\\0"):
+    try:
+        os.lstat(path)
+    except PermissionError:
+        continue
+    print(path)
+"""
 
-    for path in (runtime.root / "containers", runtime.root / "run/containers" / container):
-        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+def test_files_on_the_host_are_for_root_alone(runtime: Runtime, tmp_path: Path) -> None:
+    """Layers, volumes, images, what builds are at, run directories: by mode, and by trying."""
+    (tmp_path / "Dockerfile").write_text(
+        "FROM traps\nRUN --mount=type=cache,target=/c touch /c/x\n"
+    )
+    container = runtime.start("--net", "none", "-v", "files:/data", "traps", "sleep", "1000")
+    runtime("exec", container, "sh", "-c", "umask 0; touch /data/open /open")
+    runtime("build", "--network=none", "--tag", "made", str(tmp_path))
+    eventually(lambda: runtime.state(container).status == "running")
+    here = runtime.root.parent
+    here.chmod(0o755)  # pytest's own directories are closed too; who stands in one needs no other
+    (here / "witness").touch()
+
+    rooms = sorted(entry for entry in runtime.root.iterdir() if entry.is_dir())
+    found = [runtime.root, *runtime.root.rglob("*")]
+    inner = [path for path in found if path.parent != runtime.root and path != runtime.root]
+    names = {path.relative_to(runtime.root).parts[0] for path in inner}
+
+    assert {"build", "bundles", "containers", "images", "layers", "run", "volumes"} <= names
+    # A bundle is what this machine's Python is: nothing of a user's.
+    closed = [room for room in rooms if room.name != "bundles"]
+    for path in (runtime.root, *closed, runtime.root / "run/containers" / container):
+        assert (stat.S_IMODE(path.stat().st_mode) & 0o077, path.stat().st_uid) == (0, 0), path
+    tried = subprocess.run(
+        [sys.executable, "-c", _TRESPASSER],
+        cwd=here,
+        input="\0".join(str(path.relative_to(here)) for path in (here / "witness", *inner)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (tried.stdout, tried.stderr) == ("witness\n", "")
     runtime("rm", "--force", container)

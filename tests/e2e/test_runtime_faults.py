@@ -29,7 +29,7 @@ CHILD = (
     "last",
 )
 END = ("ended", "recorded", "clear-cgroup", "cleared", "before-run-directory")
-ELSEWHERE = ("bundle-made", "exec-forked")
+ELSEWHERE = ("bundle-made", "exec-forked", "exec-entered", "exec-user")
 
 
 @pytest.fixture(scope="module")

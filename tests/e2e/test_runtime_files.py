@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -207,6 +208,82 @@ def test_cp_is_never_led_out_of_the_container(
 
     assert os.listdir(outside) == ["secret"]
     assert not (tmp_path / "stolen").exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "is_what"),
+    [
+        ("mknod /tmp/odd c 1 7", "a character device"),  # /dev/full: who opens it hears of it
+        ("mknod /tmp/odd b 7 250", "a block device"),
+        ("mkfifo /tmp/odd", "a FIFO"),
+    ],
+)
+@pytest.mark.parametrize("ended", [False, True], ids=["running", "stopped"])
+def test_cp_writes_into_nothing_but_files(
+    runtime: Runtime, tree: Path, tmp_path: Path, made: str, is_what: str, ended: bool
+) -> None:
+    """What a link inside leads to is written in place: a device there is one of this machine."""
+    detached(runtime, "web")
+    program = (
+        f"/bin/busybox {made}; ln -s odd /tmp/link; ln -s /tmp/file /tmp/good; echo > /tmp/file"
+    )
+    runtime("exec", "web", "sh", "-c", program)
+    if ended:
+        runtime("stop", "-t", "0", "web")
+
+    code, text = runtime.refusal("cp", f"{tree}/file", "web:/tmp/link")
+    direct, named = runtime.refusal("cp", f"{tree}/file", "web:/tmp/odd")
+    out, read = runtime.refusal("cp", "-L", "web:/tmp/link", "/dev/full")
+    runtime("cp", f"{tree}/file", "web:/tmp/good")
+    runtime("cp", "web:/tmp/file", str(tmp_path / "read"))
+
+    assert (code, text) == (
+        1, f"runtime: cannot write in place: it is {is_what}, not a regular file\n",
+    )  # fmt: skip
+    assert (out, "neither a file nor a directory" in read) == (1, True)
+    assert (direct, "neither a file nor a directory" in named) == (1, True)
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+    assert (tmp_path / "read").read_text() == "text\n"
+
+
+def test_a_node_comes_out_as_a_node_that_is_not_opened(runtime: Runtime, tmp_path: Path) -> None:
+    runtime(
+        "run",
+        "--net",
+        "none",
+        "--name",
+        "web",
+        IMAGE,
+        "/bin/busybox",
+        "mknod",
+        "/tmp/n",
+        "c",
+        "1",
+        "7",
+    )
+
+    runtime("cp", "web:/tmp/n", str(tmp_path / "n"))
+    packed = names_in(runtime, "web:/tmp/n")
+
+    found = os.stat(tmp_path / "n")
+    assert (stat.S_ISCHR(found.st_mode), found.st_rdev) == (True, os.makedev(1, 7))
+    assert [name for name, _, _ in packed] == ["n"]
+
+
+def test_save_takes_the_place_of_no_device(runtime: Runtime, tmp_path: Path) -> None:
+    """/dev/null would be a file from then on; this one is not the machine's."""
+    os.mknod(tmp_path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+
+    code, said = runtime.refusal("save", "-o", str(tmp_path / "null"), IMAGE)
+    runtime("save", "-o", str(tmp_path / "link"), IMAGE)
+
+    assert (code, "it is a character device, not a regular file" in said) == (1, True)
+    assert stat.S_ISCHR(os.lstat(tmp_path / "null").st_mode)
+    assert os.listdir(tmp_path).count("null") == 1
+    assert (tmp_path / "link").is_symlink()
+    assert tarfile.is_tarfile(tmp_path / "file")
 
 
 def test_an_archive_is_never_unpacked_outside(

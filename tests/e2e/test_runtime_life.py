@@ -101,6 +101,46 @@ def test_what_the_images_loader_is_told_reaches_its_programs_alone(runtime: Runt
     assert "\nLD_" not in done.stdout
 
 
+def test_ctl_runs_our_program_whatever_the_container_has_in_its_path(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    services = tmp_path / "services.yaml"
+    services.write_text("services: {web: {command: sleep 1000, user: '1000:1000'}}\n")
+    container = runtime.start(
+        *("--net", "none", "--services", str(services), "--tmpfs", "/w:exec,mode=1777"),
+        *("-e", "PATH=/w:/bin", "-e", "LD_PRELOAD=/w/planted.so", "busybox"),
+    )
+    plant = "printf '#!/bin/sh\\nid > /w/ran\\n' > /w/supervisectl; chmod 755 /w/supervisectl"
+    runtime("exec", "-u", "1000:1000", container, "/bin/sh", "-c", plant)
+
+    done = runtime("ctl", container, "status")
+    planted = runtime("exec", container, "supervisectl", check=False)
+
+    assert done.stdout.splitlines()[1].split()[:2] == ["web", "running"]
+    assert "planted.so" not in done.stderr
+    assert planted.returncode == 0
+    assert runtime("exec", container, "/bin/cat", "/w/ran").stdout.startswith("uid=0")
+    runtime("rm", "--force", container)
+
+
+def test_ctl_of_an_image_with_an_init_of_its_own_looks_where_images_have_programs(
+    runtime: Runtime,
+) -> None:
+    runtime.import_tar("own-init", busybox(file("init", b'#!/bin/sh\nexec sh "$@"\n', 0o755)))
+    plant = "printf '#!/bin/sh\\nid\\n' > /w/supervisectl; chmod 755 /w/supervisectl; sleep 1000"
+    container = runtime.start(
+        *("--net", "none", "--tmpfs", "/w:exec,mode=1777", "-e", "PATH=/w:/bin"),
+        *("--entrypoint", "/init", "own-init", "-c", plant),
+    )
+    eventually(lambda: runtime("exec", container, "test", "-x", "/w/supervisectl").returncode == 0)
+
+    done = runtime("ctl", container, "status", check=False)
+
+    assert done.returncode == 127
+    assert "cannot start 'supervisectl': it is in no directory of $PATH" in done.stderr
+    runtime("rm", "--force", container)
+
+
 def test_three_services_in_an_unmodified_image(runtime: Runtime, tmp_path: Path) -> None:
     services = tmp_path / "services.yaml"
     services.write_text(_SERVICES)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -269,3 +270,45 @@ def layer(name: str = "file", size: int = 200_000) -> bytes:
         digest(seed + bytes([n % 256, n // 256])).encode() for n in range(size // 71)
     )
     return make_tar(file(name, contents))
+
+
+class Wire:
+    """Listens on loopback and answers each request with the bytes of *script*, pauses between."""
+
+    def __init__(self, script: Callable[[], Iterable[bytes]], pause: float = 0.0) -> None:
+        self.over = threading.Event()
+        self._script = script
+        self._pause = pause
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._listen)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        """End it."""
+        self.over.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _listen(self) -> None:
+        while not self.over.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._answer, args=(sock,)))
+            self._threads[-1].start()
+
+    def _answer(self, sock: socket.socket) -> None:
+        with sock, suppress(OSError):
+            sock.settimeout(15)
+            asked = b""
+            while b"\r\n\r\n" not in asked:
+                asked += sock.recv(1 << 16) or b"\r\n\r\n"
+            for piece in self._script():
+                sock.sendall(piece)
+                if self.over.wait(self._pause):
+                    return

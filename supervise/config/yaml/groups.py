@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from supervise.config import digest
 
 TYPE_CHECKING = False
@@ -31,6 +33,9 @@ def resolve(reader: Reader, names: tuple[str, ...], place: Node, path: str) -> t
 
 
 def _read(reader: Reader) -> dict[str, int]:
+    if not os.path.isfile(GROUP_FILE):  # a FIFO would be waited for, a device read for ever
+        reader.add_source(GROUP_FILE, "", "groups")
+        return {}
     try:
         with open(GROUP_FILE, "rb") as file:
             data = file.read()

@@ -102,6 +102,38 @@ def test_without_the_files_numbers_still_work(image: Path) -> None:
     assert identity.resolve("12345:7", ("8",)) == Identity(12345, 7, (7, 8))
 
 
+@pytest.mark.parametrize("target", ["/dev/zero", "/dev/null", "", "."])
+def test_what_is_no_file_is_not_waited_for_and_numbers_still_work(target: str, image: Path) -> None:
+    for name in ("passwd", "group"):
+        (image / name).unlink()
+        if target:
+            (image / name).symlink_to(target)
+        else:
+            os.mkfifo(image / name)
+
+    assert identity.resolve("12345:7", ("8",)) == Identity(12345, 7, (7, 8))
+    with pytest.raises(UnknownIdentityError, match=r"passwd: it is a .*, not a"):
+        identity.resolve("web")
+
+
+def test_a_file_that_is_too_large_is_refused_not_read_in_part(image: Path) -> None:
+    with (image / "passwd").open("r+b") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(
+        UnknownIdentityError, match="passwd cannot be used: it is larger than 4 MiB"
+    ):
+        identity.resolve("web")
+
+
+@pytest.mark.parametrize("number", ["\u0661", "9" * 5000])
+def test_numbers_that_are_none_name_nobody(number: str, image: Path) -> None:
+    (image / "passwd").write_text(f"web:x:{number}:{number}::/:\n")
+
+    with pytest.raises(UnknownIdentityError, match="user 'web' is not in"):
+        identity.resolve("web")
+
+
 def test_bytes_that_are_not_utf8_pass(image: Path) -> None:
     (image / "passwd").write_bytes(b"caf\xe9:x:5:5::/home/caf\xe9:\n")
 
