@@ -23,7 +23,7 @@ from runtime.model import defaults, jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
-from supervise.linux import procfs
+from supervise.linux import handlerstack, procfs
 from supervise.model.exitstatus import from_wait_status, shell_code
 from supervise.model.record import Record
 
@@ -241,6 +241,7 @@ class Relay:
 
     def run(self) -> int:
         """Work until the process has ended; returns its exit code."""
+        handlerstack.ensure()
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
         for number in (_SIGCHLD, _SIGWINCH, *_PASSED_ON):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from supervise.linux import signals
 from tests.support import procfs
@@ -15,16 +15,26 @@ ALL = frozenset(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGS
 CAUGHT = frozenset(signals.catchable())
 # They ask supervise without a main command to shut down.
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGPWR, 37})
+_STOPS = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 
 
-def burst(pid: int, numbers: Iterable[int]) -> None:
-    """Let all of *numbers* be pending at once for process *pid*.
+def burst(
+    pid: int,
+    numbers: Iterable[int],
+    *,
+    times: int = 1,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Let all of *numbers* be pending at once for process *pid*, real-time ones *times* times.
 
-    SIGCONT is among them in any case: it is what continues the process, and comes last.
+    SIGCONT is among them in any case: it is what continues the process, and comes last.  The other
+    stop signals are left out, because it takes them back.  *meanwhile* is called while *pid* is stopped.
     """
     os.kill(pid, signal.SIGSTOP)
     eventually(lambda: procfs.row(pid).state == "T")
-    for number in sorted(set(numbers) - {signal.SIGCONT, signal.SIGKILL, signal.SIGSTOP}):
-        if number not in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):  # CONT takes them back
+    if meanwhile is not None:
+        meanwhile()
+    for number in sorted(set(numbers) - _STOPS - {signal.SIGCONT}):
+        for _ in range(times):
             os.kill(pid, number)
     os.kill(pid, signal.SIGCONT)

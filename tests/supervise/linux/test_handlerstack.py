@@ -4,7 +4,6 @@ import faulthandler
 import os
 import resource
 import signal
-import sys
 
 import pytest
 
@@ -30,7 +29,7 @@ def nest_every_handler() -> set[int]:
 @isolated
 def test_every_handler_can_be_nested_where_faulthandler_is_on() -> None:
     faulthandler.disable()  # pytest's own has the stack of a parent
-    faulthandler.enable(file=sys.__stderr__)
+    faulthandler.enable(file=2)
 
     assert handlerstack.ensure()
 
@@ -57,7 +56,7 @@ def test_the_usual_stack_is_left_alone() -> None:
 
 @isolated
 def test_a_second_call_does_nothing() -> None:
-    faulthandler.enable(file=sys.__stderr__)
+    faulthandler.enable(file=2)
     handlerstack.ensure()
 
     assert not handlerstack.ensure()
@@ -65,7 +64,7 @@ def test_a_second_call_does_nothing() -> None:
 
 @isolated
 def test_no_memory_for_it_is_an_oserror() -> None:
-    faulthandler.enable(file=sys.__stderr__)
+    faulthandler.enable(file=2)
     import ctypes  # noqa: F401 - what these map themselves would be refused as well
     import mmap  # noqa: F401
 
