@@ -14,7 +14,15 @@ from supervise.daemon.events import Events
 from supervise.daemon.logs.console import Console
 from supervise.daemon.logs.relay import Relay
 from supervise.model.exitstatus import Exited
-from supervise.model.service import ExitPolicy, HealthCheck, Logs, OnStall, Probe, Ready, ServiceSpec
+from supervise.model.service import (
+    ExitPolicy,
+    HealthCheck,
+    Logs,
+    OnStall,
+    Probe,
+    Ready,
+    ServiceSpec,
+)
 from tests.support import procfs
 from tests.support.fake_kernel import Program
 from tests.support.simulation import Simulation, after, booted, service
