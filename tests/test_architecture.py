@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "linux": (
         "supervise.model.errors",
         "supervise.model.exitstatus",
+        "supervise.model.numerals",
         "supervise.model.record",
         "supervise.model.signals",
     ),

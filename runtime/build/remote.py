@@ -13,6 +13,7 @@ from runtime.build import scratch
 from runtime.model import digest as model
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -137,7 +138,7 @@ def _keep(url: str, answer: Any, directory: str) -> dict[str, str]:
 
 def _check_length(url: str, headers: Message, size: int) -> None:
     promised = headers.get("Content-Length", "")
-    if promised.isdecimal() and int(promised) != size:
+    if whole(promised) not in (None, size):
         raise RuntimeFailure(
             f"cannot fetch '{url}': the connection ended after {size} of {promised} bytes"
         )

@@ -6,6 +6,8 @@ its option's name in front of.
 
 from __future__ import annotations
 
+from supervise.model import numerals
+
 _UNITS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 RLIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc"),
@@ -26,7 +28,7 @@ def size(text: str) -> int:
         amount = float(number)
     except ValueError:
         amount = -1.0
-    if unit not in _UNITS or not 0 <= amount < 2**60:
+    if unit not in _UNITS or not number.isascii() or not 0 <= amount < 2**60:
         raise ValueError(f"'{text}' is no size such as 64m or 1g")
     return int(amount * 1024 ** _UNITS[unit])
 
@@ -57,10 +59,8 @@ def cpus(text: str) -> float:
 
 def whole(text: str, least: int = 0) -> int:
     """Return a whole number not below *least*."""
-    try:
-        found = int(text)
-    except ValueError:
-        found = least - 1
+    number = numerals.whole(text.removeprefix("-"))
+    found = least - 1 if number is None else -number if text.startswith("-") else number
     if found < least:
         raise ValueError(f"'{text}' is no whole number from {least} up")
     return found
@@ -70,8 +70,8 @@ def processors(text: str) -> str:
     """Return a list of processors or memory nodes such as ``0-2,7``, checked."""
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        good = first.isdecimal() and (last.isdecimal() if dash else True)
-        if not good or (dash and int(last) < int(first)):
+        low, high = numerals.whole(first), numerals.whole(last if dash else first)
+        if low is None or high is None or high < low:
             raise ValueError(f"'{text}' is no list such as 0-2,7")
     return text
 
@@ -93,6 +93,7 @@ def ulimit(text: str) -> tuple[str, tuple[int, int]]:
 def _rlimit(text: str, value: str) -> int:
     if value in ("-1", "unlimited"):
         return UNLIMITED
-    if not value.isdecimal():
+    number = numerals.whole(value)
+    if number is None:
         raise ValueError(f"'{text}': '{value}' is no number; -1 is unlimited")
-    return int(value)
+    return number

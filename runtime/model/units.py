@@ -11,6 +11,8 @@ _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MINUTE, _HOUR = 60, 3600
+_LONGEST = 64  # characters
+_MOST = 2**63 / 1e9  # seconds: Go's longest duration, 292 years
 
 
 def human_size(size: float, precision: int = 4) -> str:
@@ -80,21 +82,27 @@ def duration(text: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    rest = text.strip()
+    seconds = _duration(text.strip()) if len(text) <= _LONGEST else None
+    if seconds is None or abs(seconds) > _MOST:
+        raise ValueError(f"'{text[:_LONGEST]}' is no duration such as 10s or 1m30s")
+    return seconds
+
+
+def _duration(rest: str) -> float | None:
     sign = -1.0 if rest.startswith("-") else 1.0
     rest = rest.lstrip("+-")
-    if rest.replace(".", "", 1).isdecimal():
+    if rest.isascii() and rest.replace(".", "", 1).isdecimal():
         return sign * float(rest)
     total = 0.0
     if not rest:
-        raise ValueError(f"'{text}' is no duration such as 10s or 1m30s")
+        return None
     while rest:
         digits = len(rest) - len(rest.lstrip("0123456789."))
         number, rest = rest[:digits], rest[digits:]
         letters = len(rest) - len(rest.lstrip("nuµmsh"))
         unit, rest = rest[:letters], rest[letters:]
         if unit not in _SECONDS or not number.replace(".", "", 1).isdecimal():
-            raise ValueError(f"'{text}' is no duration such as 10s or 1m30s")
+            return None
         total += float(number) * _SECONDS[unit]
     return sign * total
 
@@ -108,7 +116,7 @@ def moment(text: str, now: float) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    if text.replace(".", "", 1).isdecimal():
+    if text.isascii() and text.replace(".", "", 1).isdecimal() and len(text) <= _LONGEST:
         return float(text)
     try:
         return now - duration(text)

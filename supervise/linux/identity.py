@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
@@ -48,10 +49,7 @@ def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
         UnknownIdentityError: a name that is in no file, or a number above 4294967294.
     """
     login, _, group = user.partition(":")
-    row = _find_user(login)
-    if row is None and not login.isdecimal():
-        raise UnknownIdentityError(f"user '{login}' is not in {PASSWD}")
-    name, uid, gid, home, shell = row or ("", int(login), 0, "", "")
+    name, uid, gid, home, shell = _find_user(login) or _user_without_row(login)
     if group:
         gid = group_id(group)
     if groups is not None:
@@ -75,9 +73,10 @@ def group_id(group: str) -> int:
     for fields in _rows(GROUP, 3):
         if fields[0] == group:
             return int(fields[2])
-    if group.isdecimal():
-        return int(group)
-    raise UnknownIdentityError(f"group '{group}' is not in {GROUP}")
+    gid = whole(group)
+    if gid is None:
+        raise UnknownIdentityError(f"group '{group[:40]}' is not in {GROUP}")
+    return gid
 
 
 def _find_user(login: str) -> tuple[str, int, int, str, str] | None:
@@ -87,6 +86,13 @@ def _find_user(login: str) -> tuple[str, int, int, str, str] | None:
     return None
 
 
+def _user_without_row(login: str) -> tuple[str, int, int, str, str]:
+    uid = whole(login)
+    if uid is None:
+        raise UnknownIdentityError(f"user '{login[:40]}' is not in {PASSWD}")
+    return "", uid, 0, "", ""
+
+
 def _rows(path: str, columns: int) -> list[list[str]]:
     try:
         with open(path, "rb") as file:
@@ -94,4 +100,5 @@ def _rows(path: str, columns: int) -> list[list[str]]:
     except OSError:
         return []
     rows = [line.split(":") for line in text.splitlines()]
-    return [row for row in rows if len(row) >= columns and row[2].isdecimal()]
+    ids = slice(2, 4) if path == PASSWD else slice(2, 3)
+    return [row for row in rows if len(row) >= columns and None not in map(whole, row[ids])]

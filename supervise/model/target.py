@@ -6,6 +6,7 @@ tries.  The loader may use the same functions to refuse a bad target before anyt
 
 from __future__ import annotations
 
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 _HTTP_PORT = 80
@@ -84,6 +85,7 @@ def _host(host: str, text: str) -> str:
 
 
 def _port(port: str, text: str) -> int:
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= _LAST_PORT):
-        raise ValueError(f"'{text}': '{port}' is no port; ports are 1 to {_LAST_PORT}")
-    return int(port)
+    number = whole(port)
+    if number is None or not 1 <= number <= _LAST_PORT:
+        raise ValueError(f"'{text[:60]}': '{port[:20]}' is no port; ports are 1 to {_LAST_PORT}")
+    return number

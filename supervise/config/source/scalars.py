@@ -129,7 +129,10 @@ def parse_size(text: str) -> int:
         raise ValueError("write it like 64k, 10m or 1g") from None
     if unit not in _SIZE_UNITS:
         raise ValueError(f"{unit!r} is no unit; the units are k, m, g, t")
-    return round(amount * _SIZE_UNITS[unit])
+    size_bytes = amount * _SIZE_UNITS[unit]
+    if size_bytes >= 2**63:  # no file is that large, and a float may be infinite
+        raise ValueError("the largest is 8388607t")
+    return round(size_bytes)
 
 
 def format_size(size_bytes: int) -> str:

@@ -257,7 +257,7 @@ def test_a_file_goes_with_the_last_service_that_writes_to_it(stage: Stage, tmp_p
     stage.relay.forget("db")
 
     assert (tmp_path / "shared").read_bytes() == b"web       | one\ndb        | two\n"
-    assert stage.relay._files == stage.relay._real_paths == {}
+    assert (stage.relay._files, stage.relay._real_paths) == ({}, {})
 
 
 def test_who_follows_a_removed_service_hears_its_successor_of_that_name(stage: Stage) -> None:
