@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # A hostile file must not make its own error report the expensive part.
 MAX_PROBLEMS = 10_000
+_LONGEST = 400  # characters of one part of a problem
 _MAX_SUGGESTIONS = 100
 
 
@@ -116,16 +117,19 @@ class Decoder:
 
 def _one_line(problem: Problem) -> Problem:
     """Return *problem* fit for one line of a terminal: what a file says may hold anything."""
-    if all(map(str.isprintable, (problem.file, problem.path, problem.what, problem.hint))):
+    texts = (problem.file, problem.path, problem.what, problem.hint)
+    if all(text.isprintable() and len(text) <= _LONGEST for text in texts):
         return problem
     shown = {key: _printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
     return problem.replace(**shown)
 
 
 def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) > _LONGEST:  # the reason stands at the end
+        text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
+    return text
 
 
 def is_null(node: Node) -> bool:
