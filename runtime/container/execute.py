@@ -24,6 +24,7 @@ from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
 from supervise.linux import handlerstack, procfs
+from supervise.model.errors import reason_of
 from supervise.model.exitstatus import from_wait_status, shell_code
 from supervise.model.record import Record
 
@@ -164,7 +165,7 @@ class Process:
             what = f" '{error.filename}'" if error.filename else ""
             message = f"cannot enter the container:{what} {error.strerror or error}"
         except (ValueError, TypeError, KeyError, ImportError) as error:
-            message = f"cannot enter the container: {error!r}"
+            message = f"cannot enter the container: {reason_of(error)}"
         finally:
             with suppress(OSError, NameError):
                 said = {"message": message, "hint": hint, "code": code}
