@@ -196,6 +196,20 @@ def test_no_bytes_in_between_are_a_traceback(seed: int, data: st.DataObject) -> 
     check(examined(raw[:start] + data.draw(st.binary(max_size=8)) + raw[end:]))
 
 
+ENV_FILE = "A=#'$ {}x\n\0\u0661\\" + '"'
+
+
+@attack.fuzz(100)
+@given(data=st.binary(max_size=60) | st.text(ENV_FILE, max_size=40).map(str.encode))
+def test_no_env_file_is_a_traceback(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "e.env").write_bytes(data)
+        path = Path(directory) / "supervise.yaml"
+        path.write_text("services: {a: {command: x, env_file: e.env}}")
+
+        check(examine([str(path)], {}, directory))
+
+
 BOMBS = {
     "nested sequences": "services: " + "[" * 100_000,
     "nested mappings": "services: " + "{a: " * 50_000,
