@@ -80,6 +80,8 @@ class Stage:
             self.relay.forget(name)
         for source in self.relay._leaving:  # their reader has not caught up
             source.close()
+        self.relay._leaving.clear()
+        self.relay._settle_files()
         self.console.close()
         for fd in (*self._read.values(), *self._write.values()):
             os.close(fd)
