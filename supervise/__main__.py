@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 VERBS = ("check", "schema", "compile", "explain-config")
+EARLY = (15, 1, 2, 3, 10, 12, 30, 37)  # TERM HUP INT QUIT USR1 USR2 PWR RTMIN+3
 
 
 def main() -> int:
@@ -32,13 +33,18 @@ def _hold_signals() -> list[int]:
     """Note every signal that asks something of us; returns the growing list of numbers."""
     # `signal` wraps this module in enums and costs 5 ms; SIGTERM cannot wait for that.
     import _signal  # type: ignore[import-not-found]
+    import faulthandler
 
+    if faulthandler.is_enabled():
+        # By PYTHONFAULTHANDLER: handlers would run on its small stack until `handlerstack` has seen
+        # to that.  Blocked signals wait, they are not lost.
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, EARLY)
     noted: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
         noted.append(number)
 
-    for number in (15, 1, 2, 3, 10, 12, 30, 37):  # TERM HUP INT QUIT USR1 USR2 PWR RTMIN+3
+    for number in EARLY:
         _signal.signal(number, note)
     return noted
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "linux": (
         "supervise.model.errors",
         "supervise.model.exitstatus",
+        "supervise.model.numerals",
         "supervise.model.record",
         "supervise.model.signals",
     ),

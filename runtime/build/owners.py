@@ -14,6 +14,7 @@ import stat
 from runtime.linux import beneath
 from runtime.model.errors import RuntimeFailure
 from supervise.linux import regular
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 from supervise.model.suggest import closest
 
@@ -81,30 +82,33 @@ def parse_owner(text: str, root_fd: int) -> tuple[int, int] | None:
 
 
 def _user(user: str, root_fd: int, text: str) -> tuple[int, int]:
-    if user.isdecimal():
+    if user.isascii() and user.isdecimal():
         number = _number(user, text)
         return number, number
     lines = _table(root_fd, "etc/passwd")
     for line in lines:
-        if line[0] == user and len(line) > 3 and line[2].isdecimal() and line[3].isdecimal():
-            return int(line[2]), int(line[3])
+        ids = [whole(field) for field in line[2:4]]
+        if line[0] == user and len(ids) == 2 and ids[0] is not None and ids[1] is not None:
+            return ids[0], ids[1]
     raise _unknown("user", user, text, lines)
 
 
 def _group(group: str, root_fd: int, text: str) -> int:
-    if group.isdecimal():
+    if group.isascii() and group.isdecimal():
         return _number(group, text)
     lines = _table(root_fd, "etc/group")
     for line in lines:
-        if line[0] == group and len(line) > 2 and line[2].isdecimal():
-            return int(line[2])
+        gid = whole(line[2]) if line[0] == group and len(line) > 2 else None
+        if gid is not None:
+            return gid
     raise _unknown("group", group, text, lines)
 
 
 def _number(word: str, text: str) -> int:
-    if int(word) > _LAST_ID:
-        raise RuntimeFailure(f"cannot use --chown={text}: {word} is larger than any id")
-    return int(word)
+    number = whole(word)
+    if number is None or number > _LAST_ID:
+        raise RuntimeFailure(f"cannot use --chown={text[:60]}: {word[:40]} is larger than any id")
+    return number
 
 
 def _table(root_fd: int, path: str) -> list[list[str]]:

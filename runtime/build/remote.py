@@ -12,8 +12,9 @@ import posixpath
 from runtime.build import scratch
 from runtime.model import digest as model
 from runtime.model.errors import RuntimeFailure
-from runtime.registry.problems import printable
 from runtime.store import files
+from supervise.model.numerals import whole
+from supervise.model.printable import printable
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -157,7 +158,7 @@ def _kept(header: str) -> str:
 
 def _check_length(url: str, headers: Message, size: int) -> None:
     promised = headers.get("Content-Length", "")
-    if promised.isascii() and promised.isdecimal() and int(promised) != size:
+    if whole(promised) not in (None, size):
         raise RuntimeFailure(
             f"cannot fetch '{url}': the connection ended after {size} of {promised} bytes"
         )

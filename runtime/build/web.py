@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from runtime.model.errors import RuntimeFailure
 from runtime.registry.pace import Deadline, Pace, Punctual, cutter
-from runtime.registry.problems import printable
+from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from runtime.cli import found
 from runtime.cli.follower import Follower
 from runtime.container import jsonlog
 from runtime.linux import inotify
-from runtime.model import limits, timestamp, units
+from runtime.model import timestamp, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 
@@ -50,7 +50,7 @@ class Wanted:
         self.timestamps = words.flag("timestamps")
         text = words.text("tail", "all")
         # As docker: what is no number, or is negative, means all.
-        self.tail = int(text) if limits.is_number(text) else None
+        self.tail = numerals.whole(text)
 
     def lets(self, when: str) -> bool:
         """Tell whether a line of the time *when* is shown."""

@@ -16,6 +16,7 @@ from runtime.linux import pty
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
+from supervise.linux import handlerstack
 from supervise.model.printable import printable
 
 TYPE_CHECKING = False
@@ -298,6 +299,7 @@ class Client:
     # -- signals and the terminal
 
     def _take_signals(self) -> int:
+        handlerstack.ensure()
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
         _signal.signal(_SIGWINCH, _noted)

@@ -24,6 +24,8 @@ from runtime.model import defaults, jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import DEFAULT_PATH
+from supervise.linux import handlerstack
+from supervise.model.errors import reason_of
 from supervise.model.exitstatus import from_wait_status, shell_code
 from supervise.model.record import Record
 
@@ -169,7 +171,7 @@ class Process:
             what = f" '{error.filename}'" if error.filename else ""
             message = f"cannot enter the container:{what} {error.strerror or error}"
         except Exception as error:  # noqa: BLE001 - nobody else can say why it did not start
-            message = f"cannot enter the container: {error!r}"
+            message = f"cannot enter the container: {reason_of(error)}"
         finally:
             with suppress(OSError, NameError):
                 said = {"message": message, "hint": hint, "code": code}
@@ -252,6 +254,7 @@ class Relay:
 
     def run(self) -> int:
         """Work until the process has ended; returns its exit code."""
+        handlerstack.ensure()
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
         for number in (_SIGCHLD, _SIGWINCH, *_PASSED_ON):

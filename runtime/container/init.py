@@ -22,6 +22,7 @@ from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Mount
 from runtime.store import overlay
 from supervise.linux import signals
+from supervise.model.errors import reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def become(setup: Setup) -> NoReturn:
         reason = error.strerror or str(error)
         _report(setup, stage, f"cannot {_WORDS.get(stage, stage)}{what}: {reason}", OURS)
     except Exception as error:  # noqa: BLE001 - nobody else can say why it did not start
-        _report(setup, stage, f"cannot {_WORDS.get(stage, stage)}: {error!r}", OURS)
+        _report(setup, stage, f"cannot {_WORDS.get(stage, stage)}: {reason_of(error)}", OURS)
     finally:
         # Whatever went wrong: a second monitor must not run on.
         os._exit(OURS)

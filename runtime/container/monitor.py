@@ -32,6 +32,7 @@ from runtime.model.spec import Spec
 from runtime.model.state import State
 from runtime.store import events, files
 from runtime.store.containers import Containers
+from supervise.linux import handlerstack
 from supervise.model.exitstatus import from_wait_status, shell_code
 
 TYPE_CHECKING = False
@@ -291,6 +292,7 @@ class Monitor:
     # -- signals
 
     def _take_signals(self) -> None:
+        handlerstack.ensure()
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
         for number in (_SIGHUP, _SIGPIPE):

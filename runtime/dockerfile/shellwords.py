@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SPECIAL = "@*#?-$!0"
+_DIGITS = frozenset("0123456789")
 _DEEPEST = 100  # ${a:-${b:-…}} within each other; nobody writes ten
 _END = ""
 
@@ -130,11 +131,11 @@ class Lexer:
 
     def _name(self) -> str:
         first = self._peek()
-        if first and first in _SPECIAL and not first.isdigit():
+        if first and first in _SPECIAL and first not in _DIGITS:
             return self._next()
         start = self._at
-        if first.isdigit():
-            while self._peek().isdigit():
+        if first and first in _DIGITS:
+            while (digit := self._peek()) and digit in _DIGITS:
                 self._at += 1
         else:
             while (letter := self._peek()) and (letter.isalnum() or letter == "_"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from runtime.model import limits, units
 from runtime.model.spec import Join, Mount, Port, RestartPolicy
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,14 +164,12 @@ def ports(text: str) -> list[Port]:
 def port_range(text: str, part: str) -> list[int]:
     """Return the numbers of ``80`` or ``8000-8010``; *text* is what an error names."""
     first, dash, last = part.partition("-")
-    last = last if dash else first
-    if not (first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal()):
+    low, high = whole(first), whole(last if dash else first)
+    if low is None or high is None:
         raise ValueError(f"'{text}' is not [[ADDRESS:]HOST:]CONTAINER[/tcp|/udp]")
-    if not (limits.is_number(first) and limits.is_number(last)):
+    if not 1 <= low <= high <= 65535:
         raise ValueError(f"'{text}': a port is a number from 1 to 65535")
-    if not 1 <= int(first) <= int(last) <= 65535:
-        raise ValueError(f"'{text}': a port is a number from 1 to 65535")
-    return list(range(int(first), int(last) + 1))
+    return list(range(low, high + 1))
 
 
 def exposed(text: str) -> list[tuple[int, str]]:
@@ -292,7 +291,7 @@ def device_rule(text: str) -> str:
     numbers, _, allowed = rest.partition(" ")
     major, colon, minor = numbers.partition(":")
     good = kind in ("a", "b", "c") and colon and allowed and not set(allowed) - set("rwm")
-    if not good or not all(n == "*" or limits.is_number(n) for n in (major, minor)):
+    if not good or not all(n == "*" or whole(n) is not None for n in (major, minor)):
         raise ValueError(f"'{text}' is not 'TYPE MAJOR:MINOR rwm', such as 'c 13:* rwm'")
     return text
 

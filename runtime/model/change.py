@@ -13,6 +13,7 @@ import shlex
 from runtime.model import arguments, limits
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import Healthcheck, ImageConfig
+from supervise.model.numerals import whole
 from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
@@ -107,11 +108,12 @@ def _expose(config: ImageConfig, text: str) -> ImageConfig:
         port, _, protocol = word.partition("/")
         first, _, last = port.partition("-")
         protocol = protocol.lower() or "tcp"
-        if protocol not in {"tcp", "udp", "sctp"} or not limits.is_number(first):
+        low, high = whole(first), whole(last or first)
+        if protocol not in {"tcp", "udp", "sctp"} or low is None:
             raise ValueError(f"'{word}' is not PORT or PORT/PROTOCOL")
-        if not limits.is_number(last or first) or not 0 < int(first) <= int(last or first) < 65536:
+        if high is None or not 0 < low <= high < 65536:
             raise ValueError(f"'{port}' is not a port")
-        found.update((f"{n}/{protocol}", None) for n in range(int(first), int(last or first) + 1))
+        found.update((f"{n}/{protocol}", None) for n in range(low, high + 1))
     return config.replace(exposed_ports=tuple(sorted(found)))
 
 

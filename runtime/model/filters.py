@@ -7,8 +7,9 @@ different keys must all match.
 from __future__ import annotations
 
 from runtime.model import digest as digests
-from runtime.model import limits, units
+from runtime.model import units
 from runtime.model.errors import RuntimeFailure
+from supervise.model import numerals
 from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
@@ -191,6 +192,7 @@ def _has_port(known: set[tuple[int, str]], text: str) -> bool:
 
 
 def _whole(key: str, text: str) -> int:
-    if not limits.is_number(text):
+    number = numerals.whole(text)
+    if number is None:
         raise RuntimeFailure(f"invalid filter '{key}={text}': it is a number", code=1)
-    return int(text)
+    return number

@@ -7,6 +7,7 @@ IPv4 addresses are numbers here, a subnet is (base, prefix).  What is taken is t
 from __future__ import annotations
 
 from runtime.model.errors import RuntimeFailure
+from supervise.model import numerals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,13 +54,9 @@ def subnet(text: str) -> tuple[int, int]:
         base = number(address)
     except ValueError as error:
         raise _no_subnet(text, str(error)) from error
-    if (
-        not slash
-        or not (bits.isascii() and bits.isdigit() and len(bits) < 3)
-        or not 0 < int(bits) <= 32
-    ):
+    prefix = numerals.whole(bits)
+    if not slash or prefix is None or not 0 < prefix <= 32:
         raise _no_subnet(text, "after the slash belongs a number of bits from 1 to 32")
-    prefix = int(bits)
     if base % size(prefix):
         whole = f"{dotted(base - base % size(prefix))}/{prefix}"
         raise _no_subnet(text, "it names a host in the subnet", f"the subnet is {whole}")

@@ -6,6 +6,8 @@ its option's name in front of.
 
 from __future__ import annotations
 
+from supervise.model import numerals
+
 _UNITS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 RLIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc"),
@@ -16,11 +18,6 @@ _MINIMUM_MEMORY = 6 * 1024 * 1024  # docker's: a container does not start with l
 
 
 _MOST = 2**63 - 1  # what the kernel and Go count to
-
-
-def is_number(text: str) -> bool:
-    """Tell whether *text* is digits 0 to 9, few enough for 64 bits: what Go reads as a number."""
-    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 def size(text: str) -> int:
@@ -67,8 +64,8 @@ def cpus(text: str) -> float:
 
 def whole(text: str, least: int = 0) -> int:
     """Return a whole number not below *least*."""
-    digits = text[1:] if text[:1] in ("-", "+") else text
-    found = int(text) if is_number(digits) else least - 1
+    number = numerals.whole(text.removeprefix("-"))
+    found = least - 1 if number is None else -number if text.startswith("-") else number
     if found < least:
         raise ValueError(f"'{text}' is no whole number from {least} up")
     return found
@@ -78,8 +75,8 @@ def processors(text: str) -> str:
     """Return a list of processors or memory nodes such as ``0-2,7``, checked."""
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        good = is_number(first) and (is_number(last) if dash else True)
-        if not good or (dash and int(last) < int(first)):
+        low, high = numerals.whole(first), numerals.whole(last if dash else first)
+        if low is None or high is None or high < low:
             raise ValueError(f"'{text}' is no list such as 0-2,7")
     return text
 
@@ -101,6 +98,7 @@ def ulimit(text: str) -> tuple[str, tuple[int, int]]:
 def _rlimit(text: str, value: str) -> int:
     if value in ("-1", "unlimited"):
         return UNLIMITED
-    if not is_number(value):
+    number = numerals.whole(value)
+    if number is None:
         raise ValueError(f"'{text}': '{value}' is no number; -1 is unlimited")
-    return int(value)
+    return number

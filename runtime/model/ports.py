@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.model.errors import RuntimeFailure
 from runtime.model.spec import Port
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,16 +72,15 @@ def _split(text: str, rest: str) -> tuple[str, str, str]:
 def _is_ipv4(text: str) -> bool:
     parts = text.split(".")
     return len(parts) == 4 and all(
-        part.isascii() and part.isdigit() and len(part) < 4 and int(part) < 256 for part in parts
+        (number := whole(part)) is not None and number < 256 for part in parts
     )
 
 
 def _range(text: str, part: str, *, zero: bool = False) -> tuple[int, int]:
     low, dash, high = part.partition("-")
-    ends = [low, high] if dash else [low, low]
-    if not all(end.isascii() and end.isdigit() and len(end) < 19 for end in ends):
+    first, last = whole(low), whole(high if dash else low)
+    if first is None or last is None:
         raise _refuse(text, f"'{part}' is not a port" if part else "a port is missing", _FORMS)
-    first, last = int(ends[0]), int(ends[1])
     if last > 65535 or first < (0 if zero else 1):
         raise _refuse(text, f"'{part}' is not a port", "ports are 1 to 65535")
     if last < first:

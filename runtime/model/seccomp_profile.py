@@ -8,6 +8,7 @@ newer than the profile gets ENOSYS, and a program of an unknown architecture is 
 from __future__ import annotations
 
 from runtime.model import bpf
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -143,9 +144,10 @@ def _applies(
 
 def _release(text: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
-    if not (major.isdecimal() and minor.isdecimal()):
+    first, second = whole(major), whole(minor)
+    if first is None or second is None:
         raise ProfileError(f"minKernel '{text}' is not MAJOR.MINOR")
-    return int(major), int(minor)
+    return first, second
 
 
 def _action(name: object, number: object) -> int:

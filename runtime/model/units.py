@@ -11,7 +11,8 @@ _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MINUTE, _HOUR = 60, 3600
-_LONGEST = 2**63 / 1e9  # seconds: Go counts nanoseconds in 64 bits
+_LONGEST = 64  # characters
+_MOST = 2**63 / 1e9  # seconds: Go's longest duration, 292 years
 _LATEST = 253402300799.0  # the last second of the year 9999, the last that RFC 3339 can write
 
 
@@ -82,32 +83,33 @@ def duration(text: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    rest = text.strip()
+    seconds = _duration(text.strip()) if len(text) <= _LONGEST else None
+    if seconds is None or abs(seconds) > _MOST:
+        raise ValueError(f"'{text[:_LONGEST]}' is no duration such as 10s or 1m30s")
+    return seconds
+
+
+def _duration(rest: str) -> float | None:
     sign = -1.0 if rest.startswith("-") else 1.0
     rest = rest.lstrip("+-")
-    total = float(rest) if _is_decimal(rest) else _with_units(text, rest)
-    if total > _LONGEST:
-        raise ValueError(f"'{text}' is longer than 292 years")
-    return sign * total
-
-
-def _is_decimal(text: str) -> bool:
-    return text.isascii() and text.replace(".", "", 1).isdecimal()
-
-
-def _with_units(text: str, rest: str) -> float:
+    if _is_decimal(rest):
+        return sign * float(rest)
     total = 0.0
     if not rest:
-        raise ValueError(f"'{text}' is no duration such as 10s or 1m30s")
+        return None
     while rest:
         digits = len(rest) - len(rest.lstrip("0123456789."))
         number, rest = rest[:digits], rest[digits:]
         letters = len(rest) - len(rest.lstrip("nuµmsh"))
         unit, rest = rest[:letters], rest[letters:]
         if unit not in _SECONDS or not _is_decimal(number):
-            raise ValueError(f"'{text}' is no duration such as 10s or 1m30s")
+            return None
         total += float(number) * _SECONDS[unit]
     return total
+
+
+def _is_decimal(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdecimal()
 
 
 def patience(seconds: float) -> float:
@@ -124,7 +126,7 @@ def moment(text: str, now: float) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    if _is_decimal(text):
+    if _is_decimal(text) and len(text) <= _LONGEST:
         if float(text) > _LATEST:
             raise ValueError(f"'{text}' is after the year 9999")
         return float(text)

@@ -14,6 +14,7 @@ from runtime.network import links, records
 from runtime.network.firewall import Firewall
 from runtime.network.leases import Leases
 from runtime.network.records import Records
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -325,7 +326,7 @@ def _check_options(name: str, driver: str, options: dict[str, str]) -> dict[str,
     mtu, mode = options.get("mtu", "1500"), options.get("macvlan_mode", "bridge")
     if unknown:
         problem = f"driver {driver} has no option '{unknown[0]}'"
-    elif not mtu.isdigit() or not 68 <= int(mtu) <= 65535:
+    elif not 68 <= (whole(mtu) or 0) <= 65535:
         problem = f"'{mtu}' is not an mtu"
     elif mode not in rtnetlink.MACVLAN_MODES:
         problem = f"'{mode}' is not a macvlan mode"

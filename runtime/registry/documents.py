@@ -8,6 +8,7 @@ from __future__ import annotations
 from runtime.model import digest as digests
 from runtime.model import jsontext
 from runtime.registry.problems import CorruptError, RegistryError
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -210,7 +211,7 @@ def _acceptable(wanted: Platform) -> list[Platform]:
     variant = wanted.variant or default
     variants = [variant, "" if variant == default else variant]
     if wanted.architecture == "arm":  # an older instruction set runs on a newer machine
-        number = int(variant[1:]) if variant[1:].isdecimal() else 7
+        number = min(whole(variant[1:]) or 7, 8)
         variants += [f"v{n}" for n in range(number - 1, 4, -1)] + [""]
     return [
         Platform(wanted.os, wanted.architecture, one) for one in dict.fromkeys([*variants, ""])

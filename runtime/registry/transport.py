@@ -24,6 +24,7 @@ from runtime.registry import proxies, wire_errors
 from runtime.registry.pace import Deadline, Pace, Punctual
 from runtime.registry.problems import RegistryError, StoppedError, UnreachableError
 from supervise import __version__
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -334,8 +335,9 @@ def retry_after(text: str | None, now: float | None = None) -> float | None:
     """Return the seconds a Retry-After asks for: a number, or a date."""
     if text is None:
         return None
-    if text.strip().isdecimal():
-        return float(text)
+    seconds = whole(text.strip())
+    if seconds is not None:
+        return float(seconds)
     try:
         when = parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):  # no date, or one of another age

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from runtime.registry.client import refusal
 from runtime.registry.problems import MissingError, RegistryError, UnreachableError
 from runtime.registry.transport import join
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,8 +185,9 @@ class Upload:
             self._location = join(response.url, target)
         first, _, last = response.headers.get("range", "").removeprefix("bytes=").partition("-")
         offset = expected
-        if first == "0" and last.isdecimal():
-            offset = int(last) + 1 if int(last) else 0  # "0-0" is what an empty session says
+        end = whole(last)
+        if first == "0" and end is not None:
+            offset = end + 1 if end else 0  # "0-0" is what an empty session says
         if not offset <= self._size:
             raise RegistryError("it has more than it was sent")
         self._offset = offset

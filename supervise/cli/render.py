@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from supervise.model.numerals import whole
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +38,9 @@ def width_of(stream: TextIO) -> int | None:
     """Return the columns of the terminal, None when *stream* is none and lines may be long."""
     if not stream.isatty():
         return None
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
+    columns = whole(os.environ.get("COLUMNS", ""))
+    if columns:
+        return columns
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except OSError:

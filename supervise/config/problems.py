@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # A hostile file must not make its own error report the expensive part.
 MAX_PROBLEMS = 10_000
+_LONGEST = 400  # characters of one part of a problem
 _MAX_SUGGESTIONS = 100
 _MAX_COMPARED = 200_000  # letters of a word, times the names it is compared with, in all
 
@@ -86,7 +87,16 @@ class Problems:
 
 def _one_line(problem: Problem) -> Problem:
     """Return *problem* fit for one line of a terminal: what a file says may hold anything."""
-    if all(map(str.isprintable, (problem.file, problem.path, problem.what, problem.hint))):
+    texts = (problem.file, problem.path, problem.what, problem.hint)
+    if all(text.isprintable() and len(text) <= _LONGEST for text in texts):
         return problem
-    shown = {key: printable(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
+    shown = {key: _shortened(getattr(problem, key)) for key in ("file", "path", "what", "hint")}
     return problem.replace(**shown)
+
+
+def _shortened(text: str) -> str:
+    """Return *text* as one line, not longer than _LONGEST: the reason stands at the end."""
+    shown = printable(text)
+    if len(shown) > _LONGEST:
+        shown = f"{shown[: _LONGEST // 2]}…{shown[-_LONGEST // 2 :]}"
+    return shown

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 
 from supervise import __version__
@@ -270,7 +269,6 @@ def _take_the_process_over() -> list[str]:
     """Set up what belongs to the process as a whole; returns what this environment refuses."""
     notices: list[str] = []
     descriptors.keep_from_children()
-    faulthandler.enable(file=2)
     spawn.raise_descriptor_limit()
     if os.getpid() != 1:
         try:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def drain(self, service: str) -> None:
             """Read what a dead process has left in its pipes."""
 
+        def forget(self, service: str) -> None:
+            """Give back what a removed service had."""
+
         def is_stalled(self, service: str) -> bool:
             """Tell whether the service's output waits, or is lost, for a slow reader."""
 

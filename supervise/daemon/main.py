@@ -10,7 +10,7 @@ import os
 
 from supervise.daemon import options
 from supervise.daemon.loop import Loop
-from supervise.linux import descriptors, signals
+from supervise.linux import descriptors, handlerstack, signals
 from supervise.model.errors import ConfigError
 from supervise.model.exitstatus import BAD_CONFIGURATION, INTERNAL_FAULT
 from supervise.model.service import Plan
@@ -89,6 +89,7 @@ class Boot:
 
     def run(self, early: list[int]) -> int:
         """Boot, work until the end, and return the exit code."""
+        self._make_room_for_handlers()
         self._loop.take_signals(signals.catchable(), self._signal)
         signals.unblock_all()
         while early:
@@ -103,6 +104,15 @@ class Boot:
         if self._exit_code is None:
             self._work()
         return self._finish()
+
+    def _make_room_for_handlers(self) -> None:
+        try:
+            handlerstack.ensure()
+        except (OSError, ImportError) as error:  # ImportError: a Python without ctypes
+            self._notices.append(
+                f"cannot make room for signal handlers: {error}; "
+                f"twenty different signals at once may end this process"
+            )
 
     def _plan_or_loading(self) -> None:
         """Take the plan that needs no YAML, else start the loader."""

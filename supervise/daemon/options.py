@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 from supervise.model.signals import SIGRTMAX, signal_number
 
@@ -104,6 +105,7 @@ def _signals(text: str) -> tuple[int, int]:
 
 def _codes(text: str) -> tuple[int, int]:
     source, _, target = text.partition(":")
-    if not (source.isdecimal() and target.isdecimal() and max(int(source), int(target)) <= 255):
+    first, second = whole(source), whole(target)
+    if first is None or second is None or max(first, second) > 255:
         raise UsageError(f"--remap-exit {text}: two exit codes of 0 to 255, such as 143:0")
-    return int(source), int(target)
+    return first, second

@@ -124,6 +124,7 @@ class Supervisor:
         service.disarm_all()
         self._prober.forget(service.name)
         self.kernel.forget(service.name)
+        self._logs.forget(service.name)
         self.services.pop(service.name, None)
         self.dependencies.relink(service.process.spec, None)
         self._start_released(service.name)

@@ -12,6 +12,7 @@ import resource
 
 from supervise.linux import capabilities, prctl, signals
 from supervise.linux.request import SpawnRequest
+from supervise.model.errors import reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ def become(
         _execute(request)
     except OSError as error:
         _report(report_fd, stage, error.errno or errno.EINVAL, error.strerror or "")
+    except UnicodeError as error:
+        _report(report_fd, stage, errno.EINVAL, reason_of(error))
     except (ValueError, KeyError, OverflowError, ImportError) as error:
-        _report(report_fd, stage, errno.EINVAL, str(error))
+        text = reason_of(error) if stage in ("exec", "chdir") else str(error)
+        _report(report_fd, stage, errno.EINVAL, text)
     finally:
         # Whatever went wrong: a second PID 1 must not run on.
         os._exit(_EXEC_FAILED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from supervise.linux import regular
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
 HIGHEST_ID = 0xFFFFFFFE  # one more is -1, which setresuid(2) reads as "leave it as it is"
-_LONGEST = 20  # digits that are taken for a number; the highest id has ten
 
 
 class Identity(Record):
@@ -54,10 +54,7 @@ def resolve(user: str, groups: tuple[str, ...] | None = None) -> Identity:
         UnknownIdentityError: a name that is in no file, or a number above 4294967294.
     """
     login, _, group = user.partition(":")
-    row = _find_user(login)
-    if row is None and not login.isdecimal():
-        raise _unknown(f"user '{login}'", PASSWD)
-    name, uid, gid, home, shell = row or ("", int(login), 0, "", "")
+    name, uid, gid, home, shell = _find_user(login) or _user_without_row(login)
     if group:
         gid = group_id(group)
     if groups is not None:
@@ -81,9 +78,10 @@ def group_id(group: str) -> int:
     for fields in _rows(GROUP, 3):
         if fields[0] == group:
             return int(fields[2])
-    if group.isdecimal():
-        return int(group)
-    raise _unknown(f"group '{group}'", GROUP)
+    gid = whole(group)
+    if gid is None:
+        raise _unknown(f"group '{group[:40]}'", GROUP)
+    return gid
 
 
 def _unknown(who: str, path: str) -> UnknownIdentityError:
@@ -104,8 +102,15 @@ def _find_user(login: str) -> tuple[str, int, int, str, str] | None:
     return None
 
 
+def _user_without_row(login: str) -> tuple[str, int, int, str, str]:
+    uid = whole(login)
+    if uid is None:
+        raise _unknown(f"user '{login[:40]}'", PASSWD)
+    return "", uid, 0, "", ""
+
+
 def _rows(path: str, columns: int) -> Iterator[list[str]]:
-    """Yield the rows of a file that have as many columns and a number in the third.
+    """Yield the rows of a file that have as many columns, and numbers where ids belong.
 
     Raises:
         UnknownIdentityError: the file is larger than any that is meant.  A part of it could name
@@ -117,11 +122,8 @@ def _rows(path: str, columns: int) -> Iterator[list[str]]:
         raise UnknownIdentityError(f"{path} cannot be used: {error.strerror}") from None
     except OSError:  # none, or a FIFO or a device in its place: numbers need none
         return
+    ids = slice(2, 4) if path == PASSWD else slice(2, 3)
     for line in text.splitlines():
         row = line.split(":")
-        if len(row) >= columns and _is_number(row[2]):
+        if len(row) >= columns and None not in map(whole, row[ids]):
             yield row
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST

@@ -15,6 +15,7 @@ import resource
 
 from supervise.linux import child, regular, signals
 from supervise.linux.request import SpawnError, SpawnRequest
+from supervise.model.errors import reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ def _vfork(request: SpawnRequest) -> Child:
     except OSError as error:
         number = error.errno or errno.EAGAIN
         raise SpawnError("fork", number, _explain("fork", number, "", request)) from error
+    except ValueError as error:  # a NUL, or what is no text
+        reason = _explain("exec", errno.EINVAL, reason_of(error), request)
+        raise SpawnError("exec", errno.EINVAL, reason) from error
     except TypeError:
         _vfork_unknown = True
         return _fork(request)

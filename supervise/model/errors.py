@@ -35,3 +35,15 @@ class ConfigError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+def reason_of(error: Exception) -> str:
+    """Return why *error* came about in words; of a bug its class and text.
+
+    What Python says of text that the kernel cannot take names neither the text nor the trouble.
+    """
+    if isinstance(error, UnicodeError):
+        return "half a surrogate pair is no text"
+    if isinstance(error, ValueError) and str(error).startswith("embedded null"):
+        return "a NUL is in it"
+    return f"{type(error).__name__}: {error}"

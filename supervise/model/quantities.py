@@ -8,6 +8,9 @@ units and other roundings.  PID 1 does not import this.
 
 from __future__ import annotations
 
+_LONGEST_NUMBER = 64  # characters
+_LONGEST_DURATION = 1e9  # seconds, 31 years; timers in nanoseconds stay far from 2**63
+
 _DURATION_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
@@ -22,7 +25,7 @@ def parse_duration(text: str) -> float:
         return 0.0
     total = 0.0
     rest = text.strip()
-    if not rest:
+    if not rest or len(rest) > _LONGEST_NUMBER:
         raise ValueError("write it like 500ms, 10s or 1m30s")
     while rest:
         number, unit, rest = _leading_quantity(rest)
@@ -38,6 +41,8 @@ def parse_duration(text: str) -> float:
         if unit not in _DURATION_UNITS:
             raise ValueError(f"{unit!r} is no unit; the units are us, ms, s, m, h, d")
         total += amount * _DURATION_UNITS[unit]
+    if total > _LONGEST_DURATION:
+        raise ValueError("the longest is 10000d")
     # 0.1 + 0.2 style noise would show in `explain-config` and break decode∘encode.
     return round(total, 6)
 
@@ -117,12 +122,15 @@ def parse_size(text: str) -> int:
     if len(unit) > 1:
         unit = unit.removesuffix("b").removesuffix("i")
     try:
-        amount = float(number)
+        amount = float(number if len(word) <= _LONGEST_NUMBER else "")
     except ValueError:
         raise ValueError("write it like 64k, 10m or 1g") from None
     if unit not in _SIZE_UNITS:
         raise ValueError(f"{unit!r} is no unit; the units are k, m, g, t")
-    return round(amount * _SIZE_UNITS[unit])
+    size_bytes = amount * _SIZE_UNITS[unit]
+    if size_bytes >= 2**63:  # no file is that large, and a float may be infinite
+        raise ValueError("the largest is 8388607t")
+    return round(size_bytes)
 
 
 def format_size(size_bytes: int) -> str:

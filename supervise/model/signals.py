@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from supervise.model.numerals import whole
+
 # Linux numbers that are the same on every architecture Python runs containers on but mips and
 # parisc.  The `signal` module has them as an enum too, but the model may not import it.
 _NAMES = (
@@ -57,16 +59,17 @@ def signal_name(number: int) -> str:
 def signal_number(text: str) -> int | None:
     """Return the number for ``SIGTERM``, ``term``, ``15``, ``SIGRTMIN+3``; None if unknown."""
     text = text.strip().upper()
-    if text.isdecimal():
-        return int(text) if 1 <= int(text) <= SIGRTMAX else None
+    number = whole(text)
+    if number is not None:
+        return number if 1 <= number <= SIGRTMAX else None
     if not text.startswith("SIG"):
         text = f"SIG{text}"
     for base, start, sign in (("SIGRTMIN", SIGRTMIN, 1), ("SIGRTMAX", SIGRTMAX, -1)):
         if text == base:
             return start
-        offset = text[len(base) + 1 :]
-        if text.startswith(base) and text[len(base)] in "+-" and offset.isdecimal():
-            number = start + sign * int(offset)
+        offset = whole(text[len(base) + 1 :])
+        if text.startswith(base) and text[len(base)] in "+-" and offset is not None:
+            number = start + sign * offset
             in_range = SIGRTMIN <= number <= SIGRTMAX and text[len(base)] == "-+"[sign > 0]
             return number if in_range else None
     return SIGNALS.get(text)

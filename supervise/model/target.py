@@ -6,10 +6,12 @@ tries.  The loader may use the same functions to refuse a bad target before anyt
 
 from __future__ import annotations
 
+from supervise.model.numerals import whole
 from supervise.model.record import Record
 
 _HTTP_PORT = 80
 _LAST_PORT = 65535
+_SHOWN = 60  # characters of a text in a message
 
 
 class Target(Record):
@@ -35,7 +37,7 @@ def parse_target(text: str) -> Target:
     """
     host, port = _split(text)
     if not port:
-        raise ValueError(f"'{text}' has no port; write host:port, such as 127.0.0.1:5432")
+        raise ValueError(f"'{_shown(text)}' has no port; write host:port, such as 127.0.0.1:5432")
     return Target(_host(host, text), _port(port, text))
 
 
@@ -47,16 +49,22 @@ def parse_http(url: str) -> HttpTarget:
     """
     scheme, separator, rest = url.partition("://")
     if separator and scheme.lower() == "https":
-        raise ValueError(f"'{url}' is https, which PID 1 does not speak; use exec with a client")
+        raise ValueError(
+            f"'{_shown(url)}' is https, which PID 1 does not speak; use exec with a client"
+        )
     if not separator or scheme.lower() != "http":
-        raise ValueError(f"'{url}' is no http URL; write http://127.0.0.1:8080/path")
+        raise ValueError(f"'{_shown(url)}' is no http URL; write http://127.0.0.1:8080/path")
     if not all("!" <= character <= "~" for character in rest):
-        raise ValueError(f"'{url}' has a blank, control or non-ASCII character; percent-encode it")
+        raise ValueError(
+            f"'{_shown(url)}' has a blank, control or non-ASCII character; percent-encode it"
+        )
     rest = rest.partition("#")[0]
     end = min((rest.find(mark) for mark in "/?" if mark in rest), default=len(rest))
     authority, path = rest[:end], rest[end:]
     if "@" in authority:
-        raise ValueError(f"'{url}' carries a user name, which a probe does not send; use exec")
+        raise ValueError(
+            f"'{_shown(url)}' carries a user name, which a probe does not send; use exec"
+        )
     host, port = _split(authority)
     address = Target(_host(host, url), _port(port, url) if port else _HTTP_PORT)
     return HttpTarget(
@@ -69,21 +77,27 @@ def _split(text: str) -> tuple[str, str]:
     if text.startswith("["):
         host, closed, port = text[1:].partition("]")
         if not closed or (port and not port.startswith(":")) or ":" not in host:
-            raise ValueError(f"'{text}' is no address; write [::1]:80 for IPv6")
+            raise ValueError(f"'{_shown(text)}' is no address; write [::1]:80 for IPv6")
         return host, port[1:]
     host, _, port = text.partition(":")
     if ":" in port:
-        raise ValueError(f"'{text}' has several colons; write [::1]:80 for IPv6")
+        raise ValueError(f"'{_shown(text)}' has several colons; write [::1]:80 for IPv6")
     return host, port
 
 
 def _host(host: str, text: str) -> str:
     if not host or any(character in " /" or not character.isprintable() for character in host):
-        raise ValueError(f"'{text}' has no host; write host:port, such as 127.0.0.1:5432")
+        raise ValueError(f"'{_shown(text)}' has no host; write host:port, such as 127.0.0.1:5432")
     return host
 
 
 def _port(port: str, text: str) -> int:
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= _LAST_PORT):
-        raise ValueError(f"'{text}': '{port}' is no port; ports are 1 to {_LAST_PORT}")
-    return int(port)
+    number = whole(port)
+    if number is None or not 1 <= number <= _LAST_PORT:
+        raise ValueError(f"'{_shown(text)}': '{port[:20]}' is no port; ports are 1 to {_LAST_PORT}")
+    return number
+
+
+def _shown(text: str) -> str:
+    """Return the beginning of *text*: what is wrong is to be read behind it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
 
-from tests.support import procfs
+from tests.support import procfs, storms
 from tests.support.bench import Bench
 from tests.support.eventually import eventually, holds
 
@@ -155,12 +154,20 @@ def test_sighup_with_a_broken_file_changes_nothing(bench: Bench) -> None:
     assert pid1.status()["sleeper"]["pid"] == before
 
 
-def test_a_signal_storm_is_survived(bench: Bench) -> None:
-    pid1 = bench.supervise(ONE_SLEEPER)
-    pid1.wait_state("sleeper", "running")
+@pytest.mark.parametrize(
+    ("environment", "prefix"),
+    [({}, ()), ({"PYTHONFAULTHANDLER": "1"}, ()), ({}, ("prlimit", "--stack=131072:"))],
+    ids=["plain", "faulthandler", "small stack"],
+)
+def test_a_signal_storm_is_survived(
+    bench: Bench, environment: dict[str, str], prefix: tuple[str, ...]
+) -> None:
+    """All numbers are pending at once, and each handler interrupts the one before."""
+    pid1 = bench.supervise(ONE_SLEEPER, environment=environment, prefix=prefix)
+    before = pid1.wait_state("sleeper", "running")["pid"]
 
-    for _ in range(20_000):
-        os.kill(pid1.pid, signal.SIGWINCH)
+    for _ in range(20):
+        storms.burst(pid1.pid, storms.ALL - storms.ENDS)
 
-    assert pid1.status()["sleeper"]["state"] == "running"
+    assert pid1.status()["sleeper"]["pid"] == before
     assert pid1.terminate() == 0

@@ -78,6 +78,10 @@ class Stage:
         self.relay.finish(self.loop.now())
         for name in list(self.relay._channels):
             self.relay.forget(name)
+        for source in self.relay._leaving:  # their reader has not caught up
+            source.close()
+        self.relay._leaving.clear()
+        self.relay._settle_files()
         self.console.close()
         for fd in (*self._read.values(), *self._write.values()):
             os.close(fd)

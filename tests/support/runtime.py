@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,12 @@ class Runtime:
         program = [sys.executable, str(PROGRAMS / "killed_runtime.py"), step]
         return self(*arguments, program=program, check=False)
 
-    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start the command and do not wait for it."""
-        return subprocess.Popen(self.command(*arguments), env=self.environment, **options)
+    def popen(
+        self, *arguments: str, variables: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start the command, with more *variables* around it, and do not wait for it."""
+        environment = {**self.environment, **(variables or {})}
+        return subprocess.Popen(self.command(*arguments), env=environment, **options)
 
     def import_tar(self, name: str, data: bytes) -> None:
         """Make an image of a root file system."""

@@ -1,7 +1,7 @@
 """PID 1 in virtual time: everything real but the kernel, the clock and the log pipes.
 
 A simulation boots a plan against scripted programs, takes signals and requests as PID 1 does, and
-remembers what was announced and when.
+remembers what was announced and when.  With a *relay* the log pipes are real as well.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events, fault
 from supervise.daemon.facade import Facade
 from supervise.daemon.foreground import Foreground
+from supervise.daemon.logs.relay import Relay
 from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.service import Service
@@ -74,6 +75,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.drained: list[str] = []
+        self.forgotten: list[str] = []
         self.faulty: set[str] = set()
         self.piped: set[str] = set()
 
@@ -87,6 +89,9 @@ class Recorder:
         os.close(owned_fd)
         if service in self.faulty:
             raise RuntimeError(f"no log for {stream} of {service}, pid {pid}")
+
+    def forget(self, service: str) -> None:
+        self.forgotten.append(service)
 
     def drain(self, service: str) -> None:
         self.drained.append(service)
@@ -109,6 +114,7 @@ class Simulation:
         remap: Mapping[int, int] | None = None,
         group: bool = True,
         terminal: bool = False,
+        relay: Callable[[VirtualLoop, Events], Relay] | None = None,
     ) -> None:
         self.loop = VirtualLoop(self._fault)
         self.kernel = FakeKernel(self.loop, scripts)
@@ -116,6 +122,7 @@ class Simulation:
         self.heard: list[tuple[float, Announcement]] = []
         self.events.subscribe(self._hear)
         self.logs = Recorder()
+        self.relay = relay(self.loop, self.events) if relay is not None else None
         self.reopened = 0
         self.terminal_is_lost = False
         self.looked = 0  # into the control socket's directory
@@ -124,7 +131,7 @@ class Simulation:
         self.supervisor = Supervisor(
             self.loop,
             self.kernel,
-            self.logs,
+            self.relay or self.logs,
             events=self.events,
             commands=self.commands,
             prober=self.prober,
@@ -141,9 +148,7 @@ class Simulation:
             remap=dict(remap or {}),
             hang_up=foreground.hang_up if foreground else None,
         )
-        self.reload = Reload(
-            self.supervisor, load=self._load, adopted=self.adopted.append, main=main
-        )
+        self.reload = Reload(self.supervisor, load=self._load, adopted=self._adopt, main=main)
         self.facade = Facade(self.supervisor, self.reload, self.shutdown)
         self.signalling = self._signalling(foreground, alone, rewrite or {}, terminal)
         self.loop.deliver_signals_to(self.signalling.receive)
@@ -156,6 +161,8 @@ class Simulation:
         """Do as `Init.start` does."""
         plan = with_main(self.plan, self._main)
         self.supervisor.adopt_plan(plan)
+        if self.relay is not None:
+            self.relay.configure(plan.services)
         self.supervisor.start_all(n for n, spec in plan.services.items() if spec.autostart)
         self.shutdown.consider_idle()
 
@@ -295,6 +302,11 @@ class Simulation:
         if isinstance(error, AssertionError) and not str(error).startswith("injected"):
             raise error
         self.events.announce(fault(owner, error))
+
+    def _adopt(self, plan: Plan) -> None:
+        self.adopted.append(plan)
+        if self.relay is not None:
+            self.relay.configure(plan.services)
 
     def _load(self, done: Callable[[Plan | ConfigError], None]) -> None:
         self.loop.call_later(0.01, lambda: done(self.next_plan))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from supervise.config import digest
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ def resolve(reader: Reader, names: tuple[str, ...], place: Node, path: str) -> t
     known: dict[str, int] | None = None
     gids: list[int] = []
     for name in names:
-        if name.isascii() and name.isdecimal() and len(name) < 11:
-            gids.append(int(name))
+        number = whole(name)
+        if number is not None and len(name) < 11:
+            gids.append(number)
             continue
         known = _read(reader) if known is None else known
         if name in known:
@@ -44,4 +46,5 @@ def _read(reader: Reader) -> dict[str, int]:
         return {}
     reader.add_source(GROUP_FILE, digest.of_bytes(data), "groups")
     lines = (line.split(":") for line in data.decode("utf-8", "replace").splitlines())
-    return {parts[0]: int(parts[2]) for parts in lines if len(parts) > 2 and parts[2].isdecimal()}
+    rows = ((parts[0], whole(parts[2])) for parts in lines if len(parts) > 2)
+    return {name: gid for name, gid in rows if gid is not None}

@@ -101,6 +101,11 @@ class Channel:
             for source in self.sources
         )
 
+    @property
+    def is_followed(self) -> bool:
+        """Return whether anybody listens."""
+        return bool(self._listeners)
+
     def follow(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* with each record until the returned function is called."""
         self._listeners.append(listener)
@@ -169,6 +174,11 @@ class Source:
         self._flush_when_empty = False
         os.set_blocking(owned_fd, False)  # the pipe's two ends have descriptions of their own
         loop.watch(owned_fd, READABLE, self._on_readable, self)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether there may be more to read."""
+        return self._fd >= 0
 
     def read(self, size: int) -> int:
         """Relay up to *size* bytes; return how many there were, 0 when there is nothing now."""

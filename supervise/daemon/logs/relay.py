@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from supervise.daemon.logs.channel import CHUNK, Channel, Route, Source
 from supervise.daemon.logs.console import stream_of_path
+from supervise.daemon.logs.ring import Ring
 from supervise.linux import directory
 from supervise.model.announcement import Announcement
 from supervise.model.service import LogFormat, Logs
@@ -45,6 +46,7 @@ class Relay:
         self._width = len(sentences.OURSELVES)
         self._event_format = LogFormat.PREFIX
         self._events_dropped = 0
+        self._leaving: dict[Source, Logs] = {}  # of removed services, with words to be written
         self._files: dict[str, LogFile] = {}  # by real path; services may share one
         self._real_paths: dict[str, str] = {}  # as configured → without symbolic links
         self._compressor: Compressor | None = None  # once there is a log file
@@ -79,17 +81,36 @@ class Relay:
         return spec.logs.format is not LogFormat.RAW or spec.logs.file is not None
 
     def forget(self, service: str) -> None:
-        """Let go of everything a removed service had."""
-        self._logs.pop(service, None)
-        channel = self._channels.pop(service, None)
-        if channel is None:
+        """Let go of everything a removed service had, once its last words are written.
+
+        Pipes that descendants hold open are closed.  Who follows the service keeps an empty ring
+        until it leaves, because a service of that name may come again.
+        """
+        logs = self._logs.pop(service, None)
+        channel = self._channels.get(service)
+        if channel is not None and logs is not None:
+            channel.ring = Ring()
+            if not channel.is_followed:
+                del self._channels[service]
+            for source in list(channel.sources):
+                self._leaving[source] = logs
+                self._let_go(source)
+            channel.report_dropped()
+        if logs is not None and logs.file is not None:
+            self._settle_files()
+
+    def _let_go(self, source: Source) -> None:
+        """Write what *source* still has, as soon as its sink takes it, and close it."""
+        source.drain()
+        sink = source.must_wait_for()
+        if sink is not None and source.is_open:
+            sink.when_drained(lambda: self._let_go(source), source)
             return
-        for source in list(channel.sources):
-            source.drain()
-            source.flush()
-            source.close()
-        channel.report_dropped()
-        self._settle_files()
+        source.flush()
+        source.close()
+        logs = self._leaving.pop(source, None)
+        if logs is not None and logs.file is not None:
+            self._settle_files()
 
     # -- pipes
 
@@ -160,6 +181,9 @@ class Relay:
         def cancel() -> None:
             for one in cancels:
                 one()
+            for name in set(self._channels) - set(self._logs):
+                if not self._channels[name].is_followed:
+                    del self._channels[name]
 
         return cancel
 
@@ -209,9 +233,10 @@ class Relay:
     def _settle_files(self) -> None:
         """Close the files nobody writes to; of services that share one, the first one's rules."""
         rules: dict[str, Logs] = {}
-        for logs in self._logs.values():
+        for logs in (*self._logs.values(), *self._leaving.values()):
             if logs.file is not None:
                 rules.setdefault(self._real_path(logs.file), logs)
+        self._real_paths = {name: path for name, path in self._real_paths.items() if path in rules}
         for path, file in list(self._files.items()):
             if path in rules:
                 file.configure(rules[path])
@@ -228,6 +253,9 @@ class Relay:
 
     def finish(self, deadline: float) -> None:
         """Relay all that is left, waiting for slow readers until *deadline* (monotonic)."""
+        for source in list(self._leaving):
+            self._exhaust(source, deadline)
+            source.flush()
         for channel in self._channels.values():
             for source in list(channel.sources):
                 self._exhaust(source, deadline)

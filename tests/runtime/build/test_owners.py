@@ -56,6 +56,17 @@ def test_an_unknown_user_is_guessed(owner: Callable[[str], object]) -> None:
     assert caught.value.hint == "did you mean 'app'?"
 
 
+@pytest.mark.parametrize("text", ["\u0661", "0:\u0661"])
+def test_digits_of_another_script_are_a_name(owner: Callable[[str], object], text: str) -> None:
+    with pytest.raises(RuntimeFailure, match="the image has no"):
+        owner(text)
+
+
+def test_a_number_of_5001_digits_is_too_large(owner: Callable[[str], object]) -> None:
+    with pytest.raises(RuntimeFailure, match="larger than any id"):
+        owner("9" * 5001)
+
+
 def test_an_unknown_group_says_where_it_was_looked_for(owner: Callable[[str], object]) -> None:
     with pytest.raises(RuntimeFailure, match="the image has no group 'nobodies'") as caught:
         owner("app:nobodies")

@@ -89,7 +89,22 @@ def test_a_port_is_published(text: str, ports: list[Port]) -> None:
     assert arguments.ports(text) == ports
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "65536", "80:", "80/sctp", "1-2:3-5", "9-8"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "0",
+        "65536",
+        "80:",
+        "80/sctp",
+        "1-2:3-5",
+        "9-8",
+        "\u0668",
+        "1-" + "9" * 19,
+        "9" * 5001,
+    ],
+)
 def test_a_port_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="'"):
         arguments.ports(text)
@@ -191,7 +206,18 @@ def test_ulimits(text: str, limit: tuple[str, tuple[int, int]]) -> None:
     assert limits.ulimit(text) == limit
 
 
-@pytest.mark.parametrize("text", ["files=1", "nofile", "nofile=2:1", "nofile=-1:5", "nofile=x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "files=1",
+        "nofile",
+        "nofile=2:1",
+        "nofile=-1:5",
+        "nofile=x",
+        "nofile=\u0661",
+        "nofile=" + "9" * 5001,
+    ],
+)
 def test_a_ulimit_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="'"):
         limits.ulimit(text)
@@ -202,7 +228,7 @@ def test_lists_of_processors(text: str) -> None:
     assert limits.processors(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "a", "2-1", "1-", "1,,2"])
+@pytest.mark.parametrize("text", ["", "a", "2-1", "1-", "1,,2", "\u0661", "0-" + "9" * 5001])
 def test_a_list_of_processors_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="list"):
         limits.processors(text)

@@ -69,7 +69,9 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert units.duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "x", "10x", "s", "1.2.3s", "1h x"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "10x", "s", "1.2.3s", "1h x", "\u0661", "\u0661s", "9" * 5001, "9" * 60 + "h"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         units.duration(text)

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -244,6 +245,35 @@ def test_a_forgotten_service_leaves_its_last_words_and_nothing_else(stage: Stage
     with pytest.raises(BrokenPipeError):
         os.write(write_fd, b"x")
     os.close(write_fd)
+
+
+def test_a_file_goes_with_the_last_service_that_writes_to_it(stage: Stage, tmp_path: Path) -> None:
+    shared = Logs(file=str(tmp_path / "shared"))
+    stage.configure(web=shared, db=shared)
+    stage.say("web", b"one\n")
+    stage.relay.forget("web")
+    stage.say("db", b"two\n")
+
+    stage.relay.forget("db")
+
+    assert (tmp_path / "shared").read_bytes() == b"web       | one\ndb        | two\n"
+    assert (stage.relay._files, stage.relay._real_paths) == ({}, {})
+
+
+def test_who_follows_a_removed_service_hears_its_successor_of_that_name(stage: Stage) -> None:
+    heard: list[bytes] = []
+    stage.configure(web=Logs())
+    cancel = stage.relay.follow(["web"], lambda record: heard.append(record.message))
+    stage.relay.forget("web")
+
+    stage.configure(web=Logs())
+    stage.say("web", b"again\n")
+    turn_until(stage.loop, lambda: heard)
+    stage.relay.forget("web")
+    cancel()
+
+    assert heard == [b"again"]
+    assert stage.relay._channels == {}
 
 
 def test_a_fault_of_ours_costs_the_stream_and_not_the_service() -> None:

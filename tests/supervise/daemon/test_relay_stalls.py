@@ -58,6 +58,31 @@ def test_block_stops_reading_that_service_and_loses_nothing(stage: Stage) -> Non
     assert stage.names() == []
 
 
+@pytest.mark.parametrize("alive", [False, True], ids=["dead", "held by a daemon"])
+def test_last_words_of_a_removed_service_wait_for_a_slow_reader(
+    stage: Stage, *, alive: bool
+) -> None:
+    stage.configure(web=Logs(format=LogFormat.RAW, on_stall=OnStall.BLOCK))
+    write_fd = stage.pipe("web")
+    written = fill(stage, write_fd)
+    if not alive:
+        os.close(write_fd)
+
+    stage.relay.forget("web")
+    got = b""
+    while stage.relay._leaving or stage.console.outlet("stdout").waiting:
+        got += stage.read()
+        stage.poll()
+    got += stage.read()
+
+    assert len(got) == written
+    assert stage.relay._channels == {}
+    if alive:
+        with pytest.raises(BrokenPipeError):
+            os.write(write_fd, b"x")
+        os.close(write_fd)
+
+
 def test_block_keeps_memory_bounded(stage: Stage) -> None:
     stage.configure(web=Logs())
     write_fd = stage.pipe("web")

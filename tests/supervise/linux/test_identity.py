@@ -15,6 +15,8 @@ web:x:1000:1000:Web,,,:/srv/web:/bin/sh
 1234:x:2000:2000::/home/digits:
 broken:x:notanumber:1:::
 short:x:5
+halfway:x:3001:nogid:::
+arabic:x:\u0661:1:::
 noshell:x:3000:3000:::
 """
 GROUP = """\
@@ -80,6 +82,11 @@ def test_group_with_a_name_of_digits_is_found_by_name_first() -> None:
         ("", None, "user '' is not in .*passwd"),
         ("broken", None, "user 'broken' is not in .*passwd"),
         ("short", None, "user 'short' is not in .*passwd"),
+        ("halfway", None, "user 'halfway' is not in .*passwd"),
+        ("arabic", None, "user 'arabic' is not in .*passwd"),
+        ("\u0661", None, "user '\u0661' is not in .*passwd"),
+        ("9" * 5001, None, "user '9+' is not in .*passwd"),
+        ("0:\u0661", None, "group '\u0661' is not in .*group"),
         ("-1", None, "user '-1' is not in .*passwd"),
         ("web:nogroup", None, "group 'nogroup' is not in .*group"),
         ("web", ("nogroup",), "group 'nogroup' is not in .*group"),

@@ -51,6 +51,24 @@ def test_exit_code_arrives(way: str, code: int) -> None:
 
 
 @both_ways
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("true", "a\0b"), "a NUL is in it"),
+        (("true", "\ud800"), "half a surrogate pair is no text"),
+    ],
+    ids=["NUL", "surrogate"],
+)
+def test_what_the_kernel_cannot_be_given_is_a_sentence(
+    way: str, words: tuple[str, ...], reason: str
+) -> None:
+    refused = refusal(make_request(*words, way=way))
+
+    assert (refused.stage, refused.errno) == ("exec", errno.EINVAL)
+    assert refused.message == f"cannot execute 'true': {reason}"
+
+
+@both_ways
 def test_what_has_no_name_is_not_there(way: str) -> None:
     refused = refusal(make_request("", way=way))
 

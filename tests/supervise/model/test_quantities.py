@@ -39,6 +39,9 @@ def test_durations(text: str, seconds: float) -> None:
         ("1:30", "write it like"),
         ("1m30", "a unit is missing behind 30, as in 30s"),
         ("1.2.3s", "write it like"),
+        ("9" * 400 + "s", "write it like"),
+        ("9" * 60 + "s", "the longest is 10000d"),
+        ("\u0661s", "write it like"),
     ],
 )
 def test_what_is_no_duration_gets_a_hint(text: str, hint: str) -> None:
@@ -73,7 +76,9 @@ def test_sizes(text: str, size_bytes: int) -> None:
     assert parse_size(text) == size_bytes
 
 
-@pytest.mark.parametrize("text", ["", "m", "10x", "-1", "1e3", "ten", "1.2.3k"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "10x", "-1", "1e3", "ten", "1.2.3k", "\u0661", "9" * 400, "9" * 60]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_size(text)

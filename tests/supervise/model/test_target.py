@@ -37,6 +37,8 @@ def test_target_is_a_host_and_a_port(text: str, expected: Target) -> None:
         ("db:0", "'db:0': '0' is no port; ports are 1 to 65535"),
         ("db:65536", "'db:65536': '65536' is no port; ports are 1 to 65535"),
         ("db:+1", "'db:+1': '+1' is no port; ports are 1 to 65535"),
+        ("db:\u0661", "'db:\u0661': '\u0661' is no port; ports are 1 to 65535"),
+        ("db:" + "9" * 5001, f"'db:{'9' * 57}…': '{'9' * 20}' is no port; ports are 1 to 65535"),
         ("db:http", "'db:http': 'http' is no port; ports are 1 to 65535"),
     ],
 )

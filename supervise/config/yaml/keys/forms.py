@@ -10,6 +10,7 @@ from supervise.config.yaml.decoder import INVALID, is_null
 from supervise.config.yaml.keys.kinds import Bool, Enum, Kind, Text
 from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, MapOf
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
+from supervise.model.numerals import whole
 from supervise.model.service import Condition, Dependency, RestartMode, RestartPolicy
 
 TYPE_CHECKING = False
@@ -153,8 +154,9 @@ class Restart(Kind):
         word, colon, count = text.partition(":")
         modes = {mode.value: mode for mode in RestartMode}
         if word == RestartMode.ON_FAILURE.value and colon:
-            if count.isascii() and count.isdecimal() and len(count) < 10 and int(count) > 0:
-                return RestartPolicy(RestartMode.ON_FAILURE, int(count))
+            attempts = whole(count)
+            if attempts and len(count) < 10:
+                return RestartPolicy(RestartMode.ON_FAILURE, attempts)
             return self.refuse(decoder, node, path, "N is how often, as in on-failure:5")
         if text in modes:
             return RestartPolicy(modes[text])

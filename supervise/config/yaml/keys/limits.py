@@ -10,6 +10,7 @@ from supervise.config.yaml.keys.kinds import VARIABLE, Kind, Number, Text
 from supervise.config.yaml.keys.shapes import Fields, Key, MapOf
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
 from supervise.config.yaml.scalars import resolve
+from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -257,9 +258,9 @@ class Cpus(Kind):
                 return INVALID
             for part in text.split(","):
                 ends = part.strip().split("-")
-                if len(ends) > 2 or not all(e.isascii() and e.isdecimal() for e in ends):
+                first, last = whole(ends[0]), whole(ends[-1])
+                if len(ends) > 2 or first is None or last is None:
                     return self.refuse(decoder, item, path)
-                first, last = int(ends[0][:9]), int(ends[-1][:9])
                 if first > last or last > 8191:  # CONFIG_NR_CPUS at its largest
                     return self.refuse(decoder, item, path)
                 cpus.update(range(first, last + 1))

@@ -6,6 +6,7 @@ from supervise.config.yaml.decoder import INVALID
 from supervise.config.yaml.keys.forms import Command, HealthTest
 from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Kind, Number, Text
 from supervise.config.yaml.keys.shapes import Fields, Key
+from supervise.model.numerals import whole
 from supervise.model.service import HealthCheck, OnUnhealthy, Probe, Ready
 from supervise.model.target import parse_http, parse_target
 
@@ -30,7 +31,7 @@ class TcpAddress(Kind):
         text = _ADDRESS.decode(decoder, node, path)
         if text is INVALID:
             return INVALID
-        if text.isdecimal():
+        if whole(text) is not None:
             return self.refuse(decoder, node, path, f"did you mean 127.0.0.1:{text}?")
         try:
             host = parse_target(text).host
@@ -85,7 +86,7 @@ def is_local(host: str) -> bool:
         groups = host.split(":")
         return 3 <= len(groups) <= 8 and all(map(_HEXADECIMAL.issuperset, groups))
     parts = host.split(".")
-    return len(parts) == 4 and all(p.isascii() and p.isdecimal() and int(p) < 256 for p in parts)
+    return len(parts) == 4 and all((number := whole(p)) is not None and number < 256 for p in parts)
 
 
 class _True(Bool):
