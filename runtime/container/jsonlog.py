@@ -11,6 +11,7 @@ import os
 
 from runtime.model import jsontext, timestamp
 from runtime.model.contexts import suppress
+from runtime.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ class JsonLog:
             self.lost += lines
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o640)
+        self._fd = files.open_log(self._path, 0o640)
         self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:

@@ -126,6 +126,8 @@ class Networks(Catalog):
         the interface: do it after the exit code.
         """
         self._abandon(container_id, endpoint)
+        if endpoint.address and model.is_own(endpoint.network):
+            self.leases.drop(endpoint.network, endpoint.address)  # one that cannot be read
         if endpoint.interface == _FIRST:
             for lease in self.leases.all():
                 if lease.id == container_id:

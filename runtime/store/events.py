@@ -47,7 +47,7 @@ def _append(layout: Layout, event: Event) -> None:
     with suppress(OSError):  # a full disk: what happened has happened, only unwritten
         files.make_directories(directory(layout))
         with locks.lock(layout.lock("events")):
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = files.open_log(path, 0o600)
             try:
                 size = os.fstat(fd).st_size
                 if os.write(fd, data) < len(data):  # no half line for the next one to go on with
