@@ -344,6 +344,8 @@ class Monitor:
 
     def _output(self, stream: str, data: bytes) -> None:
         self._log.write(stream, data, time.time())
+        if self._log.lost and (problem := self._log.take_problem()):
+            self._clients.tell_all(frames.encode(frames.NOTICE, problem.encode()))
         kind = frames.STDOUT if stream == "stdout" else frames.STDERR
         self._clients.tell_viewers(frames.encode(kind, data))
         if self._clients.are_slow():

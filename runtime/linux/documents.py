@@ -49,18 +49,13 @@ def read(path: str, hint: str = "", *, largest: int = LARGEST) -> bytes | None:
         DamagedFailure: it is no regular file, is larger than a record, or cannot be read; says
             *hint* as the way out.
     """
-    try:
-        fd = os.open(path, _FLAGS)
-    except FileNotFoundError:
+    fd = open_file(path, hint)
+    if fd < 0:
         return None
-    except OSError as error:  # ELOOP: a link, ENXIO: a socket, ENOTDIR: its directory is a file
-        raise DamagedFailure(path, _kind_at(path) or _reason(error), hint) from error
     try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise DamagedFailure(path, f"it is {_kind(status.st_mode)}", hint)
+        size = min(os.fstat(fd).st_size, largest)
         data = b""
-        while len(data) <= largest and (more := os.read(fd, max(status.st_size + 1, 1 << 16))):
+        while len(data) <= largest and (more := os.read(fd, size + 1)):
             data += more
     except OSError as error:
         raise DamagedFailure(path, _reason(error), hint) from error
@@ -69,6 +64,21 @@ def read(path: str, hint: str = "", *, largest: int = LARGEST) -> bytes | None:
     if len(data) > largest:
         raise DamagedFailure(path, f"it is larger than {largest >> 20} MiB", hint)
     return data
+
+
+def open_file(path: str, hint: str = "") -> int:
+    """Return a descriptor of the regular file, -1 when there is none; raises as `read`."""
+    try:
+        fd = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        return -1
+    except OSError as error:  # ELOOP: a link, ENXIO: a socket, ENOTDIR: its directory is a file
+        raise DamagedFailure(path, _kind_at(path) or _reason(error), hint) from error
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise DamagedFailure(path, f"it is {_kind(mode)}", hint)
 
 
 def read_value(path: str, hint: str = "") -> Any:
@@ -128,9 +138,11 @@ def write(path: str, data: bytes, *, mode: int = 0o600, sync: bool = True) -> No
         finally:
             os.close(fd)
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):  # what killed processes left is removed later
             os.unlink(temporary)
+        if isinstance(error, OSError):  # write(2) and fsync(2) know no name
+            raise OSError(error.errno, error.strerror, path) from error
         raise
     if sync:
         _sync_directory(directory)

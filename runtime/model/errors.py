@@ -21,10 +21,10 @@ class RuntimeFailure(Exception):  # noqa: N818 - the words on the screen are the
 
 
 class DamagedFailure(RuntimeFailure):
-    """A record of the store that cannot be read; commands that list many go on with the others."""
+    """A file of the store that cannot be read; commands that list many go on with the others."""
 
-    def __init__(self, path: str, reason: str, hint: str = "") -> None:
-        super().__init__(f"cannot read '{path}': {reason}", hint)
+    def __init__(self, path: str, reason: str, hint: str = "", *, verb: str = "read") -> None:
+        super().__init__(f"cannot {verb} '{path}': {reason}", hint)
         self.path = path
 
     @classmethod

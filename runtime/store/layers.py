@@ -250,13 +250,16 @@ class Layers:
         if meta is None:
             raise RuntimeFailure(f"cannot read layer {digests.short(diff_id)}: it is not there")
         kept = tuple((os.fsencode(path), before) for path, before in meta.kept)
-        total = digests.new_hash()
+        total, size = digests.new_hash(), 0
         directory = self._layout.layer(digests.hex_of(diff_id))
         try:
             for piece in split.assemble(directory, kept):
+                size += len(piece)
+                if size > meta.tar_size:  # what is damaged can go on for exabytes
+                    raise self._changed(diff_id, "its contents have another size")
                 total.update(piece)
                 yield piece
-        except split.SplitError as error:
+        except (split.SplitError, OSError) as error:
             raise self._changed(diff_id, str(error)) from error
         if digests.PREFIX + total.hexdigest() != diff_id:
             raise self._changed(diff_id, "its contents have another hash")

@@ -14,7 +14,7 @@ import os
 import struct
 import zlib
 
-from runtime.linux import beneath
+from runtime.linux import beneath, documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _find_kept(
 def _contents(
     root: int, layer: str, path: bytes, moved: tuple[int, bytes] | None, *, offset: int, size: int
 ) -> Iterator[bytes]:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         if moved is None:
             fd = beneath.open_in_root(root, path, flags)
@@ -152,6 +152,8 @@ def _contents(
                 raise SplitError(f"'{os.fsdecode(path)}' has become shorter")
             offset += len(data)
             yield data
+    except OSError as error:  # a FIFO, a directory
+        raise SplitError(f"'{os.fsdecode(path)}': {error.strerror}") from error
     finally:
         os.close(fd)
 
@@ -164,18 +166,24 @@ def _zeros(size: int) -> Iterator[bytes]:
 
 def _records(path: str) -> Iterator[tuple[bytes, int, int, bytes]]:
     """Yield (kind, size, offset, bytes or path) of each record."""
-    take = _Unzipped(path).take
-    while head := take(_RECORD.size):
-        kind, size, length = _RECORD.unpack(head)
-        offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
-        yield kind, size, offset, take(length)
+    try:
+        take = _Unzipped(path).take
+        while head := take(_RECORD.size):
+            kind, size, length = _RECORD.unpack(head)
+            offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
+            yield kind, size, offset, take(length)
+    except (zlib.error, struct.error) as error:
+        raise SplitError(f"'{path}' is damaged: {error}") from error
 
 
 class _Unzipped:
     """The bytes of a gzip file, taken in the sizes that are needed."""
 
     def __init__(self, path: str) -> None:
-        with open(path, "rb") as file:
+        fd = documents.open_file(path)
+        if fd < 0:
+            raise SplitError(f"'{path}' is missing")
+        with open(fd, "rb") as file:
             self._stream = zlib.decompressobj(_GZIP_FORMAT)
             self._packed = memoryview(file.read())
         self._ready = b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from runtime.linux import documents, locks
+from runtime.model import digest as digests
 from runtime.model import names, plain
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -101,8 +102,8 @@ class Volumes:
         if not os.path.lexists(directory):
             return None  # removed meanwhile
         documents.note(failure)
-        # Its files are all there: a volume that somebody gave a name, as far as we know.
-        return Volume(name, _made(directory))
+        # Its files are all there.  Nobody but us makes up names of 64 digits.
+        return Volume(name, _made(directory), anonymous=len(name) == 64 and digests.is_hex(name))
 
     def get(self, name: str) -> Volume:
         """Return the volume *name*.
