@@ -81,6 +81,27 @@ def open_file(path: str, hint: str = "") -> int:
     raise DamagedFailure(path, f"it is {_kind(mode)}", hint)
 
 
+def open_to_write(path: str, flags: int, mode: int) -> int:
+    """Return a descriptor of the regular file, made when it is missing.
+
+    What is there and is no regular file is moved aside: opening a FIFO would wait for a reader, a
+    link would lead elsewhere.
+    """
+    flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, mode)
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+    note(DamagedFailure(path, _kind_at(path), "it is moved aside", verb="write"))
+    os.rename(path, f"{path}.damaged-{os.getpid()}")
+    return os.open(path, flags, mode)
+
+
 def read_value(path: str, hint: str = "") -> Any:
     """Return the JSON value in the file, None when there is no file; raises as `read`."""
     data = read(path, hint)

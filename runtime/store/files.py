@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-from runtime.linux import beneath
+from runtime.linux import beneath, documents
 from runtime.linux.documents import NO_ROOM, TEMPORARY, write, write_all
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
@@ -40,23 +40,11 @@ def read(path: str) -> bytes | None:
 def open_log(path: str, mode: int) -> int:
     """Return a descriptor of the file at *path* to append lines to, made when it is missing.
 
-    What is there and is no regular file is removed: opening a FIFO would wait for a reader.  A line
-    that a power failure cut is ended.
+    A line that a power failure cut is ended.  Otherwise as `documents.open_to_write`.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        fd = os.open(path, flags, mode)
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
-            raise
-        remove_tree(path)
-        fd = os.open(path, flags, mode)
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        remove_tree(path)
-        fd = os.open(path, flags, mode)
-    elif status.st_size and os.pread(fd, 1, status.st_size - 1) != b"\n":
+    fd = documents.open_to_write(path, os.O_RDWR | os.O_APPEND, mode)
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
         with suppress(OSError):  # a full disk: the two lines are one
             os.write(fd, b"\n")
     return fd

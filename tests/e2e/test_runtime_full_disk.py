@@ -105,20 +105,20 @@ class TestAFullDiskIsSurvivedAndSaid:
         runtime("create", "--name", "here", "--net", "none", "bb", "true")
         fill(disk)
 
-        for words in (("create", "bb", "true"), ("run", "--net", "none", "bb", "true")):
-            refused = runtime(*words, check=False)
+        for words in ("create bb true", "run --net none bb true"):
+            refused = runtime(*words.split(), check=False)
             assert refused.returncode == 125, refused
             assert "No space left on device" in refused.stderr
             assert "Traceback" not in refused.stderr
         for words in (
-            ("volume", "create", "more"),
-            ("network", "create", "more"),
-            ("tag", "bb", "other"),
-            ("rename", "here", "there"),
-            ("update", "--memory", "64m", "here"),
-            ("commit", "here", "other"),
+            "volume create more",
+            "network create more",
+            "tag bb other",
+            "rename here there",
+            "update --memory 64m here",
+            "commit here other",
         ):
-            refused = runtime(*words, check=False)
+            refused = runtime(*words.split(), check=False)
             assert refused.returncode != 0, words
             assert "No space left on device" in refused.stderr, (words, refused.stderr)
             assert "Traceback" not in refused.stderr
