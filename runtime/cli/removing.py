@@ -103,6 +103,7 @@ def remove_stopped(layout: Layout, spec: Spec, *, volumes: bool = False) -> None
         remains.forget(layout, spec)
     else:
         Containers(layout).remove(spec.id)
+    remains.remove_run_directory(layout, spec.id)  # of a monitor that was killed
 
 
 def prune(layout: Layout, words: Arguments) -> int:

@@ -122,6 +122,9 @@ class Containers:
         path = f"{self._layout.container(container_id)}/state.json"
         try:
             files.write(path, _encode(state), sync=False)
+        except IsADirectoryError:  # a damaged record
+            files.remove_tree(path)
+            files.write(path, _encode(state), sync=False)
         except OSError as error:
             if not files.is_no_room(error):
                 raise

@@ -90,7 +90,7 @@ class Steps:
         """Return the record; one that a power failure left torn is none, and the step runs again."""
         hint = "its step runs again; runtime builder prune removes it"
         try:
-            return documents.read_record(Step, path, hint)
+            return documents.read_record(Step, path, hint, problem=_impossible)
         except DamagedFailure as failure:
             documents.note(failure)
             return None
@@ -100,6 +100,11 @@ class Steps:
             return sorted(os.listdir(self._directory))
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _impossible(step: Step) -> str:
+    """Return why that is no step: nothing at all would say that it changed nothing."""
+    return "it says nothing of a step" if step == Step() else ""
 
 
 def _touch(path: str) -> None:
