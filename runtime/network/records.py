@@ -120,7 +120,9 @@ class Records:
         except FileNotFoundError:
             return  # another command was faster
         except IsADirectoryError:
-            os.rename(path, f"{self._directory}/{documents.TEMPORARY}{network.name}-damaged")
+            import shutil
+
+            shutil.rmtree(path)
 
     def clear_unfinished(self) -> None:
         """Remove the files that a process was writing when it was killed."""
@@ -131,7 +133,8 @@ class Records:
         for name in names:
             pid = name.rpartition("-")[2]
             if name.startswith(documents.TEMPORARY) and not os.path.exists(f"/proc/{pid}"):
-                os.unlink(f"{self._directory}/{name}")
+                with suppress(FileNotFoundError, IsADirectoryError):
+                    os.unlink(f"{self._directory}/{name}")
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}.json"
