@@ -1,4 +1,4 @@
-"""A store on a disk that is full: what ends there is seen to have ended, and everything can go."""
+"""A full disk is survived and said: what ends there is seen to have ended, and everything can go."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def fill(disk: Path) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def ballast(disk: Path) -> Iterator[Path]:
     """Return where the file is that `fill` makes; it goes with the test."""
     path = disk / "ballast"
@@ -65,120 +65,113 @@ def status(runtime: Runtime, name: str) -> str:
     return line.strip()
 
 
-@pytest.mark.usefixtures("ballast")
-class TestAFullDiskIsSurvivedAndSaid:
-    """The counterpart of supervise's test of that name."""
+def test_a_container_that_fills_it_has_ended_and_goes(runtime: Runtime) -> None:
+    done = runtime(
+        *("run", "--name", "fill", "--net", "none", "bb"),
+        *("sh", "-c", "dd if=/dev/zero of=/big bs=64k; echo x >/more; exit 7"),
+        check=False,
+    )
 
-    def test_a_container_that_fills_it_has_ended_and_goes(self, runtime: Runtime) -> None:
-        done = runtime(
-            *("run", "--name", "fill", "--net", "none", "bb"),
-            *("sh", "-c", "dd if=/dev/zero of=/big bs=64k; echo x >/more; exit 7"),
-            check=False,
-        )
+    assert done.returncode == 7
+    assert status(runtime, "fill").startswith("Exited (7)")
+    assert runtime("wait", "fill").stdout == "7\n"
+    assert runtime("stop", "fill").stdout == "fill\n"
+    killed = runtime("kill", "fill", check=False)
+    assert (killed.returncode, "is not running" in killed.stderr) == (1, True)
+    assert "big" in runtime("diff", "fill", check=False).stdout
+    runtime("rm", "fill")
+    assert runtime.containers() == []
 
-        assert done.returncode == 7
-        assert status(runtime, "fill").startswith("Exited (7)")
-        assert runtime("wait", "fill").stdout == "7\n"
-        assert runtime("stop", "fill").stdout == "fill\n"
-        killed = runtime("kill", "fill", check=False)
-        assert (killed.returncode, "is not running" in killed.stderr) == (1, True)
-        assert "big" in runtime("diff", "fill", check=False).stdout
-        runtime("rm", "fill")
-        assert runtime.containers() == []
 
-    def test_what_ends_while_it_is_full_has_its_exit_code(
-        self, runtime: Runtime, disk: Path
-    ) -> None:
-        container_id = runtime.start("--name", "late", "--net", "none", "bb", "sleep", "1000")
+def test_what_ends_while_it_is_full_has_its_exit_code(runtime: Runtime, disk: Path) -> None:
+    container_id = runtime.start("--name", "late", "--net", "none", "bb", "sleep", "1000")
+    fill(disk)
+
+    runtime("stop", "--time", "0", "late")
+
+    assert runtime.state(container_id).status == "exited"
+    assert status(runtime, "late").startswith("Exited (137)")
+    runtime("rm", "--force", "late")
+    assert runtime.remains(container_id) == []
+
+
+def test_each_verb_says_what_it_cannot_do(runtime: Runtime, disk: Path, ballast: Path) -> None:
+    runtime("create", "--name", "here", "--net", "none", "bb", "true")
+    fill(disk)
+
+    for words in ("create bb true", "run --net none bb true"):
+        refused = runtime(*words.split(), check=False)
+        assert refused.returncode == 125, refused
+        assert "No space left on device" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    for words in (
+        "volume create more",
+        "network create more",
+        "tag bb other",
+        "rename here there",
+        "update --memory 64m here",
+        "commit here other",
+    ):
+        refused = runtime(*words.split(), check=False)
+        assert refused.returncode != 0, words
+        assert "No space left on device" in refused.stderr, (words, refused.stderr)
+        assert "Traceback" not in refused.stderr
+    started = runtime("start", "here", check=False)
+    assert started.returncode == 0 or "No space left on device" in started.stderr
+    ballast.unlink()
+    assert runtime("start", "--attach", "here").returncode == 0
+    runtime("rm", "--force", "here")
+    assert runtime.containers() == []
+
+
+def test_lost_lines_and_events_are_said_once(runtime: Runtime, disk: Path, ballast: Path) -> None:
+    script = "read go; for n in $(seq 2000); do echo $n; done; read go; echo end"
+    with runtime.popen(
+        *("run", "--name", "talks", "--interactive", "--net", "none", "bb", "sh", "-c", script),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as client:
+        assert client.stdin is not None
+        eventually(lambda: status(runtime, "talks").startswith("Up"))
         fill(disk)
-
-        runtime("stop", "--time", "0", "late")
-
-        assert runtime.state(container_id).status == "exited"
-        assert status(runtime, "late").startswith("Exited (137)")
-        runtime("rm", "--force", "late")
-        assert runtime.remains(container_id) == []
-
-    def test_each_verb_says_what_it_cannot_do(
-        self, runtime: Runtime, disk: Path, ballast: Path
-    ) -> None:
-        runtime("create", "--name", "here", "--net", "none", "bb", "true")
-        fill(disk)
-
-        for words in ("create bb true", "run --net none bb true"):
-            refused = runtime(*words.split(), check=False)
-            assert refused.returncode == 125, refused
-            assert "No space left on device" in refused.stderr
-            assert "Traceback" not in refused.stderr
-        for words in (
-            "volume create more",
-            "network create more",
-            "tag bb other",
-            "rename here there",
-            "update --memory 64m here",
-            "commit here other",
-        ):
-            refused = runtime(*words.split(), check=False)
-            assert refused.returncode != 0, words
-            assert "No space left on device" in refused.stderr, (words, refused.stderr)
-            assert "Traceback" not in refused.stderr
-        started = runtime("start", "here", check=False)
-        assert started.returncode == 0 or "No space left on device" in started.stderr
+        client.stdin.write(b"go\n")
+        client.stdin.flush()
+        log = Path(runtime.layout.container(runtime.containers()[0])) / "log.json"
+        assert client.stdout is not None
+        for _ in range(2000):
+            client.stdout.readline()
         ballast.unlink()
-        assert runtime("start", "--attach", "here").returncode == 0
-        runtime("rm", "--force", "here")
-        assert runtime.containers() == []
+        client.stdin.write(b"go\n")
+        client.stdin.flush()
+        out, err = client.communicate(timeout=60)
 
-    def test_lost_lines_and_events_are_said_once(
-        self, runtime: Runtime, disk: Path, ballast: Path
-    ) -> None:
-        script = "read go; for n in $(seq 2000); do echo $n; done; read go; echo end"
-        with runtime.popen(
-            *("run", "--name", "talks", "--interactive", "--net", "none", "bb", "sh", "-c", script),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as client:
-            assert client.stdin is not None
-            eventually(lambda: status(runtime, "talks").startswith("Up"))
-            fill(disk)
-            client.stdin.write(b"go\n")
-            client.stdin.flush()
-            log = Path(runtime.layout.container(runtime.containers()[0])) / "log.json"
-            assert client.stdout is not None
-            for _ in range(2000):
-                client.stdout.readline()
-            ballast.unlink()
-            client.stdin.write(b"go\n")
-            client.stdin.flush()
-            out, err = client.communicate(timeout=60)
+    assert (client.returncode, out) == (0, b"end\n")
+    assert err.count(b"lines of the log are lost") == 1
+    assert str(log) in err.decode()
+    logged = runtime("logs", "talks")
+    assert logged.stdout.endswith("end\n")
+    assert logged.stderr.count("lines are missing here: the disk was full") == 1
+    runtime("rm", "--force", "talks")
 
-        assert (client.returncode, out) == (0, b"end\n")
-        assert err.count(b"lines of the log are lost") == 1
-        assert str(log) in err.decode()
-        logged = runtime("logs", "talks")
-        assert logged.stdout.endswith("end\n")
-        assert logged.stderr.count("lines are missing here: the disk was full") == 1
-        runtime("rm", "--force", "talks")
 
-    def test_an_image_goes_without_a_block_to_write(self, runtime: Runtime, disk: Path) -> None:
-        runtime.import_tar("gone", busybox(file("etc/issue", b"gone")))
-        fill(disk)
+def test_an_image_goes_without_a_block_to_write(runtime: Runtime, disk: Path) -> None:
+    runtime.import_tar("gone", busybox(file("etc/issue", b"gone")))
+    fill(disk)
 
-        runtime("rmi", "--force", "gone")
+    runtime("rmi", "--force", "gone")
 
-        assert "gone" not in runtime("images").stdout
+    assert "gone" not in runtime("images").stdout
 
-    def test_everything_that_was_left_goes_with_the_next_prune(
-        self, runtime: Runtime, disk: Path
-    ) -> None:
-        runtime("run", "--name", "old", "--net", "none", "bb", "true")
-        fill(disk)
 
-        pruned = runtime("system", "prune", "--force")
+def test_everything_that_was_left_goes_with_the_next_prune(runtime: Runtime, disk: Path) -> None:
+    runtime("run", "--name", "old", "--net", "none", "bb", "true")
+    fill(disk)
 
-        assert "Traceback" not in pruned.stderr
-        assert runtime.containers() == []
+    pruned = runtime("system", "prune", "--force")
+
+    assert "Traceback" not in pruned.stderr
+    assert runtime.containers() == []
 
 
 def test_a_record_is_not_believed_without_its_monitor(runtime: Runtime) -> None:
