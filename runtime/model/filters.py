@@ -10,6 +10,7 @@ from runtime.model import digest as digests
 from runtime.model import units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.suggest import closest
+from supervise.model import numerals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
