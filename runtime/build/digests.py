@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from contextlib import suppress
 
+from runtime.linux import documents
+from runtime.model.errors import DamagedFailure
 from runtime.store import files
 
 _CHUNK = 1 << 18
@@ -63,8 +64,7 @@ class DigestCache:
         data = b"".join(b"%s %s\n" % pair for pair in self._learnt.items())
         self._learnt.clear()
         files.make_directories(os.path.dirname(self._path))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        fd = os.open(self._path, flags, 0o600)
+        fd = files.open_log(self._path, 0o600)
         try:
             files.write_all(fd, data)
         finally:
@@ -81,10 +81,10 @@ def _state(status: os.stat_result) -> bytes:
 
 def _read(path: str) -> dict[bytes, bytes]:
     """Return what the file has, the last line of an inode counting."""
-    data = files.read(path) or b""
-    if len(data) > _LARGEST:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+    try:
+        data = documents.read(path, largest=_LARGEST) or b""
+    except DamagedFailure:  # too large, or no file: all is read anew
+        files.remove_tree(path)
         return {}
     known = {}
     for line in data.splitlines():

@@ -71,7 +71,7 @@ def _in_images(layout: Layout) -> set[str]:
 
 
 def _is_there(images: Images, layer: str) -> bool:
-    return images.layers.meta(layer) is not None
+    return os.path.isdir(images.layers.path(layer))
 
 
 def _cache_mounts(layout: Layout) -> list[str]:

@@ -10,8 +10,9 @@ import os
 import posixpath
 
 from runtime.build import scratch
+from runtime.linux import documents
 from runtime.model import digest as model
-from runtime.model.errors import RuntimeFailure
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.store import files
 from supervise.model.numerals import whole
 from supervise.model.printable import printable
@@ -77,7 +78,7 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
     if checksum and os.path.exists(f"{directory}/{model.hex_of(checksum)}"):
         return Download(directory, model.hex_of(checksum), checksum)
     note_path = f"{directory}/{hashlib.sha256(os.fsencode(url)).hexdigest()}.json"
-    note = files.read_json(note_path) or {}
+    note = _note(note_path)
     if not os.path.exists(f"{directory}/{note.get('file', '')}"):
         note = {}
     found = _ask(url, directory, note)
@@ -92,6 +93,22 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
             "the file at that address is another one than when the line was written",
         )
     return Download(directory, found["file"], digest)
+
+
+def _note(path: str) -> dict[str, str]:
+    """Return what was noted of an earlier download; what cannot be read is no note."""
+    try:
+        found = documents.read_value(path)
+    except DamagedFailure as failure:
+        documents.note(failure)
+        files.remove_tree(path)
+        return {}
+    is_note = (
+        isinstance(found, dict)
+        and all(isinstance(value, str) for value in found.values())
+        and model.is_hex(found.get("file", ""))
+    )
+    return found if is_note else {}
 
 
 def _ask(url: str, directory: str, note: dict[str, str]) -> dict[str, str] | None:

@@ -106,7 +106,7 @@ class _Shown:
 
 def _stream(directory: str, shown: _Shown) -> None:
     watch_fd = inotify.watch(directory)  # before the first reading: nothing falls between
-    tail = Follower(f"{directory}/{log.NAME}")
+    tail = Follower(f"{directory}/{log.NAME}", model.is_document)
     poll = select.poll()
     poll.register(watch_fd, select.POLLIN)
     coming = tail.past()

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+
+from runtime.linux import documents
+from runtime.model.errors import DamagedFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 _READ = 1 << 20
+_LONGEST = 1 << 22  # bytes of a line: an event has all labels of a container
 
 
 class Follower:
     """Reads one log from its beginning, rotated files first, and on from there."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, is_record: Callable[[dict[str, Any]], bool]) -> None:
+        """Read *path*; what *is_record* refuses is no line of the log's writer."""
         self._path = path
+        self._is_record = is_record
         self._fd = -1
         self._rest = b""
 
@@ -29,12 +36,12 @@ class Follower:
         # The newest is opened first: a rotation in between shows lines twice, never too few.
         self._open()
         for path in self._rotated():
-            try:
-                with open(path, "rb") as file:
-                    if self._fd < 0 or os.fstat(file.fileno()).st_ino != os.fstat(self._fd).st_ino:
-                        yield from map(json.loads, file)
-            except FileNotFoundError:
-                continue  # rotated away
+            fd = _open(path)
+            if fd < 0:
+                continue  # rotated away, or no log
+            with open(fd, "rb") as file:
+                if self._fd < 0 or os.fstat(fd).st_ino != os.fstat(self._fd).st_ino:
+                    yield from self._records(path, iter(lambda: file.readline(_LONGEST), b""))
         yield from self.more()
 
     def more(self) -> Iterator[dict[str, Any]]:
@@ -50,7 +57,21 @@ class Follower:
     def _read(self) -> Iterator[dict[str, Any]]:
         while self._fd >= 0 and (data := os.read(self._fd, _READ)):
             *lines, self._rest = (self._rest + data).split(b"\n")
-            yield from map(json.loads, lines)
+            if len(self._rest) > _LONGEST:  # no line of ours: what follows is passed over with it
+                self._rest = b"?"
+            yield from self._records(self._path, lines)
+
+    def _records(self, path: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        """Yield the records among *lines*; the command line says once that others are passed over."""
+        for line in lines:
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                found = None
+            if isinstance(found, dict) and self._is_record(found):
+                yield found
+            else:
+                documents.note(DamagedFailure(path, "a line is no record, it is passed over"))
 
     def _was_rotated(self) -> bool:
         """Tell whether the name leads to another file by now; then ours is complete."""
@@ -72,10 +93,7 @@ class Follower:
 
     def _open(self) -> None:
         if self._fd < 0:
-            try:
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return  # nothing was ever said
+            self._fd = _open(self._path)
 
     def _rotated(self) -> list[str]:
         """Return the older files, the oldest first."""
@@ -86,3 +104,19 @@ class Follower:
             if entry.startswith(f"{name}.") and entry[len(name) + 1 :].isdecimal()
         ]
         return [f"{self._path}.{number}" for number in sorted(numbers, reverse=True)]
+
+
+def _open(path: str) -> int:
+    """Return a descriptor of the log, -1 when there is none: nothing was ever said."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return -1
+    except OSError as error:
+        documents.note(DamagedFailure(path, error.strerror or str(error)))
+        return -1
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    documents.note(DamagedFailure(path, "it is no regular file"))
+    return -1

@@ -24,13 +24,13 @@ def heal(layout: Layout) -> None:
 
 
 def every(layout: Layout) -> list[tuple[Spec, State]]:
-    """Return all containers, the newest first."""
+    """Return all containers, the newest first; those whose records cannot be read too."""
     heal(layout)
     containers = Containers(layout)
     found = []
     for container_id in containers.list():
         try:
-            found.append(containers.load(container_id))
+            found.append(healing.believed(layout, *containers.look(container_id)))
         except RuntimeFailure:
             continue  # removed meanwhile
     return sorted(found, key=lambda pair: (-pair[0].created, pair[0].id))
@@ -40,11 +40,21 @@ def one(layout: Layout, reference: str) -> tuple[Spec, State]:
     """Return the container that *reference*, a name or the start of an id, means.
 
     Raises:
-        RuntimeFailure: there is none, or several; code 1.
+        RuntimeFailure: there is none, or several, code 1; or its record cannot be read.
     """
     heal(layout)
     containers = Containers(layout)
-    return containers.load(containers.find(reference.removeprefix("/")))
+    container_id = containers.find(reference.removeprefix("/"))
+    containers.spec(container_id)  # raises where `look` makes something up
+    return healing.believed(layout, *containers.look(container_id))
+
+
+def any_of(layout: Layout, reference: str) -> tuple[Spec, State]:
+    """Return what `one` does; also of a container whose record cannot be read, as `every`."""
+    heal(layout)
+    containers = Containers(layout)
+    container_id = containers.find(reference.removeprefix("/"))
+    return healing.believed(layout, *containers.look(container_id))
 
 
 def running(layout: Layout, reference: str) -> tuple[Spec, State]:

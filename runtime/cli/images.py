@@ -144,7 +144,7 @@ def _row(image: Image, name: str, now: float, *, no_trunc: bool) -> dict[str, An
         "Repository": repository,
         "Tag": tag,
         "Digest": digest,
-        "CreatedSince": units.ago(now - image.created) if image.created else "N/A",
+        "CreatedSince": _age(image, now),
         "CreatedAt": units.wall(image.created),
         "Size": size,
         "VirtualSize": size,
@@ -152,6 +152,12 @@ def _row(image: Image, name: str, now: float, *, no_trunc: bool) -> dict[str, An
         "SharedSize": "N/A",
         "Containers": "N/A",
     }
+
+
+def _age(image: Image, now: float) -> str:
+    if image.damage:
+        return "Damaged"
+    return units.ago(now - image.created) if image.created else "N/A"
 
 
 def _id(image_id: str, *, no_trunc: bool) -> str:

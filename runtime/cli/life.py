@@ -137,7 +137,7 @@ def stop_running(
 
 
 def _is_alive(layout: Layout, spec: Spec) -> bool:
-    return Containers(layout).state(spec.id).status in found.ALIVE
+    return Containers(layout).look(spec.id)[1].status in found.ALIVE
 
 
 def is_starting(layout: Layout, spec: Spec) -> bool:
@@ -257,7 +257,7 @@ def _exit_code(layout: Layout, name: str) -> int:
     try:
         code: int = ask(layout, spec, "wait")["code"]
     except RuntimeFailure:
-        state = Containers(layout).state(spec.id)
+        _, state = Containers(layout).look(spec.id)
         if state.status in found.ALIVE:
             raise
         return state.exit_code  # it ended before we could ask

@@ -15,6 +15,7 @@ from runtime.linux import inotify
 from runtime.model import timestamp, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
+from supervise.model import numerals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ class Wanted:
         """Tell whether a line of the time *when* is shown."""
         if self.since is None and self.until is None:
             return True
-        seconds = timestamp.parse(when)
+        try:
+            seconds = timestamp.parse(when)
+        except ValueError:  # no line of ours
+            return False
         after = self.since is None or seconds >= self.since
         return after and (self.until is None or seconds <= self.until)
 
@@ -92,11 +96,17 @@ def logs(layout: Layout, words: Arguments) -> int:
     follows = words.flag("follow") and state.status in found.ALIVE
     watch_fd = inotify.watch(directory) if follows else -1
     monitor_fd = _pidfd(state.monitor_pid) if follows else -1
-    tail = Follower(f"{directory}/{jsonlog.NAME}")
+    tail = Follower(f"{directory}/{jsonlog.NAME}", _is_line)
     _show_past(tail, wanted)
     if follows:
         _follow(tail, wanted, watch_fd, monitor_fd)
     return 0
+
+
+def _is_line(record: dict[str, Any]) -> bool:
+    """Return whether *record* is a line of a container's log, not of something else."""
+    texts = (record.get("log"), record.get("time"), record.get("stream"))
+    return all(isinstance(text, str) for text in texts)
 
 
 def _pidfd(pid: int) -> int:

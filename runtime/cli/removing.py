@@ -7,12 +7,13 @@ import time
 
 from runtime.cli import found, life, output, run_options, sizes
 from runtime.container import remains
+from runtime.container.heal import is_alive
 from runtime.linux import cgroups
 from runtime.model import arguments, filters, units
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.store import events
-from runtime.store.containers import Containers
+from runtime.store.containers import DAMAGED, Containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,13 +65,21 @@ def rm(layout: Layout, words: Arguments) -> int:
 
     def remove(name: str) -> None:
         try:
-            spec, state = found.one(layout, name)
+            spec, state = found.any_of(layout, name)
         except RuntimeFailure as failure:
             if words.flag("force") and failure.message.startswith("no such container"):
                 raise RuntimeFailure(failure.message, failure.hint, code=0) from None
             raise
+        if state.status == DAMAGED and not words.flag("force"):
+            raise RuntimeFailure(
+                f"cannot remove container '{name}': {state.error}",
+                f"runtime rm -f {name}",
+                code=1,
+            )
         starts = state.status not in found.ALIVE and life.is_starting(layout, spec)
-        if starts or state.status in found.ALIVE:
+        # A monitor that a full disk kept from writing that it has started is one all the same.
+        unwritten = words.flag("force") and is_alive(layout, spec.id)
+        if starts or unwritten or state.status in found.ALIVE:
             shown = "being started" if starts else state.status
             _end(layout, spec, shown, force=words.flag("force"))
         remove_stopped(layout, spec, volumes=words.flag("volumes"))
@@ -97,6 +106,7 @@ def remove_stopped(layout: Layout, spec: Spec, *, volumes: bool = False) -> None
         remains.forget(layout, spec)
     else:
         Containers(layout).remove(spec.id)
+    remains.remove_run_directory(layout, spec.id)  # of a monitor that was killed
 
 
 def prune(layout: Layout, words: Arguments) -> int:
@@ -119,6 +129,7 @@ def remove_unused(layout: Layout, words: Arguments) -> tuple[list[str], int]:
         unwanted = any(filters.has_labels([text], spec.labels) for text in given.get("label!", ()))
         if (
             state.status in found.ALIVE
+            or (state.status == DAMAGED and is_alive(layout, spec.id))
             or (limit is not None and spec.created >= limit)
             or not filters.has_labels(given.get("label", ()), spec.labels)
             or unwanted

@@ -46,7 +46,7 @@ def written(layout: Layout, spec: Spec) -> int:
 
 def whole(layout: Layout, spec: Spec) -> int:
     """Return the bytes of its own files and its image's."""
-    image = Images(layout).get(spec.image_id)
+    image = Images(layout).look(spec.image_id) if spec.image_id else None
     return written(layout, spec) + (image.size if image else 0)
 
 

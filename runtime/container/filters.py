@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import capabilities
-from runtime.model.errors import RuntimeFailure
+from runtime.linux import capabilities, documents
+from runtime.model.contexts import suppress
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.store import files
 
 TYPE_CHECKING = False
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from runtime.store.layout import Layout
 
 _DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
-_FORMAT = 1  # of what the compiler makes: part of the cache's key
+_CHECKSUM = 16  # bytes, in front of a program in the cache
+_FORMAT = 2  # of what the compiler makes: part of the cache's key
 
 
 def program(spec: Spec, layout: Layout) -> bytes:
@@ -37,12 +39,34 @@ def program(spec: Spec, layout: Layout) -> bytes:
         raise _unreadable(path, "there is no such file")
     machine = os.uname()
     cached = f"{layout.root}/seccomp/{_key(profile, spec, machine)}.bpf"
-    compiled = files.read(cached)
+    compiled = _cached(cached)
     if compiled is None:
         compiled = _compile(path, profile, spec, machine)
-        files.make_directories(os.path.dirname(cached))
-        files.write(cached, compiled, sync=False)
+        with suppress(OSError):  # a full disk: the next start compiles it too
+            files.make_directories(os.path.dirname(cached))
+            files.write(cached, _checksum(compiled) + compiled, sync=False)
     return compiled
+
+
+def _cached(path: str) -> bytes | None:
+    """Return what was compiled before, None for nothing.
+
+    A file that a power failure left empty or cut must not be taken for a filter: an empty one
+    forbids nothing.
+    """
+    try:
+        found = documents.read(path) or b""
+    except DamagedFailure:  # a directory, say: it is compiled at each start
+        return None
+    compiled = found[_CHECKSUM:]
+    return compiled if compiled and found[:_CHECKSUM] == _checksum(compiled) else None
+
+
+def _checksum(compiled: bytes) -> bytes:
+    from _blake2 import blake2b  # without hashlib's 5 ms
+
+    found: bytes = blake2b(compiled, digest_size=_CHECKSUM).digest()
+    return found
 
 
 def _key(profile: bytes, spec: Spec, machine: os.uname_result) -> str:

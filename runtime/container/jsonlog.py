@@ -7,10 +7,12 @@ program longer than 16 KiB becomes several without the line feed.  Written by th
 
 from __future__ import annotations
 
+import errno
 import os
 
 from runtime.model import jsontext, timestamp
 from runtime.model.contexts import suppress
+from runtime.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +31,15 @@ class JsonLog:
         self._partial = {"stdout": b"", "stderr": b""}
         self._fd = -1
         self._size = 0
-        self.lost = 0  # lines that the disk did not take
+        self.lost = 0  # lines that the disk did not take, since the log last said so
+        self._problem = ""
+        self._now = 0.0
         with suppress(OSError):  # tried again with the first line
             self._open()
 
     def write(self, stream: str, data: bytes, now: float) -> None:
         """Append what *stream* (stdout, stderr) brought; an unfinished line waits for its end."""
+        self._now = now
         text = self._partial[stream] + data
         lines = text.split(b"\n")
         rest = lines.pop()
@@ -70,24 +75,45 @@ class JsonLog:
             os.close(self._fd)
             self._fd = -1
 
+    def take_problem(self) -> str:
+        """Return the sentence a person should see once about lines that were lost, and forget it."""
+        found, self._problem = self._problem, ""
+        return found
+
+    def _lose(self, lines: int, reason: str) -> None:
+        if not self.lost:
+            self._problem = f"cannot write '{self._path}': {reason}; lines of the log are lost"
+        self.lost += lines
+
+    def _say_lost(self) -> None:
+        """Have the log itself say what it lacks, in front of what is written next."""
+        text = f"runtime: {self.lost} lines are missing here: the disk was full\n"
+        data = _record(text.encode(), "stderr", self._now)
+        if os.write(self._fd, data) < len(data):
+            os.ftruncate(self._fd, self._size)
+            return
+        self._size += len(data)
+        self.lost = 0
+
     def _append(self, data: bytes, lines: int) -> None:
         try:
             if self._fd < 0:
                 self._open()
             if self._size and self._size + len(data) > self._settings.max_size > 0:
                 self._rotate()
+            if self.lost:
+                self._say_lost()
             written = os.write(self._fd, data)
             if written < len(data):  # the disk is full in the middle of a line: take it back
                 os.ftruncate(self._fd, self._size)
-                self.lost += lines
+                self._lose(lines, os.strerror(errno.ENOSPC))
                 return
             self._size += written
-        except OSError:
-            self.lost += lines
+        except OSError as error:
+            self._lose(lines, error.strerror or str(error))
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o640)
+        self._fd = files.open_log(self._path, 0o640)
         self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:

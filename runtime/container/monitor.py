@@ -53,13 +53,19 @@ def spawn(layout: Layout, spec: Spec) -> _socket.socket:
     The first frame on it is STARTED or FAILED.
 
     Raises:
-        RuntimeFailure: it has a monitor already.
+        RuntimeFailure: it has a monitor already, or the disk takes no directory for it.
     """
     run = layout.container_run(spec.id)
-    files.make_directories(layout.locks)
-    with Containers(layout).lock(spec.id):  # no other command takes the fresh directory for remains
-        files.make_directories(run)
-        alive = locks.try_lock(f"{run}/{ALIVE}")
+    try:
+        files.make_directories(layout.locks)
+        # So that no other command takes the fresh directory for remains.
+        with Containers(layout).lock(spec.id):
+            files.make_directories(run)
+            alive = locks.try_lock(f"{run}/{ALIVE}")
+    except OSError as error:
+        raise RuntimeFailure(
+            f"cannot start '{spec.name}': '{error.filename or run}' {error.strerror or error}"
+        ) from error
     if alive is None:
         raise RuntimeFailure(f"container '{spec.name}' is running already", code=1)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -186,7 +192,8 @@ class Monitor:
         finished = time.time()
         self._streams.close()
         if self._spec.auto_remove:
-            remains.forget(self._layout, self._spec)
+            with suppress(OSError):  # a full disk: the next command does it
+                remains.forget(self._layout, self._spec)
         else:
             self._save(
                 status="created", exit_code=failure.code, error=failure.message, finished=finished
@@ -252,8 +259,9 @@ class Monitor:
         reached("ended")
         doomed = None
         if self._spec.auto_remove:
-            doomed = remains.retire(self._layout, self._spec)
-        else:
+            with suppress(OSError):  # a full disk: the next command does it
+                doomed = remains.retire(self._layout, self._spec)
+        if doomed is None:
             self._save(status="exited", endpoints=(), monitor_pid=0)
         reached("recorded")
         self._say_exit(code)
@@ -269,7 +277,9 @@ class Monitor:
         self._log.close()
         reached("before-run-directory")
         self._over = True
-        remains.remove_run_directory(self._layout, self._spec.id)
+        directory = self._layout.container(self._spec.id)
+        if not (self._spec.auto_remove and os.path.lexists(directory)):  # else `heal` is to find it
+            remains.remove_run_directory(self._layout, self._spec.id)
         self._loop.stop()
 
     def _say_exit(self, code: int) -> None:
@@ -286,7 +296,8 @@ class Monitor:
     def _save(self, **changes: Any) -> None:
         self._state = self._state.replace(**changes)
         with suppress(OSError, RuntimeFailure):
-            # A full disk, or a container removed by force: its life goes on, only unwritten.
+            # A disk that takes not even what is written over, or a container removed by force: its
+            # life goes on, only unwritten.  Nobody believes the record without a living monitor.
             self._containers.save_state(self._spec.id, self._state)
 
     # -- signals
@@ -329,6 +340,8 @@ class Monitor:
 
     def _output(self, stream: str, data: bytes) -> None:
         self._log.write(stream, data, time.time())
+        if self._log.lost and (problem := self._log.take_problem()):
+            self._clients.tell_all(frames.encode(frames.NOTICE, problem.encode()))
         kind = frames.STDOUT if stream == "stdout" else frames.STDERR
         self._clients.tell_viewers(frames.encode(kind, data))
         if self._clients.are_slow():

@@ -6,8 +6,10 @@ to what it locked, and tries again otherwise.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 
 from runtime.model.contexts import suppress
 
@@ -90,7 +92,7 @@ def _operation(*, shared: bool) -> int:
 
 def _acquire(path: str, flags: int, operation: int) -> Lock | None:
     while True:
-        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = _open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(fd, operation)
         except BlockingIOError:
@@ -102,6 +104,36 @@ def _acquire(path: str, flags: int, operation: int) -> Lock | None:
         if _leads_to(path, fd):
             return Lock(fd, path)
         os.close(fd)
+
+
+def _open(path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        if not flags & os.O_CREAT:
+            raise
+        if error.errno == errno.EROFS:  # flock(2) needs no right to write
+            return os.open(path, flags & ~(os.O_CREAT | os.O_ACCMODE))
+        if error.errno not in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
+            raise
+        _move_aside(path)
+        return os.open(path, flags, 0o600)
+
+
+def _move_aside(path: str) -> None:
+    """Make room for a lock file where something else lies: a directory, a link, a socket.
+
+    Under a lock of the directory, so that a lock file that another process made there meanwhile,
+    and holds, stays.
+    """
+    directory_fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory_fd, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # another process did it
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                os.rename(path, f"{path}.damaged-{os.getpid()}")
+    finally:
+        os.close(directory_fd)
 
 
 def _leads_to(path: str, fd: int) -> bool:

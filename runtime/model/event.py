@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TYPES = ("container", "image", "network", "volume")
 FILTERS = ("container", "event", "image", "label", "network", "scope", "type", "volume")
 _MICRO = 1_000_000
+_LATEST = 10**20  # nanoseconds: a date of four digits
 
 
 class Event(Record):
@@ -56,6 +57,20 @@ def document(event: Event) -> dict[str, Any]:
 def encode(event: Event) -> str:
     """Return the JSON text, one line."""
     return jsontext.dumps(document(event))
+
+
+def is_document(found: Mapping[str, Any]) -> bool:
+    """Return whether *found* is a JSON value that `document` made."""
+    actor, when = found.get("Actor"), found.get("timeNano")
+    if not isinstance(actor, dict) or type(when) is not int or not 0 <= when < _LATEST:
+        return False
+    attributes = actor.get("Attributes")
+    return (
+        isinstance(attributes, dict)
+        and all(isinstance(value, str) for value in attributes.values())
+        and all(isinstance(each, str) for each in (found.get("Type"), found.get("Action")))
+        and isinstance(actor.get("ID"), str)
+    )
 
 
 def from_document(found: Mapping[str, Any]) -> Event:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.linux import locks, netlink
+from runtime.linux import documents, locks, netlink
 from runtime.model import ipam
 from runtime.model import networks as model
-from runtime.model.errors import RuntimeFailure
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.networks import Network
 from runtime.network import links, records
 from runtime.network.firewall import Firewall
@@ -114,7 +114,7 @@ class Catalog:
 
     def list(self) -> list[Network]:
         """Return the networks, by name; the default bridge also before its first container."""
-        found = self.records.all()
+        found = [*self.records.all(), *self.records.damaged()]
         if not any(network.name == model.DEFAULT for network in found):
             found.append(self.network(model.DEFAULT))
         return sorted(found, key=lambda network: network.name)
@@ -135,14 +135,14 @@ class Catalog:
         Raises:
             RuntimeFailure: there is none.
         """
-        found = self.records.load(name)
         if name != model.DEFAULT:
-            return found or self.records.find(name)
+            return self.records.load(name) or self.records.find(name)
+        found = self._default()
         if found is not None and not self._must_move(found):
             return found
         self.make_lock_directory()
         with locks.lock(self.lock):
-            found = self.records.load(name)
+            found = self._default()
             if found is None or self._must_move(found):
                 with netlink.Socket() as kernel:
                     links.remove_left(kernel, model.DEFAULT_INTERFACE)
@@ -151,6 +151,22 @@ class Catalog:
                 found = records.default_bridge(routes, others)
                 self.records.save(found)
         return found
+
+    def _default(self) -> Network | None:
+        """Return the default bridge as it is known; a damaged record that nobody needs is none.
+
+        Raises:
+            DamagedFailure: containers are on it, at addresses that only the record tells.
+        """
+        try:
+            return self.records.load(model.DEFAULT)
+        except DamagedFailure as failure:
+            if self.leases.of(model.DEFAULT):
+                failure.hint = "stop the containers on it: then it is made anew"
+                raise
+            documents.note(failure)
+            self.records.delete(Network(model.DEFAULT, ""))
+            return None
 
     def _must_move(self, network: Network) -> bool:
         """Tell whether the default bridge needs another subnet before it is made again.
@@ -182,7 +198,10 @@ class Catalog:
         Raises:
             RuntimeFailure: it is built in, or containers are on it; says which.
         """
-        network = self.find(reference)
+        try:
+            network = self.find(reference)
+        except DamagedFailure:
+            network = self.records.stand_in(reference)
         if network.name in model.BUILT_IN:
             raise RuntimeFailure(f"cannot remove network '{network.name}': it is built in", "", 1)
         with locks.lock(self.lock):
@@ -205,7 +224,7 @@ class Catalog:
         removed = []
         self.make_lock_directory()
         with locks.lock(self.lock):
-            for network in self.records.all():
+            for network in (*self.records.all(), *self.records.damaged()):
                 wanted = all(
                     key in network.labels and value in {"", network.labels[key]}
                     for key, value in (labels or {}).items()
@@ -218,7 +237,7 @@ class Catalog:
 
     def _remove(self, network: Network) -> None:
         """Remove the bridge, then the record: after a crash in between, again."""
-        if network.driver == "bridge":
+        if network.driver in ("bridge", records.DAMAGED) and network.id:
             with netlink.Socket() as kernel:
                 links.delete(kernel, network.interface)
         self.leases.clear_unfinished()

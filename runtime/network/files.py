@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
+from runtime.linux import documents
 from runtime.model import hostfiles
-from runtime.model.errors import RuntimeFailure
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.networks import SHARED
 from runtime.model.spec import Mount
 
@@ -111,12 +112,17 @@ def overwrite(path: str, text: str) -> None:
     torn line.
     """
     data = text.encode(errors="surrogateescape")
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    fd = documents.open_to_write(path, os.O_RDWR, 0o644)
     try:
         os.fchmod(fd, 0o644)  # the container's users read it, whatever our umask
         old = os.fstat(fd).st_size
-        os.pwrite(fd, data.ljust(old, b"\n"), 0)
+        if old > _LARGEST_HOSTS:  # a container has blown it up
+            os.ftruncate(fd, old := 0)
+        written = os.pwrite(fd, data.ljust(old, b"\n"), 0)
+        os.pwrite(fd, data[written:], written)  # on a full disk the rest says why it was less
         os.ftruncate(fd, len(data))
+    except OSError as error:  # pwrite(2) knows no name
+        raise OSError(error.errno, error.strerror, path) from error
     finally:
         os.close(fd)
 
@@ -164,10 +170,14 @@ def _edit(path: str, change: Callable[[str], str]) -> None:
     A file that a container has blown up is left to it: what all wait for must not take long.
     """
     try:
-        with open(path, errors="surrogateescape") as file:
-            text = file.read(_LARGEST_HOSTS + 1)
-    except FileNotFoundError:
+        fd = documents.open_file(path)
+    except DamagedFailure as failure:  # the next start makes it anew
+        documents.note(failure)
         return
+    if fd < 0:
+        return
+    with open(fd, errors="surrogateescape") as file:
+        text = file.read(_LARGEST_HOSTS + 1)
     if len(text) > _LARGEST_HOSTS:
         return
     changed = change(text)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import processes
+from runtime.linux import documents, processes
 from runtime.model import ipam, jsontext
-from runtime.model.errors import RuntimeFailure
+from runtime.model.contexts import suppress
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.networks import Lease, Network
-from supervise.model.plain import from_plain, to_plain
+from supervise.model.plain import to_plain
 
 _TEMPORARY = ".tmp-"
 
@@ -64,11 +65,30 @@ class Leases:
             os.unlink(self._path(lease))
 
     def close(self, network: str) -> None:
-        """Remove the directory of a network that nobody is on and that is being removed."""
+        """Remove the directory of a network that nobody is on and that is being removed.
+
+        With what is in it and is no lease that can be read.
+        """
+        for name in self._listed(network):
+            self.drop(network, name)
         try:
             os.rmdir(f"{self._directory}/{network}")
         except FileNotFoundError:
             return  # nobody ever was
+
+    def drop(self, network: str, file: str) -> None:
+        """Remove the file of a lease that cannot be read."""
+        path = f"{self._directory}/{network}/{file}"
+        if _read(path) is not None:
+            return
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError:
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
 
     def find(self, network: str, container: str, interface: str) -> Lease | None:
         """Return what *container* holds of *network* on *interface*."""
@@ -79,13 +99,9 @@ class Leases:
 
     def of(self, network: str) -> list[Lease]:
         """Return all leases of *network*, by address."""
-        try:
-            names = os.listdir(f"{self._directory}/{network}")
-        except FileNotFoundError:
-            return []
         found = [
             lease
-            for name in names
+            for name in self._listed(network)
             if not name.startswith(_TEMPORARY)
             and (lease := _read(f"{self._directory}/{network}/{name}")) is not None
         ]
@@ -99,33 +115,39 @@ class Leases:
         """Remove the files that a process was writing when it was killed."""
         for network in self._networks():
             directory = f"{self._directory}/{network}"
-            for name in os.listdir(directory):
+            for name in self._listed(network):
                 if name.startswith(_TEMPORARY):
                     pid = name.removeprefix(_TEMPORARY).partition("-")[0]
-                    if not processes.runs(int(pid)):
-                        os.unlink(f"{directory}/{name}")
+                    if not (pid.isdecimal() and processes.runs(int(pid))):
+                        with suppress(FileNotFoundError, IsADirectoryError):
+                            os.unlink(f"{directory}/{name}")
 
     def _networks(self) -> list[str]:
         try:
             return sorted(os.listdir(self._directory))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _listed(self, network: str) -> list[str]:
+        try:
+            return os.listdir(f"{self._directory}/{network}")
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _taken(self, network: str) -> set[int]:
-        try:
-            names = os.listdir(f"{self._directory}/{network}")
-        except FileNotFoundError:
-            return set()
-        return {ipam.number(name) for name in names if name[0] != "."}
+        taken = set()
+        for name in self._listed(network):
+            if name[0] != ".":
+                with suppress(ValueError):  # no file of ours: it holds no address
+                    taken.add(ipam.number(name))
+        return taken
 
     def _holder(self, network: str, address: str) -> str:
         found = _read(f"{self._directory}/{network}/{address}")
         return found.name if found else "?"
 
     def _path(self, lease: Lease) -> str:
-        # A CNI plugin chose the address: it is not ours to keep from others.
-        file = f"{lease.id[:12]}.{lease.interface}" if lease.plugins else lease.address
-        return f"{self._directory}/{lease.network}/{file}"
+        return f"{self._directory}/{lease.network}/{_file_of(lease)}"
 
     def _put_new(self, lease: Lease) -> bool:
         aside = self._write_aside(lease)
@@ -143,9 +165,13 @@ class Leases:
         path = f"{directory}/{_TEMPORARY}{os.getpid()}-{lease.id[:12]}"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, jsontext.dumps(to_plain(lease)).encode())
-        finally:
-            os.close(fd)
+            try:
+                documents.write_all(fd, jsontext.dumps(to_plain(lease)).encode())
+            finally:
+                os.close(fd)
+        except OSError:
+            os.unlink(path)
+            raise
         return path
 
 
@@ -190,7 +216,22 @@ def _fixed(network: Network, within: tuple[int, int], gateway: int, wanted: str)
 def _read(path: str) -> Lease | None:
     """Return the lease in a file, None when it is gone."""
     try:
-        with open(path, "rb") as file:
-            return from_plain(Lease, jsontext.loads(file.read()))
-    except FileNotFoundError:
+        return documents.read_record(Lease, path, problem=lambda each: _foreign(each, path))
+    except DamagedFailure as failure:
+        documents.note(failure)
         return None
+
+
+def _foreign(lease: Lease, path: str) -> str:
+    """Return why that is not what lies there, empty when it is."""
+    directory, name = os.path.split(path)
+    if lease.network != os.path.basename(directory) or name != _file_of(lease):
+        return "it is of another container or network"
+    if not all(0 <= pid < 1 << 31 for pid in (lease.owner, lease.pid)):
+        return "Lease has a pid that no process has"
+    return ""
+
+
+def _file_of(lease: Lease) -> str:
+    # A CNI plugin chose the address: it is not ours to keep from others.
+    return f"{lease.id[:12]}.{lease.interface}" if lease.plugins else lease.address

@@ -122,6 +122,8 @@ class Networks:
         the interface: do it after the exit code.
         """
         self._abandon(container_id, endpoint)
+        if endpoint.address and model.is_own(endpoint.network):
+            self._leases.drop(endpoint.network, endpoint.address)  # one that cannot be read
         if endpoint.interface == _FIRST:
             for lease in self._leases.all():
                 if lease.id == container_id:

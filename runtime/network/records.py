@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import time
 
+from runtime.linux import documents
 from runtime.model import ipam, jsontext, networks
-from runtime.model.errors import RuntimeFailure
+from runtime.model.contexts import suppress
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.networks import Network
-from supervise.model.plain import from_plain, to_plain
+from supervise.model.plain import to_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TEMPORARY = ".tmp-"
+DAMAGED = "damaged"  # the driver of a network whose record cannot be read; never on disk
 _FIXED_IDS = {"host": "1" * 64, "none": "0" * 64}  # no machine has two of them
 
 
@@ -29,26 +31,56 @@ class Records:
         self._directory = directory
 
     def load(self, name: str) -> Network | None:
-        """Return the network called *name*; None for an unknown one, and the default before use."""
+        """Return the network called *name*; None for an unknown one, and the default before use.
+
+        Raises:
+            DamagedFailure: its record cannot be read.
+        """
         if name in _FIXED_IDS:
             return Network(name, _FIXED_IDS[name], "host" if name == "host" else "null")
         if "/" in name or name.startswith("."):
             return None
-        try:
-            with open(self._path(name), "rb") as file:
-                return from_plain(Network, jsontext.loads(file.read()))
-        except FileNotFoundError:
-            return None
+        hint = f"runtime network rm {name} removes the network"
+        return documents.read_record(
+            Network, self._path(name), hint, problem=lambda each: _foreign(each, name)
+        )
 
     def all(self) -> list[Network]:
-        """Return the networks that exist, by name."""
-        try:
-            files = os.listdir(self._directory)
-        except FileNotFoundError:
-            files = []
-        names = [file.removesuffix(".json") for file in files if file.endswith(".json")]
-        found = [self.load(name) for name in sorted({*names, *_FIXED_IDS})]
+        """Return the networks that exist and whose records can be read, by name."""
+        found = []
+        for name in self._names():
+            with suppress(DamagedFailure):  # said by `damaged`, and by whoever needs that one
+                found.append(self.load(name))
         return [network for network in found if network is not None]
+
+    def damaged(self) -> list[Network]:
+        """Return what is known of the networks whose records cannot be read, by name."""
+        found = []
+        for name in self._names():
+            try:
+                self.load(name)
+            except DamagedFailure as failure:
+                documents.note(failure)
+                found.append(self.stand_in(name))
+        return found
+
+    def stand_in(self, name: str) -> Network:
+        """Return what is known of a network whose record cannot be read; with luck its id."""
+        try:
+            data = documents.read(self._path(name)) or b""
+        except DamagedFailure:
+            data = b""
+        digits = data.partition(b'"id": "')[2][:64].decode("ascii", "replace")
+        known = len(digits) == 64 and set(digits) <= set("0123456789abcdef")
+        return Network(name, digits if known else "", DAMAGED)
+
+    def _names(self) -> list[str]:
+        try:
+            listed = os.listdir(self._directory)
+        except (FileNotFoundError, NotADirectoryError):
+            listed = []
+        names = [file.removesuffix(".json") for file in listed if file.endswith(".json")]
+        return sorted({*(name for name in names if name[:1] != "."), *_FIXED_IDS})
 
     def find(self, reference: str) -> Network:
         """Return the network with that name, id or start of an id.
@@ -77,21 +109,20 @@ class Records:
     def save(self, network: Network) -> None:
         """Write *network*; it survives a power failure once this returns."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        aside = f"{self._directory}/{_TEMPORARY}{network.name}-{os.getpid()}"
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, jsontext.dumps(to_plain(network)).encode() + b"\n")
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(aside, self._path(network.name))
+        text = jsontext.dumps(to_plain(network))
+        documents.write(self._path(network.name), f"{text}\n".encode())
 
     def delete(self, network: Network) -> None:
         """Forget *network*; one that is forgotten already is fine."""
+        path = self._path(network.name)
         try:
-            os.unlink(self._path(network.name))
+            os.unlink(path)
         except FileNotFoundError:
             return  # another command was faster
+        except IsADirectoryError:
+            import shutil
+
+            shutil.rmtree(path)
 
     def clear_unfinished(self) -> None:
         """Remove the files that a process was writing when it was killed."""
@@ -101,11 +132,32 @@ class Records:
             return
         for name in names:
             pid = name.rpartition("-")[2]
-            if name.startswith(_TEMPORARY) and not os.path.exists(f"/proc/{pid}"):
-                os.unlink(f"{self._directory}/{name}")
+            if name.startswith(documents.TEMPORARY) and not os.path.exists(f"/proc/{pid}"):
+                with suppress(FileNotFoundError, IsADirectoryError):
+                    os.unlink(f"{self._directory}/{name}")
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}.json"
+
+
+def _foreign(network: Network, name: str) -> str:
+    """Return why that is not what the network is, empty when it is."""
+    if network.name != name:
+        return f"it is of another network, {network.name!r:.40}"
+    if len(network.id) != 64 or not network.id.isalnum():
+        return "Network has an id of another kind"
+    try:
+        for text in filter(None, (network.subnet, network.ip_range)):
+            ipam.subnet(text)
+        if network.gateway:
+            ipam.number(network.gateway)
+        if network.subnet6:
+            ipam.subnet6(network.subnet6)
+    except (ValueError, RuntimeFailure) as error:
+        return f"it has no such addresses: {error}"
+    if network.driver not in networks.DRIVERS:
+        return f"there is no driver {network.driver!r:.40}: another version wrote it"
+    return "" if documents.is_time(network.created) else "Network has a time that no clock shows"
 
 
 def new_id() -> str:

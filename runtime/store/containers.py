@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import locks
+from runtime.linux import documents, locks
 from runtime.model import digest as digests
-from runtime.model import names
-from runtime.model.errors import RuntimeFailure
+from runtime.model import jsontext, names
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.spec import Spec
 from runtime.model.state import State
 from runtime.store import events, files
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _ID_DIGITS = 64
 _NAMES = ".names"
 _TRIES = 64  # at a name that is free
+_RESERVED = 2048  # bytes of a state at least: the end of a container is written on a full disk too
+_STATES = frozenset({"created", "running", "paused", "restarting", "removing", "exited", "dead"})
+DAMAGED = "damaged"  # the status of a container whose record cannot be read; never on disk
 
 
 def new_id() -> str:
@@ -62,8 +65,8 @@ class Containers:
                 os.mkdir(f"{temporary}/{inner}")
                 # Whatever the umask: the upper directory's mode is that of the container's "/".
                 os.chmod(f"{temporary}/{inner}", 0o755)  # noqa: S103
-            self._write(f"{temporary}/spec.json", spec)
-            self._write(f"{temporary}/state.json", state or State())
+            files.write_json(f"{temporary}/spec.json", plain.to_plain(spec), sync=False)
+            files.write(f"{temporary}/state.json", _encode(state or State()), sync=False)
             os.rename(temporary, directory)
         events.of_container(self._layout, spec, "create")
         return spec
@@ -78,28 +81,63 @@ class Containers:
 
     def spec(self, container_id: str) -> Spec:
         """Return what the container is; raises as `load`."""
-        found = files.read_json(f"{self._layout.container(container_id)}/spec.json")
+        found = self._spec_at(self._layout.container(container_id), container_id)
         if found is None:
-            raise _unknown(digests.short(container_id), ())
-        return plain.from_plain(Spec, found)
+            raise self._unknown_id(container_id)
+        return found
 
     def state(self, container_id: str) -> State:
         """Return how the container fares; raises as `load`."""
-        found = files.read_json(f"{self._layout.container(container_id)}/state.json")
+        path = f"{self._layout.container(container_id)}/state.json"
+        found = documents.read_record(State, path, self._way_out(container_id), problem=_impossible)
         if found is None:
-            raise _unknown(digests.short(container_id), ())
-        return plain.from_plain(State, found)
+            raise self._unknown_id(container_id)
+        return found
+
+    def look(self, container_id: str) -> tuple[Spec, State]:
+        """Return what `load` does, with the status `DAMAGED` where a record cannot be read.
+
+        What is known all the same is the id, the name, and the age.  The command line says
+        which file it is.
+
+        Raises:
+            RuntimeFailure: it has been removed.
+        """
+        try:
+            spec = self.spec(container_id)
+        except DamagedFailure as failure:
+            documents.note(failure)
+            return self._stand_in(container_id), State(status=DAMAGED, error=failure.message)
+        try:
+            return spec, self.state(container_id)
+        except DamagedFailure as failure:
+            documents.note(failure)
+            return spec, State(status=DAMAGED, error=failure.message)
 
     def save_state(self, container_id: str, state: State) -> None:
         """Write how the container fares; a reader sees the old or the new, whole.
 
+        On a full disk the file that is there is written over: it has the room.
         Not forced to the disk: after a power failure no process of it is alive anyway.
         """
-        self._write(f"{self._layout.container(container_id)}/state.json", state)
+        path = f"{self._layout.container(container_id)}/state.json"
+        try:
+            files.write(path, _encode(state), sync=False)
+        except IsADirectoryError:  # a damaged record
+            files.remove_tree(path)
+            files.write(path, _encode(state), sync=False)
+        except OSError as error:
+            if not files.is_no_room(error):
+                raise
+            try:
+                files.overwrite(path, _encode(state))
+            except OSError:
+                files.overwrite(path, _encode(state.replace(health_log=())))
 
     def save_spec(self, spec: Spec) -> None:
         """Replace what the container is: `update` changes limits and restart policy."""
-        self._write(f"{self._layout.container(spec.id)}/spec.json", spec)
+        path = f"{self._layout.container(spec.id)}/spec.json"
+        files.write_json(path, plain.to_plain(spec))
 
     def list(self) -> tuple[str, ...]:
         """Return the ids of all containers, in no order."""
@@ -140,6 +178,19 @@ class Containers:
 
         Return what `remove_retired` takes, None when another process was faster.
         """
+        try:
+            return self._retire(container_id)
+        except OSError as error:
+            if not files.is_no_room(error):
+                raise
+        # The disk takes not even another name: what the container wrote goes first.
+        directory = self._layout.container(container_id)
+        for name in os.listdir(directory):
+            if name not in ("spec.json", "state.json"):
+                files.remove_tree(f"{directory}/{name}")
+        return self._retire(container_id)
+
+    def _retire(self, container_id: str) -> str | None:
         doomed = f"{self._layout.containers}/{files.TEMPORARY}{container_id}"
         with self._changing():
             try:
@@ -147,10 +198,18 @@ class Containers:
             except FileNotFoundError:
                 return None
             self._release_names(container_id)
-        if (found := files.read_json(f"{doomed}/spec.json")) is not None:
-            events.of_container(self._layout, plain.from_plain(Spec, found), "destroy")
+        spec = self.retired_spec(doomed)
+        events.of_container(self._layout, spec or self._stand_in(container_id), "destroy")
         self._unlink(self._layout.lock(f"container-{container_id}"))
         return doomed
+
+    def retired_spec(self, doomed: str) -> Spec | None:
+        """Return what a retired container was, None when that is gone or cannot be read."""
+        try:
+            return self._spec_at(doomed, os.path.basename(doomed).removeprefix(files.TEMPORARY))
+        except DamagedFailure as failure:
+            documents.note(failure)
+            return None
 
     def remove_retired(self, doomed: str) -> None:
         """Remove the files; another process may be doing the same."""
@@ -205,7 +264,7 @@ class Containers:
 
     def users_of_image(self, image_id: str) -> tuple[tuple[Spec, State], ...]:
         """Return the containers made from the image."""
-        found = [loaded for i in self.list() if (loaded := self._load_if_there(i)) is not None]
+        found = [loaded for i in self.list() if (loaded := self._look_if_there(i)) is not None]
         return tuple((spec, state) for spec, state in found if spec.image_id == image_id)
 
     def heal(self) -> None:
@@ -226,9 +285,9 @@ class Containers:
     def _changing(self) -> locks.Lock:
         return locks.lock(self._layout.lock("containers"))
 
-    def _load_if_there(self, container_id: str) -> tuple[Spec, State] | None:
+    def _look_if_there(self, container_id: str) -> tuple[Spec, State] | None:
         try:
-            return self.load(container_id)
+            return self.look(container_id)
         except RuntimeFailure:
             return None  # removed meanwhile
 
@@ -266,8 +325,61 @@ class Containers:
         except FileNotFoundError:
             return
 
-    def _write(self, path: str, record: Spec | State) -> None:
-        files.write_json(path, plain.to_plain(record), sync=False)
+    def _spec_at(self, directory: str, container_id: str) -> Spec | None:
+        return documents.read_record(
+            Spec,
+            f"{directory}/spec.json",
+            self._way_out(container_id),
+            problem=lambda spec: _foreign(spec, container_id),
+        )
+
+    def _stand_in(self, container_id: str) -> Spec:
+        """Return what is known of a container whose record cannot be read."""
+        directory = self._layout.container(container_id)
+        listed = self._names_in(f"{self._layout.containers}/{_NAMES}")
+        name = next((n for n in listed if self._named(n) == container_id), "")
+        try:
+            created = os.lstat(directory).st_mtime
+        except FileNotFoundError:
+            created = 0.0
+        return Spec(container_id, name or digests.short(container_id), "", "", (), created=created)
+
+    def _unknown_id(self, container_id: str) -> RuntimeFailure:
+        """Return what to say of a container without its record: removed, or damaged."""
+        directory = self._layout.container(container_id)
+        for name in ("spec.json", "state.json"):
+            path = f"{directory}/{name}"
+            # In this order: a container that is being removed disappears as a whole.
+            if not os.path.lexists(path) and os.path.lexists(directory):
+                return DamagedFailure(path, "it is missing", self._way_out(container_id))
+        return _unknown(digests.short(container_id), ())
+
+    def _way_out(self, container_id: str) -> str:
+        return f"runtime rm -f {digests.short(container_id)} removes the container"
+
+
+def _encode(state: State) -> bytes:
+    text = jsontext.dumps(plain.to_plain(state))
+    return f"{text:<{_RESERVED - 1}}\n".encode()
+
+
+def _impossible(state: State) -> str:
+    """Return why no monitor can have written that, empty when one can."""
+    if state.status not in _STATES:
+        return f"State has 'status' as {state.status!r:.40}: another version wrote it"
+    pids = (state.pid, state.monitor_pid)
+    if not all(0 <= pid < 1 << 31 for pid in pids):
+        return "State has a pid that no process has"
+    if not all(documents.is_time(each) for each in (state.started, state.finished)):
+        return "State has a time that no clock shows"
+    return ""
+
+
+def _foreign(spec: Spec, container_id: str) -> str:
+    """Return why that is not what the container is, empty when it is."""
+    if spec.id != container_id:
+        return f"it is of another container, {spec.id!r:.20}"
+    return "" if documents.is_time(spec.created) else "Spec has a time that no clock shows"
 
 
 def _unknown(reference: str, known: tuple[str, ...]) -> RuntimeFailure:

@@ -6,12 +6,13 @@ what was in that is forgotten.  Readers wait with inotify(7): nobody has to be t
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
-from runtime.linux import locks
+from runtime.linux import documents, locks
 from runtime.model import event as model
-from runtime.model.contexts import suppress
+from runtime.model.errors import DamagedFailure
 from runtime.model.event import Event
 from runtime.store import files
 
@@ -44,15 +45,20 @@ def of_container(layout: Layout, spec: Spec, action: str, **more: str) -> None:
 def _append(layout: Layout, event: Event) -> None:
     data = f"{model.encode(event)}\n".encode("utf-8", "replace")
     path = f"{directory(layout)}/{NAME}"
-    with suppress(OSError):  # a full disk: what happened has happened, only unwritten
+    try:
         files.make_directories(directory(layout))
         with locks.lock(layout.lock("events")):
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = files.open_log(path, 0o600)
             try:
                 size = os.fstat(fd).st_size
                 if os.write(fd, data) < len(data):  # no half line for the next one to go on with
                     os.ftruncate(fd, size)
-                elif size + len(data) > LARGEST:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+                if size + len(data) > LARGEST:
                     os.rename(path, f"{path}.1")
             finally:
                 os.close(fd)
+    except OSError as error:  # a full disk: what happened has happened, only unwritten
+        hint = "what happens is not noted until there is room"
+        reason = error.strerror or str(error)
+        documents.note(DamagedFailure(path, reason, hint, verb="write"))

@@ -5,9 +5,12 @@ A temporary file is called ``.tmp-…``; one that a killed process left is nobod
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
-from runtime.linux import beneath
+from runtime.linux import beneath, documents
+from runtime.linux.documents import NO_ROOM, TEMPORARY, write, write_all
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 
@@ -15,7 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TEMPORARY = ".tmp-"
+__all__ = ["TEMPORARY", "write", "write_all"]  # written there, for the networks have them too
+_BLOCK = 512  # bytes: stat(2), whatever the file system's own
 
 
 def read(path: str) -> bytes | None:
@@ -33,55 +37,47 @@ def read(path: str) -> bytes | None:
         os.close(fd)
 
 
-def read_json(path: str) -> Any:
-    """Return the JSON value in the file, None when there is no file.
+def open_log(path: str, mode: int) -> int:
+    """Return a descriptor of the file at *path* to append lines to, made when it is missing.
+
+    A line that a power failure cut is ended.  Otherwise as `documents.open_to_write`.
+    """
+    fd = documents.open_to_write(path, os.O_RDWR | os.O_APPEND, mode)
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        with suppress(OSError):  # a full disk: the two lines are one
+            os.write(fd, b"\n")
+    return fd
+
+
+def overwrite(path: str, data: bytes) -> None:
+    """Put *data* into the file at *path*, which is there, in the room that it takes already.
+
+    For a disk that is full: no block is allocated.  Filled up with spaces, so that a reader sees
+    no rest of what was there.
 
     Raises:
-        ValueError: it holds something else; names the file.
+        OSError: ENOSPC: *data* needs more room; and what write(2) says.
     """
-    data = read(path)
-    if data is None:
-        return None
+    flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(path, flags)
     try:
-        return jsontext.loads(data)
-    except ValueError as error:
-        raise ValueError(f"cannot read '{path}': {error}") from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or len(data) > status.st_blocks * _BLOCK:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        write_all(fd, data.ljust(status.st_size))
+    finally:
+        os.close(fd)
 
 
-def write(path: str, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
-    """Put *data* at *path* so that a reader sees all of it or what was there before.
-
-    With *sync* it also survives a power failure once this returns.
-
-    Raises:
-        OSError: ENOSPC and so on; *path* is as it was.
-    """
-    directory, name = os.path.split(path)
-    temporary = f"{directory}/{TEMPORARY}{name}-{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        try:
-            write_all(fd, data)
-            if sync:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def is_no_room(error: OSError) -> bool:
+    """Return whether *error* says that the disk takes nothing more."""
+    return error.errno in NO_ROOM
 
 
 def write_json(path: str, value: Any, *, mode: int = 0o600, sync: bool = True) -> None:
     """Put *value* as JSON at *path*; as `write`."""
     write(path, jsontext.dumps(value).encode() + b"\n", mode=mode, sync=sync)
-
-
-def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write all of *data*, however many calls it takes."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def make_directories(path: str, mode: int = 0o700) -> None:

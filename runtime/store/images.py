@@ -9,17 +9,19 @@ change is made under one lock.  Archives are read and written elsewhere: `runtim
 
 from __future__ import annotations
 
+import errno
 import os
 
-from runtime.linux import locks
+from runtime.linux import documents, locks
 from runtime.model import digest as digests
 from runtime.model import image as model
 from runtime.model import reference, timestamp
-from runtime.model.contexts import contextmanager
-from runtime.model.errors import RuntimeFailure
+from runtime.model.contexts import contextmanager, suppress
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.image import ImageConfig
-from runtime.store import events, files, host
+from runtime.store import events, files, host, imagerecords
 from runtime.store.containers import Containers
+from runtime.store.imagerecords import ImageRecord
 from runtime.store.layers import Layers
 from runtime.store.steps import Steps
 from supervise.model import plain
@@ -28,27 +30,14 @@ from supervise.model.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
     from runtime.store.layers import LayerMeta, Pin
     from runtime.store.layout import Layout
 
-_RECORD_VERSION = 1
 _HOST_NAMES = (f"{reference.DEFAULT_DOMAIN}/library/{host.NAME}:{reference.DEFAULT_TAG}",)
+_RECORD_NAME = 64 + len(".json")
+_LOST = ".damaged"  # beside tags.json: one that could not be read
 _RETIRED = ".retired"  # an image removed by force while a stopped container still needs it
-
-
-class ImageRecord(Record):
-    """What an image is made of; in the store beside its configuration."""
-
-    id: str  # sha256:…, of the configuration
-    layers: tuple[str, ...] = ()  # diff ids, lowest first
-    sizes: tuple[int, ...] = ()  # bytes, of each of them
-    manifest: str = ""  # digest of the manifest it came with, in blobs
-    is_host: bool = False  # its lowest layer is this machine's own root
-    parent: str = ""  # id of the image it was built on
-    loaded: float = 0.0  # wall clock seconds, when it came into the store
-    version: int = _RECORD_VERSION
 
 
 class Image(Record):
@@ -65,6 +54,7 @@ class Image(Record):
     sizes: tuple[int, ...] = ()
     parent: str = ""
     manifest: str = ""
+    damage: str = ""  # why it cannot be read; then what else is here may be missing
 
 
 class Images:
@@ -94,8 +84,13 @@ class Images:
         """Return the image that *name* means, None when there is none.
 
         Raises:
-            RuntimeFailure: *name* is the start of several ids, or no name at all.
+            RuntimeFailure: *name* is the start of several ids, or no name at all; or its record
+            cannot be read.
         """
+        return _whole(self.look(name))
+
+    def look(self, name: str) -> Image | None:
+        """Return what `find` does, and an image with its *damage* where a record cannot be read."""
         tags = self.tags()
         if digests.is_digest(name):
             return self._by_id(name, tags)
@@ -111,11 +106,18 @@ class Images:
         return None
 
     def get(self, image_id: str) -> Image | None:
-        """Return the image with this very id, also one that only a container still needs."""
-        return self._by_id(image_id, self.tags()) or self._read(image_id, {}, suffix=_RETIRED)
+        """Return the image with this very id, also one that only a container still needs.
+
+        Raises:
+            DamagedFailure: its record cannot be read.
+        """
+        found = self._by_id(image_id, self.tags())
+        if found is None and digests.is_digest(image_id):
+            found = self._read(image_id, {}, suffix=_RETIRED)
+        return _whole(found)
 
     def list(self) -> tuple[Image, ...]:
-        """Return all images but `host`, the newest first."""
+        """Return all images but `host`, the newest first; those with *damage* too."""
         tags = self.tags()
         found = [self._by_id(image_id, tags) for image_id in self.ids()]
         known = [image for image in found if image is not None]
@@ -127,12 +129,27 @@ class Images:
             names = os.listdir(self.layout.records)
         except FileNotFoundError:
             return ()
-        return tuple(digests.PREFIX + n[:-5] for n in names if digests.is_hex(n[:-5]))
+        return tuple(
+            digests.PREFIX + n[:-5]
+            for n in names
+            if n.endswith(".json") and digests.is_hex(n[:-5]) and len(n) == _RECORD_NAME
+        )
 
     def tags(self) -> dict[str, str]:
-        """Return full reference → image id."""
-        found: dict[str, str] = files.read_json(self.layout.tags) or {}
-        return found
+        """Return full reference → image id; nothing where the file cannot be read."""
+        try:
+            return imagerecords.read_tags(self.layout.tags)
+        except DamagedFailure as failure:
+            documents.note(failure)
+            return {}
+
+    def has_lost_names(self) -> bool:
+        """Return whether the names of images were lost: then who has none may have had one."""
+        try:
+            imagerecords.read_tags(self.layout.tags)
+        except DamagedFailure:
+            return True
+        return os.path.lexists(self.layout.tags + _LOST)
 
     def host(self) -> Image:
         """Return this machine's own root file system as an image."""
@@ -163,8 +180,10 @@ class Images:
 
         Raises:
             RuntimeFailure: the image has just been removed.
+            DamagedFailure: it cannot be read.
         """
-        if (data := files.read(self._blob(image.id))) is not None:
+        data = documents.read(self._blob(image.id), imagerecords.way_out(image.id))
+        if data is not None:
             return data
         made = model.to_json(image.config)  # `host` has no file
         if digests.digest_of(made) != image.id:
@@ -172,9 +191,15 @@ class Images:
         return made
 
     def document(self, image_id: str) -> bytes | None:
-        """Return the configuration with this digest as it came, None when it is not there."""
-        record = self._read_record(self._record(image_id))
-        return None if record is None or record.is_host else files.read(self._blob(image_id))
+        """Return the configuration with this digest as it came, None when it is not there.
+
+        What cannot be read is not there: it is fetched anew.
+        """
+        with suppress(DamagedFailure):
+            record = imagerecords.read_record(self._record(image_id))
+            if record is not None and not record.is_host:
+                return documents.read(self._blob(image_id))
+        return None
 
     def hold(self, image: Image, pin: Pin) -> tuple[LayerMeta, ...]:
         """Keep all layers of *image* in *pin* and return what is known of them, lowest first.
@@ -194,7 +219,9 @@ class Images:
 
     def manifest_bytes(self, image: Image) -> bytes | None:
         """Return the manifest as it came, None when it came without one."""
-        return files.read(self._blob(image.manifest)) if image.manifest else None
+        if not image.manifest:
+            return None
+        return documents.read(self._blob(image.manifest), imagerecords.way_out(image.id))
 
     @contextmanager
     def pinned(self, image: Image) -> Iterator[None]:
@@ -297,8 +324,20 @@ class Images:
         events.emit(self.layout, "image", action, image_id, name)
 
     def write_tags(self, tags: dict[str, str]) -> None:
-        """Replace all names; the caller holds `changing`."""
+        """Replace all names; the caller holds `changing`.
+
+        What lies there and cannot be read is kept beside it, for a person.
+        """
+        try:
+            imagerecords.read_tags(self.layout.tags)
+        except DamagedFailure:
+            files.remove_tree(self.layout.tags + _LOST)
+            os.rename(self.layout.tags, self.layout.tags + _LOST)
         files.write_json(self.layout.tags, dict(sorted(tags.items())))
+
+    def forget_lost_names(self) -> None:
+        """Remove what `write_tags` kept: no image is left that may have had one of the names."""
+        files.remove_tree(self.layout.tags + _LOST)
 
     def discard(self, image_id: str, *, retire: bool) -> bool:
         """Delete the record; the caller holds `changing`, has taken the names, and collects.
@@ -311,13 +350,18 @@ class Images:
             lock = locks.lock_existing(path, wait=False)
         except FileNotFoundError:
             return True
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                raise
+            files.remove_tree(path)
+            return True
         if lock is None:
             return False
         with lock:
             if retire:
                 os.rename(path, path + _RETIRED)
             else:
-                os.unlink(path)
+                files.remove_tree(path)
         return True
 
     def tidy(self) -> None:
@@ -328,34 +372,42 @@ class Images:
             containers = Containers(self.layout)
             for name in os.listdir(self.layout.records):
                 if name.endswith(_RETIRED):
+                    path = f"{self.layout.records}/{name}"
                     image_id = digests.PREFIX + name.partition(".")[0]
-                    if not containers.users_of_image(image_id):
-                        os.unlink(f"{self.layout.records}/{name}")
+                    if not containers.users_of_image(image_id) or _is_damaged(path):
+                        files.remove_tree(path)
             self.collect()
 
     def collect(self) -> tuple[str, ...]:
         """Remove the layers and documents that no record names; the caller holds `changing`.
 
-        Returns the diff ids of the layers removed.
+        Nothing as long as one cannot be read: it may name any of them.  Returns the diff ids of the
+        layers removed.
         """
         records = self._all_records()
+        if records is None:
+            return ()
         documents = {digests.hex_of(d) for r in records for d in (r.id, r.manifest) if d}
         for name in os.listdir(self.layout.blobs):
             if name not in documents:
-                os.unlink(f"{self.layout.blobs}/{name}")
+                files.remove_tree(f"{self.layout.blobs}/{name}")
         for directory in (self.layout.records, self.layout.images):
             for name in os.listdir(directory):
                 if name.startswith(files.TEMPORARY):
-                    os.unlink(f"{directory}/{name}")
+                    files.remove_tree(f"{directory}/{name}")
         steps = Steps(self.layout)
         steps.tidy()
         wanted = {*(d for r in records for d in r.layers), *steps.layers()}
         return tuple(self.layers.collect(wanted))
 
-    def _all_records(self) -> tuple[ImageRecord, ...]:
-        """Return all records, those of retired images too."""
-        names = [n for n in os.listdir(self.layout.records) if not n.startswith(files.TEMPORARY)]
-        found = [self._read_record(f"{self.layout.records}/{name}") for name in names]
+    def _all_records(self) -> tuple[ImageRecord, ...] | None:
+        """Return all records, those of retired images too; None when one cannot be read."""
+        names = [n for n in os.listdir(self.layout.records) if n.endswith((".json", _RETIRED))]
+        try:
+            found = [imagerecords.read_record(f"{self.layout.records}/{name}") for name in names]
+        except DamagedFailure as failure:
+            documents.note(failure)
+            return None
         return tuple(record for record in found if record is not None)
 
     # Inside.
@@ -380,20 +432,29 @@ class Images:
         return self._by_id(found[0], tags) if found else None
 
     def _by_id(self, image_id: str, tags: dict[str, str]) -> Image | None:
+        if not digests.is_digest(image_id):  # of a container whose record cannot be read
+            return None
         if (found := self._read(image_id, tags)) is not None:
             return found
         mine = self.host()
         return mine if image_id == mine.id else None
 
     def _read(self, image_id: str, tags: dict[str, str], suffix: str = "") -> Image | None:
-        record = self._read_record(self._record(image_id) + suffix)
-        config = files.read(self._blob(image_id)) if record else None
-        if record is None or config is None:
-            return None
-        names = sorted(name for name, found in tags.items() if found == image_id)
-        parsed = model.from_json(config)
+        names = sorted(n for n, found in tags.items() if found == image_id and _is_name(n))
+        damage, parsed = "", ImageConfig()
+        try:
+            record = imagerecords.read_record(self._record(image_id) + suffix)
+            if record is None:
+                return None
+            parsed = imagerecords.read_config(self._blob(image_id), image_id)
+        except DamagedFailure as failure:
+            if not os.path.lexists(self._record(image_id) + suffix):
+                return None  # removed meanwhile
+            documents.note(failure)
+            damage, record = failure.message, ImageRecord(id=image_id)
         return Image(
             id=image_id,
+            damage=damage,
             names=tuple(_familiar(name) for name in names if "@" not in name),
             config=parsed,
             layers=record.layers,
@@ -405,10 +466,6 @@ class Images:
             parent=record.parent,
             manifest=record.manifest,
         )
-
-    def _read_record(self, path: str) -> ImageRecord | None:
-        found: Any = files.read_json(path)
-        return None if found is None else plain.from_plain(ImageRecord, found)
 
     def _record(self, image_id: str) -> str:
         return f"{self.layout.records}/{digests.hex_of(image_id)}.json"
@@ -422,6 +479,13 @@ def _removed(image: Image) -> RuntimeFailure:
     return RuntimeFailure(f"image '{shown}' was removed meanwhile", code=1)
 
 
+def _whole(image: Image | None) -> Image | None:
+    """Return *image*; raise DamagedFailure when its record cannot be read."""
+    if image is not None and image.damage:
+        raise DamagedFailure.of(image.damage, imagerecords.way_out(image.id))
+    return image
+
+
 def _full(name: str) -> str:
     """Return the full reference of *name*, which may have a digest when a registry gave it."""
     found = reference.parse(name)
@@ -430,6 +494,25 @@ def _full(name: str) -> str:
     if found.familiar_name == host.NAME:
         raise RuntimeFailure(f"cannot name an image '{name}': 'host' always means this machine")
     return str(reference.parse_tagged(name))
+
+
+def _is_damaged(path: str) -> bool:
+    """Return whether the record cannot be read: then no container can be started from it."""
+    try:
+        imagerecords.read_record(path)
+    except DamagedFailure as failure:
+        documents.note(failure)
+        return True
+    return False
+
+
+def _is_name(text: str) -> bool:
+    """Return whether *text* of tags.json is a reference: no image has another name."""
+    try:
+        reference.parse(text)
+    except RuntimeFailure:
+        return False
+    return True
 
 
 def _familiar(name: str) -> str:

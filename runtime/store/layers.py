@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 
-from runtime.linux import beneath, locks
+from runtime.linux import beneath, documents, locks
 from runtime.model import digest as digests
 from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
@@ -95,9 +95,14 @@ class Layers:
         return f"{self._layout.layer(digests.hex_of(diff_id))}/diff"
 
     def meta(self, diff_id: str) -> LayerMeta | None:
-        """Return what is known of the layer, None when it is not there."""
-        found = files.read_json(f"{self._layout.layer(digests.hex_of(diff_id))}/meta.json")
-        return None if found is None else plain.from_plain(LayerMeta, found)
+        """Return what is known of the layer, None when it is not there.
+
+        Raises:
+            DamagedFailure: its record cannot be read.
+        """
+        path = f"{self._layout.layer(digests.hex_of(diff_id))}/meta.json"
+        hint = "runtime rmi -f the images that have the layer, then pull or build them again"
+        return documents.read_record(LayerMeta, path, hint)
 
     def hold(self, diff_id: str, pin: Pin) -> LayerMeta | None:
         """Keep the layer in *pin* and return what is known of it, None when it is not there."""
@@ -245,13 +250,16 @@ class Layers:
         if meta is None:
             raise RuntimeFailure(f"cannot read layer {digests.short(diff_id)}: it is not there")
         kept = tuple((os.fsencode(path), before) for path, before in meta.kept)
-        total = digests.new_hash()
+        total, size = digests.new_hash(), 0
         directory = self._layout.layer(digests.hex_of(diff_id))
         try:
             for piece in split.assemble(directory, kept):
+                size += len(piece)
+                if size > meta.tar_size:  # what is damaged can go on for exabytes
+                    raise self._changed(diff_id, "its contents have another size")
                 total.update(piece)
                 yield piece
-        except split.SplitError as error:
+        except (split.SplitError, OSError) as error:
             raise self._changed(diff_id, str(error)) from error
         if digests.PREFIX + total.hexdigest() != diff_id:
             raise self._changed(diff_id, "its contents have another hash")

@@ -6,7 +6,7 @@ from runtime.model import digest as digests
 from runtime.model import reference
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
-from runtime.store import events
+from runtime.store import events, files
 from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
@@ -38,13 +38,15 @@ def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
             and an id was given without *force*.
     """
     try:
-        image = images.find(name)
+        image = images.look(name)
     except RuntimeFailure as error:
         error.code = 1
         raise
     if image is None:
         unknown = images.unknown(name)
         raise _GoneError(unknown.message, unknown.hint, code=1)
+    if image.damage and not force:
+        raise _conflict(image, "must be forced", "its record is damaged", "runtime rmi -f")
     if image.id == images.host().id:
         raise RuntimeFailure("cannot remove 'host': it is this machine", code=1)
     wanted = _names_meant(image, name)
@@ -61,10 +63,14 @@ def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
         if not remaining:
             gone.update(n for n, image_id in tags.items() if image_id == image.id)
             lines += [f"Untagged: {n}" for n in image.digests if n not in wanted]
-        images.write_tags({n: i for n, i in tags.items() if n not in gone})
+        kept = {n: i for n, i in tags.items() if n not in gone}
+        written = _write_tags(images, kept, later=not remaining)
         if not remaining:
             users = Containers(images.layout).users_of_image(image.id)
-            lines += _delete(images, image, retire=bool(users))
+            # What cannot be read is of no use to a container either.
+            lines += _delete(images, image, retire=bool(users) and not image.damage)
+        if not written:
+            images.write_tags(kept)
     for each in wanted:
         events.emit(images.layout, "image", "untag", image.id, {"name": each})
     if not remaining:
@@ -87,12 +93,15 @@ def prune(
     before = _layer_sizes(images)
     with images.changing():  # an image that is being added has its names already
         known = images.list()
+        nobody_knows = images.has_lost_names()  # then an image without a name is no leftover
     for image in known:
-        if (image.names and not everything) or containers.users_of_image(image.id):
+        if (image.names or nobody_knows) and not everything:
             continue
-        if wanted(image):
+        if wanted(image) and not containers.users_of_image(image.id):
             with suppress(ConflictError, _GoneError):  # somebody needs it again, or was faster
                 lines += remove(images, image.id, force=True)
+    if everything and not images.ids():
+        images.forget_lost_names()
     images.tidy()
     after = _layer_sizes(images)
     return lines, sum(size for diff_id, size in before.items() if diff_id not in after)
@@ -158,6 +167,20 @@ def _delete(images: Images, image: Image, *, retire: bool) -> list[str]:
     chain = chain_ids(image.layers)
     layers = [chain[n] for n, diff_id in enumerate(image.layers) if diff_id in gone]
     return [f"Deleted: {digest}" for digest in (image.id, *reversed(layers))]
+
+
+def _write_tags(images: Images, tags: dict[str, str], *, later: bool) -> bool:
+    """Write the names; with *later* a full disk is no reason to stop: return False then.
+
+    A name that leads to no image is as good as none.
+    """
+    try:
+        images.write_tags(tags)
+    except OSError as error:
+        if not (later and files.is_no_room(error)):
+            raise
+        return False
+    return True
 
 
 def _layer_sizes(images: Images) -> dict[str, int]:

@@ -15,7 +15,7 @@ import struct
 import zlib
 from bisect import bisect_right
 
-from runtime.linux import beneath
+from runtime.linux import beneath, documents
 from supervise.linux import regular
 
 TYPE_CHECKING = False
@@ -176,6 +176,8 @@ def _contents(
                 raise SplitError(f"'{os.fsdecode(path)}' has become shorter")
             offset += len(data)
             yield data
+    except OSError as error:  # a FIFO, a directory
+        raise SplitError(f"'{os.fsdecode(path)}': {error.strerror}") from error
     finally:
         os.close(fd)
 
@@ -188,12 +190,18 @@ def _zeros(size: int) -> Iterator[bytes]:
 
 def _records(path: str) -> Iterator[tuple[bytes, int, int, bytes]]:
     """Yield (kind, size, offset, bytes or path) of each record."""
-    with open(path, "rb") as file:
-        take = _Unzipped(file).take
-        while head := take(_RECORD.size):
-            kind, size, length = _RECORD.unpack(head)
-            offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
-            yield kind, size, offset, take(length)
+    fd = documents.open_file(path)
+    if fd < 0:
+        raise SplitError(f"'{path}' is missing")
+    try:
+        with open(fd, "rb") as file:
+            take = _Unzipped(file).take
+            while head := take(_RECORD.size):
+                kind, size, length = _RECORD.unpack(head)
+                offset = _OFFSET.unpack(take(_OFFSET.size))[0] if kind == b"F" else 0
+                yield kind, size, offset, take(length)
+    except (zlib.error, struct.error) as error:
+        raise SplitError(f"'{path}' is damaged: {error}") from error
 
 
 class _Unzipped:

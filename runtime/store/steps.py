@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import locks
+from runtime.linux import documents, locks
 from runtime.model import digest as digests
+from runtime.model.errors import DamagedFailure
 from runtime.store import files
 from supervise.model import plain
 from supervise.model.record import Record
@@ -51,6 +52,8 @@ class Steps:
         files.make_directories(self._directory)
         with locks.lock(self._lock):
             path = f"{self._directory}/{key}.json"
+            if self._read(path) is None:
+                files.remove_tree(path)  # a directory, say
             files.write_json(path, plain.to_plain(step), sync=False)
 
     def all(self) -> list[tuple[str, Step, float]]:
@@ -76,25 +79,32 @@ class Steps:
             return
 
     def tidy(self) -> None:
-        """Remove what killed processes left half-written."""
+        """Remove what killed processes left half-written, and what cannot be read."""
         with locks.lock(self._lock):
             for name in self._listed():
-                if name.startswith(files.TEMPORARY):
-                    os.unlink(f"{self._directory}/{name}")
+                path = f"{self._directory}/{name}"
+                if name.startswith(files.TEMPORARY) or self._read(path) is None:
+                    files.remove_tree(path)
 
     def _read(self, path: str) -> Step | None:
-        """Return the record; one that a power failure left torn is none."""
+        """Return the record; one that a power failure left torn is none, and the step runs again."""
+        hint = "its step runs again; runtime builder prune removes it"
         try:
-            found = files.read_json(path)
-            return None if found is None else plain.from_plain(Step, found)
-        except (ValueError, TypeError, KeyError):
+            return documents.read_record(Step, path, hint, problem=_impossible)
+        except DamagedFailure as failure:
+            documents.note(failure)
             return None
 
     def _listed(self) -> list[str]:
         try:
             return sorted(os.listdir(self._directory))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _impossible(step: Step) -> str:
+    """Return why that is no step: nothing at all would say that it changed nothing."""
+    return "it says nothing of a step" if step == Step() else ""
 
 
 def _touch(path: str) -> None:

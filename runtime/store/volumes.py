@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import locks
+from runtime.linux import documents, locks
+from runtime.model import digest as digests
 from runtime.model import names
-from runtime.model.errors import RuntimeFailure
+from runtime.model.contexts import suppress
+from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.store import events, files
 from runtime.store.containers import Containers
 from supervise.model import plain
@@ -19,8 +21,9 @@ from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from runtime.model.spec import Spec
     from runtime.store.layout import Layout
 
 
@@ -83,8 +86,25 @@ class Volumes:
         """Return the volume *name*, None when there is none."""
         if "/" in name or name.startswith("."):
             return None
-        found = files.read_json(f"{self._layout.volumes}/{name}/meta.json")
-        return None if found is None else plain.from_plain(Volume, found)
+        directory = f"{self._layout.volumes}/{name}"
+        if not os.path.lexists(directory):
+            return None
+        hint = f"its files are used all the same; runtime volume rm {name} removes the volume"
+        path = f"{directory}/meta.json"
+        try:
+            found = documents.read_record(
+                Volume, path, hint, problem=lambda each: _foreign(each, name)
+            )
+            failure = DamagedFailure(path, "it is missing", hint)
+        except DamagedFailure as error:
+            found, failure = None, error
+        if found is not None:
+            return found
+        if not os.path.lexists(directory):
+            return None  # removed meanwhile
+        documents.note(failure)
+        # Its files are all there.  Nobody but us makes up names of 64 digits.
+        return Volume(name, _made(directory), anonymous=len(name) == 64 and digests.is_hex(name))
 
     def get(self, name: str) -> Volume:
         """Return the volume *name*.
@@ -129,18 +149,27 @@ class Volumes:
         files.remove_tree(doomed)
 
     def users(self, name: str) -> tuple[str, ...]:
-        """Return the names of the containers that mount the volume."""
-        containers = Containers(self._layout)
-        specs = [containers.spec(container_id) for container_id in containers.list()]
+        """Return the names of the containers that mount the volume, as far as is known."""
         return tuple(
             spec.name
-            for spec in specs
+            for spec in self._specs()
             if any(mount.kind == "volume" and mount.source == name for mount in spec.mounts)
         )
 
     def unused(self) -> tuple[Volume, ...]:
-        """Return the volumes that no container mounts."""
+        """Return the volumes that no container mounts.
+
+        There are none as long as a container's record cannot be read: it may mount any of them.
+        """
+        if not all(spec.image_id for spec in self._specs()):
+            return ()
         return tuple(volume for volume in self.list() if not self.users(volume.name))
+
+    def _specs(self) -> Iterator[Spec]:
+        containers = Containers(self._layout)
+        for container_id in containers.list():
+            with suppress(RuntimeFailure):  # removed meanwhile
+                yield containers.look(container_id)[0]
 
     def heal(self) -> None:
         """Remove what killed processes left half made or half removed."""
@@ -153,3 +182,17 @@ class Volumes:
 
     def _changing(self) -> locks.Lock:
         return locks.lock(self._layout.lock("volumes"))
+
+
+def _made(directory: str) -> float:
+    try:
+        return os.lstat(directory).st_mtime
+    except FileNotFoundError:  # removed meanwhile
+        return 0.0
+
+
+def _foreign(volume: Volume, name: str) -> str:
+    """Return why that is not what the volume is, empty when it is."""
+    if volume.name != name:
+        return f"it is of another volume, {volume.name!r:.40}"
+    return "" if documents.is_time(volume.created) else "Volume has a time that no clock shows"

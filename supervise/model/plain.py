@@ -31,15 +31,21 @@ def from_plain(cls: type[R], plain: Mapping[str, Any]) -> R:
     """Return the *cls* that `to_plain` turned into *plain*.
 
     Raises:
-        ValueError: a field is missing, or is not one of *cls*: another version wrote it.
+        ValueError: a field is missing, has a value of another kind, or is not one of *cls*:
+            another version wrote it.
     """
+    if not isinstance(plain, dict):
+        raise ValueError(f"{cls.__name__} is not an object")  # noqa: TRY004 - of a file's text
     converters = _converters.get(cls) or _learn(cls)
     values = {}
     for field, value in plain.items():
         if field not in converters:
             raise ValueError(f"{cls.__name__} has no field '{field}': another version wrote it")
         convert = converters[field]
-        values[field] = value if convert is None or value is None else convert(value)
+        try:
+            values[field] = value if convert is None else convert(value)
+        except _WrongKindError as error:
+            raise ValueError(f"{cls.__name__} has '{field}' as {error}") from error
     try:
         return cls(**values)
     except TypeError as error:
@@ -70,9 +76,21 @@ def _learn(cls: type[Record]) -> dict[str, Callable[[Any], Any] | None]:
     return found
 
 
+class _WrongKindError(ValueError):
+    """A value is not of the kind that its field has."""
+
+
 def _converter(annotation: str, names: dict[str, Any]) -> Callable[[Any], Any] | None:
     """Return the converter of one annotation, as written in a module with *names*."""
-    annotation = annotation.strip().removesuffix("| None").strip()
+    text = annotation.strip()
+    annotation = text.removesuffix("| None").strip()
+    convert = _converter_of(annotation, names)
+    if convert is None or annotation == text:
+        return convert
+    return lambda value: None if value is None else convert(value)
+
+
+def _converter_of(annotation: str, names: dict[str, Any]) -> Callable[[Any], Any] | None:
     outer, _, inner = annotation.removesuffix("]").partition("[")
     if outer == "Mapping":
         return _mapping(_converter(inner.partition(",")[2], names))
@@ -86,9 +104,49 @@ def _converter(annotation: str, names: dict[str, Any]) -> Callable[[Any], Any] |
         return lambda value: from_plain(cls, value)
     if isinstance(cls, type) and issubclass(cls, enum.Enum):
         return cls
-    if annotation not in {"str", "int", "float", "bool", "Any"}:
+    if annotation not in _SCALARS:
         raise TypeError(f"'{annotation}' has no plain form")
-    return None
+    return _SCALARS[annotation]
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise _WrongKindError(_shown(value))
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is not bool:
+        raise _WrongKindError(_shown(value))
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise _WrongKindError(_shown(value))
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or value - value != 0:  # no infinity, no NaN
+        raise _WrongKindError(_shown(value))
+    number: float = value
+    return number
+
+
+_SCALARS: dict[str, Callable[[Any], Any] | None] = {
+    "str": _text,
+    "bool": _truth,
+    "int": _whole,
+    "float": _number,
+    "Any": None,
+}
+
+
+def _shown(value: Any) -> str:
+    """Return the value for a message: never all of a long one."""
+    kinds = {dict: "an object", list: "a list", type(None): "null"}
+    return kinds.get(type(value)) or f"{value!r:.40}"
 
 
 def _split(inner: str) -> list[str]:
@@ -104,19 +162,32 @@ def _split(inner: str) -> list[str]:
 
 
 def _mapping(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    if convert is None:
-        return dict
-    return lambda value: {key: convert(item) for key, item in value.items()}
+    def build(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise _WrongKindError(_shown(value))
+        if convert is None:
+            return value
+        return {key: convert(item) for key, item in value.items()}
+
+    return build
 
 
 def _sequence(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    if convert is None:
-        return tuple
-    return lambda value: tuple(convert(item) for item in value)
+    def build(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise _WrongKindError(_shown(value))
+        return tuple(value) if convert is None else tuple([convert(item) for item in value])
+
+    return build
 
 
 def _row(converters: list[Callable[[Any], Any] | None]) -> Callable[[Any], Any]:
-    return lambda value: tuple(
-        item if convert is None else convert(item)
-        for item, convert in zip(value, converters, strict=True)
-    )
+    def build(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list or len(value) != len(converters):
+            raise _WrongKindError(_shown(value))
+        return tuple(
+            item if convert is None else convert(item)
+            for item, convert in zip(value, converters, strict=True)
+        )
+
+    return build

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,12 +90,40 @@ def test_a_single_file_starts_anew(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written_is_counted(tmp_path: Path) -> None:
-    (tmp_path / "log.json").symlink_to("/dev/full")
     log = JsonLog(str(tmp_path), Logging())
-
-    log.write("stdout", b"one\ntwo\n", NOW)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, most[1]))
+    try:
+        log.write("stdout", b"one\ntwo\n", NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
     assert log.lost == 2
+    assert (tmp_path / "log.json").read_bytes() == b""
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "link"])
+def test_what_is_no_file_in_its_place_is_replaced(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "log.json"
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "directory":
+        (place / "below").mkdir(parents=True)
+    else:
+        place.symlink_to("/dev/full")
+
+    JsonLog(str(tmp_path), Logging()).write("stdout", b"one\n", NOW)
+
+    assert [each["log"] for each in lines(place)] == ["one\n"]
+
+
+def test_a_line_that_a_power_failure_cut_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text('{"log":"on')
+
+    JsonLog(str(tmp_path), Logging()).write("stdout", b"two\n", NOW)
+
+    assert (tmp_path / "log.json").read_text().splitlines()[0] == '{"log":"on'
+    assert json.loads((tmp_path / "log.json").read_text().splitlines()[1])["log"] == "two\n"
 
 
 def test_it_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_what_is_kept_is_found(tmp_path: Path) -> None:
 
 def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step())
+    steps.keep(KEY, Step(text="RUN true"))
 
     steps.forget(KEY)
     steps.forget(KEY)
@@ -42,7 +42,7 @@ def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) ->
 
 def test_a_torn_record_is_none(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step())
+    steps.keep(KEY, Step(text="RUN true"))
     (records(tmp_path) / f"{KEY}.json").write_text("")
 
     assert steps.find(KEY) is None
@@ -51,7 +51,7 @@ def test_a_torn_record_is_none(tmp_path: Path) -> None:
 
 def test_a_use_is_noted(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step())
+    steps.keep(KEY, Step(text="RUN true"))
     os.utime(records(tmp_path) / f"{KEY}.json", (1, 1))
 
     steps.find(KEY)
@@ -62,7 +62,7 @@ def test_a_use_is_noted(tmp_path: Path) -> None:
 
 def test_tidy_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step())
+    steps.keep(KEY, Step(text="RUN true"))
     (records(tmp_path) / ".tmp-x").touch()
 
     steps.tidy()
