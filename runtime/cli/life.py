@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runtime.cli import found, output
-from runtime.container import attach, heal, monitor
+from runtime.container import attach, forking, heal
 from runtime.linux import locks
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
@@ -77,7 +77,7 @@ def start_detached(layout: Layout, spec: Spec) -> None:
     """Start a container that does not run, and leave it to itself."""
     _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
-    attach.await_start(monitor.spawn(layout, spec.replace(detached=True)))
+    attach.await_start(forking.spawn(layout, spec.replace(detached=True)))
 
 
 def _start_attached(layout: Layout, words: Arguments) -> int:
@@ -91,7 +91,7 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
     _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
     attach.hold_signals()
-    sock = monitor.spawn(layout, spec.replace(detached=False))
+    sock = forking.spawn(layout, spec.replace(detached=False))
     ended = attach.Client(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
     return 0 if ended.code == attach.DETACHED else ended.code
 

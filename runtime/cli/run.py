@@ -6,7 +6,7 @@ import os
 import sys
 
 from runtime.cli import found, run_options
-from runtime.container import attach, create, monitor
+from runtime.container import attach, create, forking
 from runtime.model.errors import RuntimeFailure
 from runtime.model.options import Verb
 from runtime.store.containers import Containers
@@ -64,7 +64,7 @@ def run(layout: Layout, words: Arguments) -> int:
     spec = _create(layout, words, asked)
     if not detached:
         attach.hold_signals()
-    sock = monitor.spawn(layout, spec)
+    sock = forking.spawn(layout, spec)
     if detached:
         attach.await_start(sock)
         sys.stdout.write(f"{spec.id}\n")

@@ -105,7 +105,7 @@ def _duration(rest: str) -> float | None:
         if unit not in _SECONDS or not _is_decimal(number):
             return None
         total += float(number) * _SECONDS[unit]
-    return total
+    return sign * total
 
 
 def _is_decimal(text: str) -> bool:

@@ -87,3 +87,13 @@ def _foreign(record: ImageRecord, image_id: str) -> str:
     if len(record.layers) != len(record.sizes):
         return "its layers and their sizes do not match"
     return ""
+
+
+def is_damaged(path: str) -> bool:
+    """Return whether the record cannot be read: then no container can be started from it."""
+    try:
+        read_record(path)
+    except DamagedFailure as failure:
+        documents.note(failure)
+        return True
+    return False

@@ -19,7 +19,7 @@ from runtime.model import reference, timestamp
 from runtime.model.contexts import contextmanager, suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.image import ImageConfig
-from runtime.store import events, files, host, imagerecords
+from runtime.store import events, files, host, imagenames, imagerecords
 from runtime.store.containers import Containers
 from runtime.store.imagerecords import ImageRecord
 from runtime.store.layers import Layers
@@ -275,7 +275,7 @@ class Images:
             parsed = model.from_json(config)
         except ValueError as error:
             raise RuntimeFailure(f"cannot read the image's configuration: {error}") from error
-        full_names = [_full(name) for name in names]
+        full_names = [imagenames.full(name) for name in names]
         metas = [self.layers.meta(diff_id) for diff_id in parsed.diff_ids]
         missing = [d for d, m in zip(parsed.diff_ids, metas, strict=True) if m is None]
         if missing:
@@ -307,7 +307,7 @@ class Images:
         Raises:
             RuntimeFailure: *name* is no name, or it is `host`'s.
         """
-        full = _full(name)
+        full = imagenames.full(name)
         if image.id == self.host().id:
             raise RuntimeFailure(
                 "cannot tag 'host': it is this machine and not in the store",
@@ -374,7 +374,7 @@ class Images:
                 if name.endswith(_RETIRED):
                     path = f"{self.layout.records}/{name}"
                     image_id = digests.PREFIX + name.partition(".")[0]
-                    if not containers.users_of_image(image_id) or _is_damaged(path):
+                    if not containers.users_of_image(image_id) or imagerecords.is_damaged(path):
                         files.remove_tree(path)
             self.collect()
 
@@ -440,7 +440,9 @@ class Images:
         return mine if image_id == mine.id else None
 
     def _read(self, image_id: str, tags: dict[str, str], suffix: str = "") -> Image | None:
-        names = sorted(n for n, found in tags.items() if found == image_id and _is_name(n))
+        names = sorted(
+            n for n, found in tags.items() if found == image_id and imagenames.is_name(n)
+        )
         damage, parsed = "", ImageConfig()
         try:
             record = imagerecords.read_record(self._record(image_id) + suffix)
@@ -455,13 +457,13 @@ class Images:
         return Image(
             id=image_id,
             damage=damage,
-            names=tuple(_familiar(name) for name in names if "@" not in name),
+            names=tuple(imagenames.familiar(name) for name in names if "@" not in name),
             config=parsed,
             layers=record.layers,
             created=_seconds(parsed.created),
             size=sum(record.sizes),
             is_host=record.is_host,
-            digests=tuple(_familiar(name) for name in names if "@" in name),
+            digests=tuple(imagenames.familiar(name) for name in names if "@" in name),
             sizes=record.sizes,
             parent=record.parent,
             manifest=record.manifest,
@@ -484,39 +486,6 @@ def _whole(image: Image | None) -> Image | None:
     if image is not None and image.damage:
         raise DamagedFailure.of(image.damage, imagerecords.way_out(image.id))
     return image
-
-
-def _full(name: str) -> str:
-    """Return the full reference of *name*, which may have a digest when a registry gave it."""
-    found = reference.parse(name)
-    if found.digest:
-        return f"{found.name}@{found.digest}"
-    if found.familiar_name == host.NAME:
-        raise RuntimeFailure(f"cannot name an image '{name}': 'host' always means this machine")
-    return str(reference.parse_tagged(name))
-
-
-def _is_damaged(path: str) -> bool:
-    """Return whether the record cannot be read: then no container can be started from it."""
-    try:
-        imagerecords.read_record(path)
-    except DamagedFailure as failure:
-        documents.note(failure)
-        return True
-    return False
-
-
-def _is_name(text: str) -> bool:
-    """Return whether *text* of tags.json is a reference: no image has another name."""
-    try:
-        reference.parse(text)
-    except RuntimeFailure:
-        return False
-    return True
-
-
-def _familiar(name: str) -> str:
-    return reference.parse(name).familiar
 
 
 def _seconds(created: str) -> float:
