@@ -31,21 +31,28 @@ MAY_IMPORT = {
 }
 # The second package: supervise's own values and system calls may serve it too.
 _SHARED = ("supervise.linux", "supervise.model", "supervise.__version__", "runtime.__version__")
+_VALUES = ("runtime.model", "runtime.wire", "runtime.language")
 RUNTIME_MAY_IMPORT = {
     "model": (),
-    "linux": ("runtime.model",),
-    "store": ("runtime.model", "runtime.linux"),
-    "network": ("runtime.model", "runtime.linux"),
-    "registry": ("runtime.model", "runtime.linux"),
+    "wire": ("runtime.model",),
+    "language": ("runtime.model",),
+    "linux": ("runtime.model", "runtime.wire"),
+    "store": (*_VALUES, "runtime.linux"),
+    "network": (*_VALUES, "runtime.linux"),
+    "registry": (*_VALUES, "runtime.linux"),
     "dockerfile": ("runtime.model",),
-    "container": ("runtime.model", "runtime.linux", "runtime.store", "runtime.network"),
-    "build": (
-        *("runtime.model", "runtime.dockerfile", "runtime.linux", "runtime.store"),
-        *("runtime.network", "runtime.registry", "runtime.container"),
+    "container": (*_VALUES, "runtime.linux", "runtime.store", "runtime.network"),
+    "exchange": (*_VALUES, "runtime.linux", "runtime.store", "runtime.registry"),
+    "builder": (
+        *(*_VALUES, "runtime.dockerfile", "runtime.linux", "runtime.store", "runtime.network"),
+        *("runtime.registry", "runtime.container", "runtime.exchange"),
     ),
     "cli": ("runtime",),
 }
-PURE = ("supervise/model", "supervise/wire", "runtime/model", "runtime/dockerfile")
+PURE = (
+    *("supervise/model", "supervise/wire", "runtime/model", "runtime/wire", "runtime/language"),
+    "runtime/dockerfile",
+)
 IMPURE_MODULES = frozenset({"os", "posix", "socket", "time", "subprocess", "selectors"})
 IMPURE_MODULES |= {"select", "ctypes", "random", "signal", "pathlib", "io", "threading"}
 

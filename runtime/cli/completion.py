@@ -11,9 +11,10 @@ import os
 import re
 import sys
 
-from runtime.cli import found, main, verbs
+from runtime.cli import main, verbs
+from runtime.cli.containers import lookup
+from runtime.language.commandline import Option, Verb
 from runtime.model.errors import RuntimeFailure
-from runtime.model.options import Option, Verb
 from runtime.network.catalog import Catalog
 from runtime.store.images import Images
 from runtime.store.layout import Layout
@@ -23,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from runtime.model.options import Arguments
+    from runtime.language.commandline import Arguments
 
     Candidate = tuple[str, str]  # word, description
 
@@ -213,7 +214,7 @@ def _names(layout: Layout, kind: str) -> Iterator[str]:
     """
     try:
         if kind in ("CONTAINER", "NAME"):
-            yield from (spec.name for spec, _ in found.every(layout))
+            yield from (spec.name for spec, _ in lookup.every(layout))
         if kind in ("IMAGE", "REPOSITORY", "NAME"):
             yield "host"
             yield from (name for image in Images(layout).list() for name in image.names)

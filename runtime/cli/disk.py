@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from runtime.build import pruning
-from runtime.cli import found, images, networks, output, removing, sizes, volumes
-from runtime.model import columns, units
-from runtime.model.options import Arguments, Verb
+from runtime.builder import pruning
+from runtime.cli import network_verbs, output, volume_verbs
+from runtime.cli.containers import lookup as found
+from runtime.cli.containers import removing, sizes
+from runtime.cli.images import image_verbs
+from runtime.language import columns
+from runtime.language.commandline import Arguments, Verb
+from runtime.model import units
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
 from supervise.model.record import Record
@@ -123,12 +127,12 @@ def prune(layout: Layout, words: Arguments) -> int:
         return 0
     containers, freed = removing.remove_unused(layout, words)
     _report("Containers", containers)
-    _report("Networks", networks.remove_unused(layout, _labels_alone(words)))
+    _report("Networks", network_verbs.remove_unused(layout, _labels_alone(words)))
     if words.flag("volumes"):
-        removed, size = volumes.remove_unused(layout, words, everything=False)
+        removed, size = volume_verbs.remove_unused(layout, words, everything=False)
         freed += size
         _report("Volumes", removed)
-    lines, size = images.remove_unused(layout, words, everything=words.flag("all"))
+    lines, size = image_verbs.remove_unused(layout, words, everything=words.flag("all"))
     freed += size
     _report("Images", [line[:1].lower() + line[1:] for line in lines])
     if not words.many("filter"):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import sys
 
-from runtime.cli import found, output
-from runtime.model import format as templates
+from runtime.cli import output
+from runtime.cli.containers import lookup
+from runtime.language import templates
+from runtime.language.commandline import Verb
+from runtime.language.template_functions import TemplateError, to_json
 from runtime.model import jsontext, timestamp
 from runtime.model.errors import RuntimeFailure
-from runtime.model.functions import TemplateError, to_json
-from runtime.model.options import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from runtime.model.options import Arguments
+    from runtime.language.commandline import Arguments
     from runtime.store.layout import Layout
     from runtime.store.volumes import Volume
 
@@ -139,17 +140,17 @@ def _find(layout: Layout, name: str, kinds: tuple[str, ...], *, size: bool) -> d
 
 
 def _container(layout: Layout, name: str, size: bool) -> dict[str, Any]:  # noqa: FBT001 - a Finder
-    from runtime.cli import describe
-    from runtime.model.image import ImageConfig
+    from runtime.cli.containers import describe
+    from runtime.model.image.image_config import ImageConfig
     from runtime.store.images import Images
 
-    spec, state = found.one(layout, name)
+    spec, state = lookup.one(layout, name)
     images = Images(layout)
     image = images.get(spec.image_id)
     config, lowers = (image.config, images.lowers(image)) if image else (ImageConfig(), ())
     value = describe.container(layout, spec, state, config, lowers)
     if size:
-        from runtime.cli import sizes
+        from runtime.cli.containers import sizes
 
         value["SizeRw"] = sizes.written(layout, spec)
         value["SizeRootFs"] = sizes.whole(layout, spec)

@@ -9,9 +9,14 @@ import os
 import sys
 
 from runtime.cli import printing, verbs
+from runtime.language.commandline import (
+    Arguments,
+    UsageError,
+    Verb,
+    parse,
+)
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
-from runtime.model.options import Arguments, UsageError, Verb, parse
 from supervise.model.printable import printable
 
 TYPE_CHECKING = False
@@ -115,7 +120,7 @@ def _hint_at_kernel(message: str) -> str:
 
 def find(name: str) -> tuple[Verb, Function]:
     """Import what is behind the verb; *name* is in the index."""
-    module_name, _, function_name = verbs.INDEX[name].partition(".")
+    module_name, _, function_name = verbs.INDEX[name].rpartition(".")
     module = __import__(f"runtime.cli.{module_name}", fromlist=["*"])
     table: Verb = getattr(module, function_name.removesuffix("_").upper())
     function: Function = getattr(module, function_name)
@@ -207,7 +212,7 @@ def _call(name: str, words: list[str], settings: _Globals) -> int:
 
 def _show_help(words: list[str]) -> int:
     from runtime.cli import overview
-    from runtime.model.options import help_text
+    from runtime.language.commandline import help_text
 
     if not words:
         sys.stdout.write(overview.whole())

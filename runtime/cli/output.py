@@ -6,17 +6,17 @@ import sys
 
 from runtime.cli import printing
 from runtime.cli.main import print_failure
-from runtime.model import columns
+from runtime.language import columns
+from runtime.language.template_functions import TemplateError
 from runtime.model.errors import RuntimeFailure
-from runtime.model.functions import TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from runtime.model.format import Template
-    from runtime.model.options import Arguments
+    from runtime.language.commandline import Arguments
+    from runtime.language.templates import Template
 
 FORMAT = """
       --format string   'table' (default), 'table TEMPLATE', 'json', or a Go template:

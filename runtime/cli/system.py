@@ -6,12 +6,13 @@ import os
 import sys
 import time
 
-from runtime.cli import features, found, output
+from runtime.cli import features, output
+from runtime.cli.containers import lookup
+from runtime.language import templates
+from runtime.language.commandline import Verb
+from runtime.language.template_functions import TemplateError, to_json
 from runtime.linux import cgroups, nft
-from runtime.model import format as templates
 from runtime.model import timestamp
-from runtime.model.functions import TemplateError, to_json
-from runtime.model.options import Verb
 from runtime.store import host
 from runtime.store.images import Images
 from supervise import __version__
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runtime.model.options import Arguments
+    from runtime.language.commandline import Arguments
     from runtime.store.layout import Layout
 
 _FORMAT = """
@@ -127,7 +128,7 @@ def info(layout: Layout, words: Arguments) -> int:
 
 
 def _information(layout: Layout) -> dict[str, Any]:
-    containers = [state.status for _, state in found.every(layout)]
+    containers = [state.status for _, state in lookup.every(layout)]
     running, paused = containers.count("running"), containers.count("paused")
     system = os.uname()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

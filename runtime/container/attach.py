@@ -11,11 +11,11 @@ import os
 import select
 import termios
 
-from runtime.container import frames
 from runtime.linux import pty
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
+from runtime.wire import frames
 from supervise.linux import handlerstack
 from supervise.model.printable import printable
 

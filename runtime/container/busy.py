@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 
-from runtime.container import becoming
+from runtime.container.start import becoming
 from runtime.linux import locks
 
 TYPE_CHECKING = False

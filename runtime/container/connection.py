@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
+from runtime.model.container.state import Endpoint
 from runtime.model.errors import RuntimeFailure
-from runtime.model.state import Endpoint
-from runtime.network import files
+from runtime.network import etc_files
 from runtime.store import events
 from runtime.store.containers import Containers
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runtime.model.spec import Mount, Spec
+    from runtime.model.container.spec import Mount, Spec
     from runtime.network.catalog import Catalog
     from runtime.network.networks import Networks
     from runtime.store.layout import Layout
@@ -71,7 +71,7 @@ class Connection:
         if spec.links:
             spec = spec.replace(add_hosts=(*spec.add_hosts, *self._linked(endpoint)))
         if self._networks is None:
-            return files.write(spec, endpoint, directory, self._layout.container)
+            return etc_files.write(spec, endpoint, directory, self._layout.container)
         return self._networks.write_host_files(spec, endpoint, directory)
 
     def _linked(self, endpoint: Endpoint) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.model import arguments, compose
+from runtime.model.container import compose, option_values
 from runtime.model.errors import RuntimeFailure
 from runtime.store.containers import Containers, new_id
 from runtime.store.images import Images
@@ -13,7 +13,7 @@ from supervise.linux import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.spec import Mount, Spec
+    from runtime.model.container.spec import Mount, Spec
     from runtime.store.images import Image
     from runtime.store.layout import Layout
 
@@ -62,7 +62,7 @@ def _with_others(layout: Layout, options: compose.Options) -> compose.Options:
     found: list[Mount] = []
     for text in options.volumes_from:
         try:
-            reference, mode = arguments.volumes_from(text)
+            reference, mode = option_values.volumes_from(text)
         except ValueError as error:
             raise RuntimeFailure(f"--volumes-from: {error}") from None
         for mount in containers.spec(_find(containers, reference)).mounts:

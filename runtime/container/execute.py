@@ -14,16 +14,18 @@ import fcntl
 import os
 import struct
 
-from runtime.container import attach, becoming, busy, diagnose, filters
+from runtime.container import attach, busy
 from runtime.container.bundle import places
-from runtime.container.loop import READ, WRITE, Loop
-from runtime.container.steps import reached
-from runtime.container.streams import Streams
+from runtime.container.monitor.loop import READ, WRITE, Loop
+from runtime.container.monitor.streams import Streams
+from runtime.container.start import becoming, diagnose, seccomp_cache
 from runtime.linux import capabilities, cgroups, namespaces, processes, pty
-from runtime.model import defaults, jsontext
+from runtime.linux.failpoints import reached
+from runtime.model import jsontext
+from runtime.model.container import defaults
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
-from runtime.model.image import DEFAULT_PATH
+from runtime.model.image.image_config import DEFAULT_PATH
 from supervise.linux import handlerstack
 from supervise.model.errors import reason_of
 from supervise.model.exitstatus import from_wait_status, shell_code
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
-    from runtime.model.spec import Spec
-    from runtime.model.state import State
+    from runtime.model.container.spec import Spec
+    from runtime.model.container.state import State
     from runtime.store.layout import Layout
 
 _TERMINAL = b"T"
@@ -98,7 +100,7 @@ class Process:
         self.pid = 0
         kept = capabilities.held() if request.privileged else capabilities.mask(spec.capabilities)
         self._kept = kept & capabilities.held()
-        self._filter = b"" if request.privileged else filters.program(spec, layout)
+        self._filter = b"" if request.privileged else seccomp_cache.program(spec, layout)
         self._target = _open_target(spec, state)
         self._window = _our_window() if request.tty else (0, 0)
         try:

@@ -13,16 +13,16 @@ import time
 
 from runtime.container import remains
 from runtime.linux import locks
-from runtime.model import digest
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest
 from runtime.store import events, files
 from runtime.store.containers import DAMAGED, Containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.spec import Spec
-    from runtime.model.state import State
+    from runtime.model.container.spec import Spec
+    from runtime.model.container.state import State
     from runtime.store.layout import Layout
 
 ALIVE = "alive"
@@ -144,7 +144,7 @@ def _clear(layout: Layout, containers: Containers, container_id: str) -> list[st
         try:
             if loaded is not None:
                 _record_end(layout, containers, *loaded)
-            # A build's worker has its steps' files here: see `runtime.build.sandbox`.
+            # A build's worker has its steps' files here: see `runtime.builder.steps.sandbox`.
             remains.clear_away(f"{layout.root}/build/work/{container_id}")
             remains.remove_run_directory(layout, container_id)
         except OSError as error:  # a full disk: the others are healed all the same

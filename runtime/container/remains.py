@@ -11,7 +11,7 @@ from runtime.store.volumes import Volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.spec import Spec
+    from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
 

@@ -1,7 +1,7 @@
 """What a Dockerfile says, as values: one Record an instruction.
 
 Words are as written: nothing is expanded here, because what a variable is worth depends on the
-stage.  Made by `runtime.dockerfile.parser`, carried out by `runtime.build`.
+stage.  Made by `runtime.dockerfile.parser`, carried out by `runtime.builder`.
 Source: the Dockerfile reference and BuildKit's `instructions` package.
 """
 

@@ -7,8 +7,8 @@ Source: the Dockerfile reference, "Environment replacement".
 
 from __future__ import annotations
 
-from runtime.dockerfile import commands, mounts
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile import commands, mount_flags
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.dockerfile.shellwords import Lexer
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ class Expansion:
             ports = [port for text in command.ports for port in self.words(text)]
             return command.replace(ports=tuple(ports))
         if isinstance(command, commands.Run):
-            expanded = tuple(mounts.expand(mount, self.word) for mount in command.mounts)
+            expanded = tuple(mount_flags.expand(mount, self.word) for mount in command.mounts)
             return command.replace(mounts=expanded)
         fields = {
             name: self._field(getattr(command, name)) for name in _FIELDS.get(type(command), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from supervise.model.suggest import closest
 
 TYPE_CHECKING = False

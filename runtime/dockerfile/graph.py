@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from runtime.dockerfile import commands, expand
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.dockerfile.expand import Expansion
 from supervise.model.record import Record
 from supervise.model.suggest import closest

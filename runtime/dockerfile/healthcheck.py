@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from runtime.dockerfile.commands import Healthcheck, Place
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.dockerfile.flags import Flags
 
 FLAGS = ("interval", "timeout", "start-period", "start-interval", "retries")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from runtime.dockerfile.commands import Heredoc
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.dockerfile.shellwords import Lexer
 
 _REDIRECTION = re.compile(r"(\d*)<<(-?)([^<]*)", re.DOTALL)

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import re
 
-from runtime.dockerfile import commands, healthcheck, heredocs, mounts
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile import (
+    commands,
+    healthcheck,
+    heredocs,
+    mount_flags,
+)
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.dockerfile.flags import MANY, ONE, SWITCH, Flags
 from supervise.model.suggest import closest
 
@@ -124,7 +129,7 @@ def _run(node: Node) -> commands.Command:
     ):
         if value and value not in known:
             raise DockerfileError(f"unknown {kind} '{value}'", hint=f"it is {', '.join(known)}")
-    mounted = tuple(mounts.parse(text) for text in flags.many("mount"))
+    mounted = tuple(mount_flags.parse(text) for text in flags.many("mount"))
     network = "" if network == "default" else network
     return commands.Run(node.place, _line(node), mounted, network, security)
 

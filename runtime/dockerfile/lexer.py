@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from runtime.dockerfile import arguments, heredocs
+from runtime.dockerfile import heredocs, shapes
 from runtime.dockerfile.commands import Heredoc, Place
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from supervise.model.record import Record
 
 LONGEST_LINE = 65535  # bytes, its newline not counted
@@ -27,7 +27,7 @@ class Node(Record):
     place: Place
     name: str  # as written
     flags: tuple[str, ...]
-    words: arguments.Words
+    words: shapes.Words
     heredocs: tuple[Heredoc, ...] = ()
     sub: Node | None = None  # ONBUILD's
 
@@ -51,16 +51,16 @@ def read(text: str) -> Text:
 
 def node(line: str, place: Place, escape: str, depth: int = 0) -> Node:
     """Read one logical line; *depth* ONBUILDs stood in front of it."""
-    name, flags, rest = arguments.split_command(line)
+    name, flags, rest = shapes.split_command(line)
     if name.lower() == "onbuild":
         if depth > _DEEPEST:
             raise DockerfileError(
                 "ONBUILD of ONBUILD of ONBUILD …", place.first_line, "one is enough", place.text
             )
         sub = node(rest, place, escape, depth + 1) if rest else None
-        return Node(place, name, flags, arguments.Words(()), sub=sub)
+        return Node(place, name, flags, shapes.Words(()), sub=sub)
     try:
-        words = arguments.read(name.lower(), rest, escape)
+        words = shapes.read(name.lower(), rest, escape)
     except DockerfileError as problem:
         raise problem.at(place.first_line, place.text) from None
     return Node(place, name, flags, words)

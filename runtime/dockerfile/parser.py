@@ -7,7 +7,7 @@ are stages resolved (`runtime.dockerfile.graph`).
 from __future__ import annotations
 
 from runtime.dockerfile import commands, instructions, lexer
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 
 
 def parse(text: str | bytes) -> commands.Dockerfile:

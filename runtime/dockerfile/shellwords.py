@@ -7,8 +7,8 @@ Command Language 2.6.2.
 
 from __future__ import annotations
 
-from runtime.dockerfile import patterns
-from runtime.dockerfile.errors import DockerfileError, UnterminatedError
+from runtime.dockerfile import shell_patterns
+from runtime.dockerfile.dockerfile_error import DockerfileError, UnterminatedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,8 +221,8 @@ class Lexer:
         greedy = word.startswith(modifier)
         word = word[1:] if greedy else word
         if modifier == "#":
-            return patterns.without_prefix(word, value or "", greedy=greedy)
-        return patterns.without_suffix(word, value or "", greedy=greedy)
+            return shell_patterns.without_prefix(word, value or "", greedy=greedy)
+        return shell_patterns.without_suffix(word, value or "", greedy=greedy)
 
     def _replaced(self, name: str) -> str:
         everywhere = self._peek() == "/"
@@ -233,7 +233,7 @@ class Lexer:
         value = self._value(name)
         if value is None and self._keep_unset:
             return f"${{{name}/{'/' * everywhere}{pattern}/{replacement}}}"
-        return patterns.replaced(pattern, replacement, value or "", everywhere=everywhere)
+        return shell_patterns.replaced(pattern, replacement, value or "", everywhere=everywhere)
 
 
 class _Words:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runtime.model.spec import Limits
+    from runtime.model.container.spec import Limits
 
 _FREEZE_TIMEOUT = 10.0  # seconds
 _CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")

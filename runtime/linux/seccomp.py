@@ -1,6 +1,6 @@
 """Load a seccomp filter: seccomp(2), or prctl(2) where that is missing.
 
-The program comes from `runtime.model.seccomp_profile` as bytes: struct sock_filter, 8 bytes each.
+The program comes from `runtime.wire.seccomp_profile` as bytes: struct sock_filter, 8 bytes each.
 """
 
 from __future__ import annotations

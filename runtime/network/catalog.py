@@ -6,10 +6,10 @@ import os
 import time
 
 from runtime.linux import documents, locks, netlink
-from runtime.model import ipam
-from runtime.model import networks as model
 from runtime.model.errors import DamagedFailure, RuntimeFailure
-from runtime.model.networks import Network
+from runtime.model.network import ipam
+from runtime.model.network import network_records as model
+from runtime.model.network.network_records import Network
 from runtime.network import links, records
 from runtime.network.firewall import Firewall
 from runtime.network.leases import Leases

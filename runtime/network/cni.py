@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from runtime.model.networks import Lease
-    from runtime.model.spec import Port
+    from runtime.model.container.spec import Port
+    from runtime.model.network.network_records import Lease
 
 CONFIGURATIONS = "/etc/cni/net.d"
 PLUGINS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.model.networks import Lease
+    from runtime.model.network.network_records import Lease
     from runtime.network.leases import Leases
     from runtime.network.records import Records
 

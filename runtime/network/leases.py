@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 
 from runtime.linux import documents, processes
-from runtime.model import ipam, jsontext
+from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
-from runtime.model.networks import Lease, Network
+from runtime.model.network import ipam
+from runtime.model.network.network_records import Lease, Network
 from supervise.model.plain import to_plain
 
 _TEMPORARY = ".tmp-"

@@ -9,12 +9,12 @@ import errno
 import os
 
 from runtime.linux import netlink, netns, rtnetlink, sysctl
-from runtime.model import ipam
 from runtime.model.errors import RuntimeFailure
+from runtime.model.network import ipam
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.networks import Lease, Network
+    from runtime.model.network.network_records import Lease, Network
 
 _MTU = 1500
 _LARGEST_MTU = 65535

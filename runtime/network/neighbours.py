@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from runtime.linux import locks
-from runtime.network import files
+from runtime.network import etc_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.networks import Lease
+    from runtime.model.network.network_records import Lease
     from runtime.network.catalog import Catalog
 
 
 def tell(catalog: Catalog, network: str) -> None:
     """Have the containers of *network* know of each other."""
     with locks.lock(catalog.lock):
-        files.tell_neighbours(network, catalog.leases.of(network))
+        etc_files.tell_neighbours(network, catalog.leases.of(network))
 
 
 def tell_of_leaving(catalog: Catalog, leaving: Lease) -> None:
@@ -28,5 +28,5 @@ def tell_of_leaving(catalog: Catalog, leaving: Lease) -> None:
             for lease in catalog.leases.of(leaving.network)
             if lease.address != leaving.address
         ]
-        files.tell_neighbours(leaving.network, others)
+        etc_files.tell_neighbours(leaving.network, others)
         catalog.leases.release(leaving)

@@ -21,12 +21,12 @@ from __future__ import annotations
 import os
 
 from runtime.linux import locks, netlink, netns, processes
-from runtime.model import networks as model
-from runtime.model import ports as ports_model
+from runtime.model.container.state import Endpoint
 from runtime.model.errors import RuntimeFailure
-from runtime.model.networks import Lease, Network
-from runtime.model.state import Endpoint
-from runtime.network import files, links, neighbours
+from runtime.model.network import network_records as model
+from runtime.model.network import published_ports as ports_model
+from runtime.model.network.network_records import Lease, Network
+from runtime.network import etc_files, links, neighbours
 from runtime.network.firewall import enable_forwarding
 from runtime.network.leases import is_held
 from runtime.network.publisher import Publisher, forget_flows
@@ -35,7 +35,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from runtime.model.spec import Join, Mount, Port, Spec
+    from runtime.model.container.spec import (
+        Join,
+        Mount,
+        Port,
+        Spec,
+    )
     from runtime.network.catalog import Catalog
 
 _FIRST = "eth0"  # the interface a container starts with
@@ -91,7 +96,7 @@ class Networks:
 
         May be called before `attach`, and again: the files stay the same files.
         """
-        mounts = files.write(spec, endpoint, container_dir, self._catalog.layout.container)
+        mounts = etc_files.write(spec, endpoint, container_dir, self._catalog.layout.container)
         lease = self._leases.find(endpoint.network, spec.id, endpoint.interface)
         if lease is not None and lease.names:
             neighbours.tell(self._catalog, lease.network)
@@ -161,7 +166,7 @@ class Networks:
         holder = (owner, processes.started(owner))
         lease = self._take_address(network, changed, interface, holder)
         endpoint = self.attach(spec, self._endpoint(lease), pid)
-        files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
+        etc_files.add_own_lines(lease, etc_files.hostname_of(spec), spec.domainname)
         return endpoint
 
     def check_join(self, spec: Spec, join: Join, present: Collection[str]) -> Network:
@@ -192,7 +197,7 @@ class Networks:
         finally:
             os.close(namespace_fd)
         if lease.hosts_file:
-            files.forget_network(lease)
+            etc_files.forget_network(lease)
         self._undo(lease)
 
     def child_ended(self, pid: int) -> bool:
@@ -293,7 +298,7 @@ class Networks:
         if endpoint.network.startswith(model.CNI):
             lease = self._attach_cni(lease, pid)
             # Its address was not known when the file was written.
-            files.add_own_lines(lease, files.hostname_of(spec), spec.domainname)
+            etc_files.add_own_lines(lease, etc_files.hostname_of(spec), spec.domainname)
             return self._endpoint(lease)
         self._attach(lease, namespace_fd)
         return endpoint

@@ -6,15 +6,15 @@ lead them to the container, and by a relay process of this one's where it cannot
 
 from __future__ import annotations
 
-from runtime.model import ports as ports_model
 from runtime.model.errors import RuntimeFailure
+from runtime.model.network import published_ports as ports_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.networks import Lease, Network
-    from runtime.model.spec import Port
+    from runtime.model.container.spec import Port
+    from runtime.model.network.network_records import Lease, Network
     from runtime.network.catalog import Catalog
-    from runtime.network.ports import Reserved
+    from runtime.network.port_sockets import Reserved
     from runtime.network.relay import Relay
 
 
@@ -42,10 +42,10 @@ class Publisher:
                 if network.driver != "bridge"
                 else "connect the container to another network to be reached from outside",
             )
-        from runtime.network import ports
+        from runtime.network import port_sockets
 
         try:
-            reserved = ports.reserve(wanted, leases.all())
+            reserved = port_sockets.reserve(wanted, leases.all())
         except BaseException:
             leases.release(lease)
             raise

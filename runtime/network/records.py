@@ -10,10 +10,11 @@ import os
 import time
 
 from runtime.linux import documents
-from runtime.model import ipam, jsontext, networks
+from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
-from runtime.model.networks import Network
+from runtime.model.network import ipam, network_records
+from runtime.model.network.network_records import Network
 from supervise.model.plain import to_plain
 
 TYPE_CHECKING = False
@@ -155,7 +156,7 @@ def _foreign(network: Network, name: str) -> str:
             ipam.subnet6(network.subnet6)
     except (ValueError, RuntimeFailure) as error:
         return f"it has no such addresses: {error}"
-    if network.driver not in networks.DRIVERS:
+    if network.driver not in network_records.DRIVERS:
         return f"there is no driver {network.driver!r:.40}: another version wrote it"
     return "" if documents.is_time(network.created) else "Network has a time that no clock shows"
 
@@ -173,7 +174,7 @@ def default_bridge(routes: Iterable[tuple[int, int]], known: Iterable[Network]) 
     text = ipam.DEFAULT_SUBNET if free else ipam.free_pool(taken)
     gateway = ipam.dotted(ipam.default_gateway(ipam.subnet(text)))
     return Network(
-        networks.DEFAULT, new_id(), "bridge", text, gateway, created=round(time.time(), 3)
+        network_records.DEFAULT, new_id(), "bridge", text, gateway, created=round(time.time(), 3)
     )
 
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runtime.model.networks import Lease, Network
+    from runtime.model.network.network_records import Lease, Network
 
 TABLE = "runtime"
 VERSION = "rules 1"  # the table's comment; a table with another one is replaced

@@ -1,4 +1,4 @@
 """Registries: where they are, who may ask, what they send, what they are sent.
 
-Knows nothing of the store: `runtime.build.pulling` and `pushing` join the two.
+Knows nothing of the store: `runtime.exchange.pulling` and `pushing` join the two.
 """

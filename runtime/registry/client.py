@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from runtime.model import digest as digests
 from runtime.model import jsontext
-from runtime.model import reference as names
+from runtime.model.image import digest as digests
+from runtime.model.image import reference as names
 from runtime.registry import documents
 from runtime.registry.problems import (
     CorruptError,

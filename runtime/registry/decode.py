@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import yaml
 
-from runtime.model import limits
-from runtime.model import reference as names
+from runtime.model.container import limits
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import reference as names
 from runtime.registry import settings as places
 from runtime.registry.settings import Location, Patience, Rule, Settings, Trust
 from supervise.model.suggest import closest

@@ -5,8 +5,8 @@ They are kept as bytes, because their digest is their name; here is what is read
 
 from __future__ import annotations
 
-from runtime.model import digest as digests
 from runtime.model import jsontext
+from runtime.model.image import digest as digests
 from runtime.registry.problems import CorruptError, RegistryError
 from supervise.model.numerals import whole
 from supervise.model.record import Record

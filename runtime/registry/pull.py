@@ -1,6 +1,6 @@
 """Pulling: reference → manifest → configuration → layers, several at a time, into a sink.
 
-Where things end up is the sink's business: `runtime.build.pulling` gives one on the store.  A
+Where things end up is the sink's business: `runtime.exchange.pulling` gives one on the store.  A
 layer is unpacked while it arrives; what it is checked against are the digests of the manifest and
 of the configuration.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import threading
 
-from runtime.model import digest as digests
-from runtime.model import image as images
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
+from runtime.model.image import image_config as images
 from runtime.registry import documents
 from runtime.registry.documents import Platform
 from runtime.registry.download import Download
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
-    from runtime.model.image import ImageConfig
+    from runtime.model.image.image_config import ImageConfig
     from runtime.registry.client import Client
     from runtime.registry.documents import Descriptor, Document, Manifest
     from runtime.registry.source import Source

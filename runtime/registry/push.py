@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 
-from runtime.model import digest as digests
+from runtime.model.image import digest as digests
 from runtime.registry import documents, upload
 from runtime.registry.client import Client
 from runtime.registry.documents import Descriptor, Document

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from runtime.model import reference as names
+from runtime.model.image import reference as names
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.reference import Reference
+    from runtime.model.image.reference import Reference
 
 DOCKER_HUB = "registry-1.docker.io"  # what docker.io means
 DOCKER_ACCOUNT = "https://index.docker.io/v1/"  # what docker calls it in its config.json

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import reference as names
 from runtime.registry import settings as places
 from runtime.registry.auth import Authority
 from runtime.registry.client import PULL, Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, TypeVar
 
-    from runtime.model.reference import Reference
+    from runtime.model.image.reference import Reference
     from runtime.registry.credentials import Credentials
     from runtime.registry.settings import Settings
 

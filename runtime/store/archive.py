@@ -12,12 +12,12 @@ import os
 import stat
 
 from runtime.linux import beneath
-from runtime.model import tar
 from runtime.model.errors import RuntimeFailure
 from runtime.store import compression, files
 from runtime.store.compression import CompressionError
 from runtime.store.feed import Feed, Slice
 from runtime.store.unpack import UnpackError, clean
+from runtime.wire import tar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 
 from runtime.linux import documents, locks
-from runtime.model import digest as digests
-from runtime.model import jsontext, names
+from runtime.model import jsontext
+from runtime.model.container import names
+from runtime.model.container.spec import Spec
+from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure, RuntimeFailure
-from runtime.model.spec import Spec
-from runtime.model.state import State
+from runtime.model.image import digest as digests
 from runtime.store import events, files
 from supervise.model import plain
 from supervise.model.suggest import closest

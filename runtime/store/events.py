@@ -10,17 +10,17 @@ import errno
 import os
 import time
 
+from runtime.language import event as model
+from runtime.language.event import Event
 from runtime.linux import documents, locks
-from runtime.model import event as model
 from runtime.model.errors import DamagedFailure
-from runtime.model.event import Event
 from runtime.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime.model.spec import Spec
+    from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
 NAME = "log"

@@ -10,7 +10,7 @@ import os
 import threading
 from queue import SimpleQueue
 
-from runtime.model import digest as digests
+from runtime.model.image import digest as digests
 from runtime.store import compression
 
 TYPE_CHECKING = False

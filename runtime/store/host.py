@@ -1,15 +1,15 @@
 """The image `host`: this machine's own root file system, read-only, under every name it has.
 
 It is not in the store: its configuration follows from the machine, its one layer is ``/``.  What
-that takes, with our own state below ``/`` as well, is in `runtime.store.overlay`.
+that takes, with our own state below ``/`` as well, is in `runtime.linux.overlay`.
 """
 
 from __future__ import annotations
 
 import os
 
-from runtime.model import image as images
-from runtime.model.image import ImageConfig
+from runtime.model.image import image_config as images
+from runtime.model.image.image_config import ImageConfig
 
 NAME = "host"
 _ARCHITECTURES = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.model import reference
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import reference
 from runtime.store import host
 
 

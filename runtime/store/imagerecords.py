@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 
 from runtime.linux import documents
-from runtime.model import digest as digests
-from runtime.model import image as model
 from runtime.model.errors import DamagedFailure
+from runtime.model.image import digest as digests
+from runtime.model.image import image_config as model
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.image import ImageConfig
+    from runtime.model.image.image_config import ImageConfig
 
 _RECORD_VERSION = 1
 _NAMELESS = "no image has a name until it is given one again: runtime tag ID NAME"

@@ -13,17 +13,18 @@ import errno
 import os
 
 from runtime.linux import documents, locks
-from runtime.model import digest as digests
-from runtime.model import image as model
-from runtime.model import reference, timestamp
+from runtime.model import timestamp
 from runtime.model.contexts import contextmanager, suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
-from runtime.model.image import ImageConfig
+from runtime.model.image import digest as digests
+from runtime.model.image import image_config as model
+from runtime.model.image import reference
+from runtime.model.image.image_config import ImageConfig
 from runtime.store import events, files, host, imagenames, imagerecords
+from runtime.store.build_cache import Steps
 from runtime.store.containers import Containers
 from runtime.store.imagerecords import ImageRecord
 from runtime.store.layers import Layers
-from runtime.store.steps import Steps
 from supervise.model import plain
 from supervise.model.record import Record
 
@@ -166,13 +167,13 @@ class Images:
         )
 
     def lowers(self, image: Image) -> tuple[str, ...]:
-        """Return the directories of *image* for `runtime.store.overlay.mount`, top first."""
+        """Return the directories of *image* for `runtime.linux.overlay.mount`, top first."""
         # overlayfs refuses one directory twice; of equal layers only the topmost shows anyway.
         own = [self.layers.path(d) for d in dict.fromkeys(reversed(image.layers))]
         return (*own, "/") if image.is_host else tuple(own)
 
     def hidden(self) -> tuple[str, ...]:
-        """Return what `runtime.store.overlay.mount` must hide of ``/``: our own state."""
+        """Return what `runtime.linux.overlay.mount` must hide of ``/``: our own state."""
         return os.path.realpath(self.layout.root), os.path.realpath(self.layout.run)
 
     def config_bytes(self, image: Image) -> bytes:

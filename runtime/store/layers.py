@@ -16,9 +16,9 @@ import errno
 import os
 
 from runtime.linux import beneath, documents, locks
-from runtime.model import digest as digests
 from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
 from runtime.store import files
 from supervise.model import plain
 from supervise.model.record import Record

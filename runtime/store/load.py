@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.model import digest as digests
-from runtime.model import image as model
-from runtime.model import reference
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
+from runtime.model.image import image_config as model
+from runtime.model.image import reference
 from runtime.store import host, manifests
 from runtime.store.layers import Pin
 from supervise.model.record import Record

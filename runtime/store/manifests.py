@@ -6,9 +6,10 @@ may be behind indexes, one manifest a platform.  Docker since 25 writes both int
 
 from __future__ import annotations
 
-from runtime.model import digest as digests
-from runtime.model import jsontext, reference
+from runtime.model import jsontext
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
+from runtime.model.image import reference
 from runtime.store.archive import Documents
 from supervise.model.record import Record
 

@@ -2,7 +2,7 @@
 
 Entries come in the order of their names, times in whole seconds, nothing names a user or a
 machine: the same files give the same bytes.  Whiteouts and opaque directories become the tar's
-own (`runtime.model.whiteout`).
+own (`runtime.wire.whiteout`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import os
 import stat
 
 from runtime.linux import beneath
-from runtime.model import idmap, tar, tarwrite, whiteout
-from runtime.model.tar import Entry
+from runtime.model.container import idmap
+from runtime.wire import tar, tarwrite, whiteout
+from runtime.wire.tar import Entry
 from supervise.linux import regular
 
 TYPE_CHECKING = False
@@ -51,7 +52,7 @@ class Packer:
         *skip* tells of a path below it, without a leading slash, to leave out with all below it.
         *latest* is SOURCE_DATE_EPOCH: no time in the stream is later.  *split* gets what
         `runtime.store.split` needs to write the stream again from the files.  Ids from *id_shift*
-        on are those of a container with a user namespace of its own: see `runtime.model.idmap`.
+        on are those of a container with a user namespace of its own: see `runtime.model.container.idmap`.
         """
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._skip = skip

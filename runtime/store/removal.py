@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.model import digest as digests
-from runtime.model import reference
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
+from runtime.model.image import reference
 from runtime.store import events, files
 from runtime.store.containers import Containers
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.model.spec import Spec
+    from runtime.model.container.spec import Spec
     from runtime.store.images import Image, Images
 
 

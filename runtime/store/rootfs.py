@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.model import image as model
-from runtime.model import reference, timestamp
-from runtime.model.image import History, ImageConfig
+from runtime.model import timestamp
+from runtime.model.image import image_config as model
+from runtime.model.image import reference
+from runtime.model.image.image_config import History, ImageConfig
 from runtime.store import host
 from runtime.store.layers import Pin
 
@@ -29,7 +30,7 @@ def import_rootfs(
     """Make an image with one layer of the tar stream *source* and call it *name* (may be empty).
 
     *change* gets the configuration, which is empty but for its layer, and returns the one to use:
-    see `runtime.model.change`.  *message* goes to its history; *what* names the source in errors.
+    see `runtime.language.commit_change`.  *message* goes to its history; *what* names the source in errors.
 
     Raises:
         RuntimeFailure: *source* is no tar archive, or *name* is no name; nothing is left behind.

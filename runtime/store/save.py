@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 
-from runtime.model import digest as digests
-from runtime.model import reference, tar, tarwrite
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
+from runtime.model.image import reference
 from runtime.store import files
 from runtime.store.archive import unnamed_file
 from runtime.store.feed import Slice
 from runtime.store.layers import Pin
+from runtime.wire import tar, tarwrite
 from supervise.model.record import Record
 
 TYPE_CHECKING = False

@@ -12,15 +12,15 @@ import os
 import stat
 
 from runtime.linux import beneath
-from runtime.model import tar, whiteout
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.split import SplitWriter
+from runtime.wire import tar, whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.tar import Entry
     from runtime.store.feed import Feed
+    from runtime.wire.tar import Entry
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

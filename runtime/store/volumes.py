@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 from runtime.linux import documents, locks
-from runtime.model import digest as digests
-from runtime.model import names
+from runtime.model.container import names
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
+from runtime.model.image import digest as digests
 from runtime.store import events, files
 from runtime.store.containers import Containers
 from supervise.model import plain
@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runtime.model.spec import Spec
+    from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
 

@@ -7,7 +7,6 @@ left out, so a default must never change its meaning.
 
 from __future__ import annotations
 
-import enum
 import sys
 
 from supervise.model.record import Record
@@ -59,9 +58,15 @@ def _plain(value: Any) -> Any:
         return to_plain(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, enum.Enum):
+    if _is_enum(type(value)):
         return value.value
     return {key: _plain(item) for key, item in value.items()}
+
+
+def _is_enum(cls: type) -> bool:
+    """Return whether *cls* is an enum; whoever has one has imported the 6 ms of `enum` already."""
+    module = sys.modules.get("enum")
+    return module is not None and issubclass(cls, module.Enum)
 
 
 def _learn(cls: type[Record]) -> dict[str, Callable[[Any], Any] | None]:
@@ -102,7 +107,7 @@ def _converter_of(annotation: str, names: dict[str, Any]) -> Callable[[Any], Any
     cls = names.get(annotation)
     if isinstance(cls, type) and issubclass(cls, Record):
         return lambda value: from_plain(cls, value)
-    if isinstance(cls, type) and issubclass(cls, enum.Enum):
+    if isinstance(cls, type) and _is_enum(cls):
         return cls
     if annotation not in _SCALARS:
         raise TypeError(f"'{annotation}' has no plain form")

@@ -22,15 +22,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.build import unpack as added
-from runtime.model import digest as digests
-from runtime.model import tar
+from runtime.builder.files import added_archives as added
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import digest as digests
 from runtime.store import compression, files, manifests, split
 from runtime.store import load as loading
 from runtime.store.archive import open_archive, open_stream
 from runtime.store.layers import Pin
 from runtime.store.rootfs import import_rootfs
+from runtime.wire import tar
 from tests.support import hostile_tars as hostile
 from tests.support.attack import fuzz
 from tests.support.images import NOW, config_of, make_images

@@ -21,9 +21,9 @@ from typing import NamedTuple, NoReturn
 import pytest
 
 from runtime.cli import main as cli
+from runtime.language.commandline import UsageError
 from runtime.linux import namespaces
 from runtime.model.errors import RuntimeFailure
-from runtime.model.options import UsageError
 from tests.support import attack
 from tests.support.runtime import Runtime
 from tests.support.tars import directory, file, make_tar, symlink

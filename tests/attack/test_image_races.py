@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.build import pushing
+from runtime.exchange import pushing
 from runtime.model.errors import RuntimeFailure
-from runtime.model.reference import parse_tagged
+from runtime.model.image.reference import parse_tagged
 from runtime.store import removal, save
 from runtime.store.images import Images
 from runtime.store.layers import Pin

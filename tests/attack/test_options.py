@@ -10,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.cli import logs, run_options
-from runtime.cli import run as run_verb
+from runtime.cli.containers import logs, run_options
+from runtime.cli.containers import run as run_verb
 from runtime.container import attach
-from runtime.model import arguments, change, filters, ipam, limits, ports, units
+from runtime.language import commit_change, filters
+from runtime.language.commandline import UsageError, parse
+from runtime.model import units
+from runtime.model.container import limits, option_values
 from runtime.model.errors import RuntimeFailure
-from runtime.model.image import ImageConfig
-from runtime.model.options import UsageError, parse
+from runtime.model.image.image_config import ImageConfig
+from runtime.model.network import ipam, published_ports
 from supervise.linux import capabilities
 from tests.support.attack import fuzz
 
@@ -61,27 +64,27 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "ulimit": limits.ulimit,
     "duration": units.duration,
     "moment": lambda text: units.moment(text, 1_700_000_000.0),
-    "volume": arguments.volume,
-    "mount": arguments.mount,
-    "tmpfs": arguments.tmpfs,
-    "ports": arguments.ports,
-    "exposed": arguments.exposed,
-    "pause": arguments.pause,
-    "restart": arguments.restart,
-    "capability": lambda text: arguments.capability(text, capabilities.NAMES),
-    "device": arguments.device,
-    "device_rule": arguments.device_rule,
-    "add_host": arguments.add_host,
-    "network": arguments.network,
-    "link": arguments.link,
-    "volumes_from": arguments.volumes_from,
-    "stream": arguments.stream,
-    "pair": arguments.pair,
+    "volume": option_values.volume,
+    "mount": option_values.mount,
+    "tmpfs": option_values.tmpfs,
+    "ports": option_values.ports,
+    "exposed": option_values.exposed,
+    "pause": option_values.pause,
+    "restart": option_values.restart,
+    "capability": lambda text: option_values.capability(text, capabilities.NAMES),
+    "device": option_values.device,
+    "device_rule": option_values.device_rule,
+    "add_host": option_values.add_host,
+    "network": option_values.network,
+    "link": option_values.link,
+    "volumes_from": option_values.volumes_from,
+    "stream": option_values.stream,
+    "pair": option_values.pair,
     "keys": attach.parse_keys,
     "subnet": ipam.subnet,
-    "published": ports.parse,
-    "change": lambda text: change.apply(ImageConfig(), [f"EXPOSE {text}"]),
-    "healthcheck": lambda text: change.apply(
+    "published": published_ports.parse,
+    "change": lambda text: commit_change.apply(ImageConfig(), [f"EXPOSE {text}"]),
+    "healthcheck": lambda text: commit_change.apply(
         ImageConfig(), [f"HEALTHCHECK --interval={text} --retries={text} CMD x"]
     ),
     "filter": lambda text: filters.until(filters.parse([f"until={text}"], ("until",)), 1.7e9),

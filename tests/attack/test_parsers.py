@@ -16,15 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.build import git
-from runtime.build.patterns import PatternError, Patterns, component
-from runtime.container import frames
+from runtime.builder.files.copy_patterns import PatternError, Patterns, component
+from runtime.builder.sources import git
 from runtime.dockerfile import expand, parser
-from runtime.dockerfile.errors import DockerfileError
-from runtime.model import elf, filters, ports, reference
-from runtime.model import format as templates
+from runtime.dockerfile.dockerfile_error import DockerfileError
+from runtime.language import filters, templates
+from runtime.language.template_functions import TemplateError
 from runtime.model.errors import RuntimeFailure
-from runtime.model.functions import TemplateError
+from runtime.model.image import reference
+from runtime.model.network import published_ports
+from runtime.wire import elf, frames
 from tests.support.attack import fuzz
 
 GOLDEN = Path(__file__).parents[1] / "golden/attack"
@@ -89,7 +90,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], st.SearchStrategy[str], tuple[
         (elf.ElfError,),
     ),
     "frames": (_frames, _texts("\x00\x00\x00", "\xff", "\x01", "{}"), (ValueError,)),
-    "ports": (ports.parse, _texts("80", ":", "-", "/tcp", "[::1]", "127.0.0.1", "65536", "\u0663", "/"), (RuntimeFailure,)),
+    "ports": (published_ports.parse, _texts("80", ":", "-", "/tcp", "[::1]", "127.0.0.1", "65536", "\u0663", "/"), (RuntimeFailure,)),
     "filters": (
         lambda text: filters.parse([text], filters.IMAGE),
         _texts("label", "=", "until", "1h", "reference", "*"),

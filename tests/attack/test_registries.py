@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.build import remote, web
-from runtime.model import image, jsontext
+from runtime.builder.sources import remote, web
+from runtime.model import jsontext
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import image_config
 from runtime.registry import challenges, documents, transport
 from runtime.registry.problems import RegistryError
 from runtime.registry.settings import Trust
@@ -258,10 +259,10 @@ def test_any_json_as_a_manifest_an_index_or_a_configuration(value: object) -> No
     except RegistryError as error:
         assert error.reason  # noqa: PT017 - either way is right
     try:
-        config = image.from_json(data)
+        config = image_config.from_json(data)
     except ValueError:
         return
-    assert image.from_json(image.to_json(config)).diff_ids == config.diff_ids
+    assert image_config.from_json(image_config.to_json(config)).diff_ids == config.diff_ids
 
 
 @fuzz(300)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runtime.model import format as templates
-from runtime.model.format import TemplateError
-from runtime.model.functions import FUNCTIONS
+from runtime.language import templates
+from runtime.language.template_functions import FUNCTIONS
+from runtime.language.templates import TemplateError
 from tests.support.attack import fuzz
 
 DATA: dict[str, Any] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runtime.dockerfile import commands, expand, heredocs, lexer, parser
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from tests.support import sexpr
 
 LEAST_REAL = 335  # of 340

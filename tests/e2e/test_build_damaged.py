@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.dockerfile import graph, parser
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 from tests.support.runtime import Runtime, busybox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs("root", "busybox")]

@@ -114,7 +114,7 @@ def test_an_interrupted_build_clears_up_itself(
 
 def test_every_step_is_walked() -> None:
     found: set[str] = set()
-    for path in (ROOT / "runtime/build").rglob("*.py"):
+    for path in (ROOT / "runtime/builder").rglob("*.py"):
         found |= set(re.findall(r'reached\("([a-z-]+)"\)', path.read_text()))
 
     assert found == {*BUILDER, *WORKER}

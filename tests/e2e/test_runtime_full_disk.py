@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model.state import State
+from runtime.model.container.state import State
 from runtime.store.containers import Containers
 from tests.support.eventually import eventually
 from tests.support.runtime import Runtime, busybox

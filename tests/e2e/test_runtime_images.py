@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.store import inspection, overlay, removal, save
+from runtime.linux import overlay
+from runtime.store import inspection, removal, save
 from runtime.store.archive import open_archive
 from runtime.store.images import Image, Images
 from runtime.store.layers import Pin

@@ -90,7 +90,7 @@ def test_a_name_in_use_says_by_whom(runtime: Runtime) -> None:
 
 def test_only_root_may(runtime: Runtime) -> None:
     # What it imports is read before: the tree may be where only root looks.
-    drop = "import os, runtime.cli.main, runtime.cli.ps; os.setresuid(1234, 1234, 1234);"
+    drop = "import os, runtime.cli.main, runtime.cli.containers.ps; os.setresuid(1234, 1234, 1234);"
 
     done = runtime("ps", check=False, program=[sys.executable, "-c", f"{drop} {_MAIN}"])
 

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runtime.build import copy, owners
-from runtime.build.add import select_added
-from runtime.build.patterns import Patterns
-from runtime.build.select import Selection
-from runtime.build.tree import Tree
+from runtime.builder.files import copier as copy
+from runtime.builder.files import owners
+from runtime.builder.files.copy_patterns import Patterns
+from runtime.builder.files.selection import Selection
+from runtime.builder.files.tree import Tree
+from runtime.builder.sources.added_sources import select_added
 from runtime.dockerfile.commands import Copy, Heredoc, Place
 from tests.support.trees import Node, tree
 

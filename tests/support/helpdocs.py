@@ -22,7 +22,7 @@ def verbs_in(text: str) -> list[str]:
 def filled(text: str) -> str:
     """Return the page with the help that the verbs have."""
     from runtime.cli import main, verbs
-    from runtime.model.options import help_text
+    from runtime.language.commandline import help_text
 
     def block(match: re.Match[str]) -> str:
         table, _ = main.find(match[2])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.linux import netns
-from runtime.model.spec import Spec
+from runtime.model.container.spec import Spec
 from supervise.model.plain import to_plain
 from tests.support.eventually import eventually
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.build import pulling
+from runtime.exchange import pulling
 from runtime.model.errors import RuntimeFailure
 from runtime.registry.settings import Location, Patience, Rule, Settings
 from runtime.store.images import Image, Images

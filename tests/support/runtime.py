@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.linux import cgroups
-from runtime.model.state import State
+from runtime.model.container.state import State
 from runtime.store.containers import Containers
 from runtime.store.images import Images
 from runtime.store.layout import Layout

@@ -1,6 +1,6 @@
 """Runs in the interpreter that is to be bundled: which modules does `supervise` need?
 
-Called by `runtime.container.bundle.build` as a program: argv is a JSON list of directories to
+Called by `runtime.container.bundle.assemble` as a program: argv is a JSON list of directories to
 look in, and one of module names to import.  Prints JSON: the files of all modules that are then
 there, and the names that are not to be had.
 """

@@ -4,7 +4,7 @@ A bundle is a directory with nothing but ``.supervise``: an interpreter, its loa
 the modules PID 1 needs, the commands ``supervise`` and ``supervisectl``.  It is a lower layer of
 the overlay, so an image never has to contain anything, and `diff` and `commit` never see it.
 Bundles are named by what they were made of, made once
-(`runtime.container.bundle.build`) and never changed: running containers have them mapped.
+(`runtime.container.bundle.assemble`) and never changed: running containers have them mapped.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from runtime.container.bundle.places import (
     PYTHON,
     SERVICES_DIRECTORY,
     SERVICES_FILE,
-    environment,
 )
 from runtime.model.errors import RuntimeFailure
 from supervise import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.container.setup import Setup
-    from runtime.model.spec import Spec
+    from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
-_FORMAT = 1  # of what `build` makes
+_FORMAT = 1  # of what `assemble` makes
 
 
 def ensure(layout: Layout) -> str:
@@ -53,9 +51,9 @@ def _build_aside(layout: Layout, path: str) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            from runtime.container.bundle import build
+            from runtime.container.bundle import assemble
 
-            build.build(layout, path)
+            assemble.build(layout, path)
         except RuntimeFailure as failure:
             os.write(write_fd, f"{failure.message}\0{failure.hint}".encode()[:4000])
         finally:
@@ -66,17 +64,6 @@ def _build_aside(layout: Layout, path: str) -> None:
     os.waitpid(pid, 0)
     if message or not os.path.isdir(path):
         raise RuntimeFailure(message or "the injected PID 1 could not be built", hint)
-
-
-def prepare(setup: Setup, layout: Layout) -> None:
-    """Put our init in front of the command when the container is to have it."""
-    spec = setup.spec
-    if spec.init != "supervise":
-        return
-    setup.extra_lower = (ensure(layout),)
-    setup.argv = argv(spec)
-    setup.environment = environment(setup.environment)
-    setup.hold_signals = True
 
 
 def argv(spec: Spec) -> tuple[str, ...]:

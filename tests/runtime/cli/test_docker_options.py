@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from runtime.cli import main, run, run_options
-from runtime.model.options import UsageError, parse
+from runtime.cli import main
+from runtime.cli.containers import run, run_options
+from runtime.language.commandline import UsageError, parse
 from tests.support.helpdocs import PAGES
 
 KNOWN = {option.name for option in run.RUN.options()}

@@ -20,7 +20,7 @@ HEAVY |= {
 
 def test_what_run_imports_stays_light() -> None:
     program = (
-        "import sys; before = set(sys.modules); import runtime.cli.main, runtime.cli.run;"
+        "import sys; before = set(sys.modules); import runtime.cli.main, runtime.cli.containers.run;"
         "import runtime.linux.cgroup_v1, runtime.linux.cgroup_v2, runtime.network.networks;"
         "print(*sorted(set(sys.modules) - before))"
     )

@@ -14,8 +14,7 @@ import pytest
 
 from runtime.cli import main, output
 from runtime.cli.printing import ScreenedStream
-from runtime.model import columns
-from runtime.model import format as templates
+from runtime.language import columns, templates
 from runtime.model.errors import RuntimeFailure
 from tests.support.scripts import ROOT
 
@@ -24,13 +23,16 @@ SHOWN = "\\x1b]0;pwned\\a\\u009b2J\\u202e\n\tend"
 
 # What goes past the screen, and why.
 PAST_IT = {
-    ("runtime/cli/logs.py", "buffer"): "a container's output, as docker logs and cat pass it",
-    ("runtime/cli/archives.py", "os.write"): "the archive of save",
-    ("runtime/cli/changes.py", "os.write"): "the archive of export",
+    (
+        "runtime/cli/containers/logs.py",
+        "buffer",
+    ): "a container's output, as docker logs and cat pass it",
+    ("runtime/cli/images/archives.py", "os.write"): "the archive of save",
+    ("runtime/cli/containers/changes.py", "os.write"): "the archive of export",
     ("runtime/cli/printing.py", "write_own"): "it is the screen",
     ("runtime/cli/output.py", "write_own"): "templates, whose values were screened",
-    ("runtime/cli/progress.py", "write_own"): "the bars move the cursor",
-    ("runtime/cli/stats.py", "write_own"): "each table is shown over the last",
+    ("runtime/cli/images/transfer_progress.py", "write_own"): "the bars move the cursor",
+    ("runtime/cli/containers/stats.py", "write_own"): "each table is shown over the last",
     ("runtime/container/attach.py", "os.write 2"): "a notice, made printable there",
 }
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.container import filters
-from runtime.model.spec import Spec
+from runtime.container.start import seccomp_cache
+from runtime.model.container.spec import Spec
 from runtime.store.layout import Layout
 
 
@@ -16,9 +16,9 @@ def test_a_cut_filter_is_compiled_anew(tmp_path: Path, kept: int) -> None:
     """An empty program forbids nothing, a cut one not what the profile says."""
     layout = Layout(str(tmp_path))
     spec = Spec("0" * 64, "name", "image", "", ())
-    whole = filters.program(spec, layout)
+    whole = seccomp_cache.program(spec, layout)
     (cached,) = (tmp_path / "seccomp").iterdir()
     cached.write_bytes(cached.read_bytes()[:kept])
 
     assert whole
-    assert filters.program(spec, layout) == whole
+    assert seccomp_cache.program(spec, layout) == whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.dockerfile import commands, expand, parser
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 
 ENV = {"A": "one", "PATH": "/usr/local/bin/x", "EMPTY": "", "SPACES": "a  b", "LONG": "aaaabaab"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.dockerfile import graph, parser, predefined
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 
 PLATFORM = predefined.platform_args("linux/amd64", "linux/amd64")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.dockerfile import expand, graph, parser
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CORPUS = sorted(GOLDEN.glob("dockerfile/**/Dockerfile")) + sorted(

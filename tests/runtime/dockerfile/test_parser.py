@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.dockerfile import commands, parser
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 
 
 def only(text: str) -> commands.Command:

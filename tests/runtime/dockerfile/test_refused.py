@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.dockerfile import parser
-from runtime.dockerfile.errors import DockerfileError
+from runtime.dockerfile.dockerfile_error import DockerfileError
 
 REFUSED = Path(__file__).resolve().parents[2] / "golden/dockerfile/refused"
 

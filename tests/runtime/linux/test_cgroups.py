@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from runtime.linux import bpf_devices, cgroup_v1, cgroup_v2, cgroups
-from runtime.model import defaults
-from runtime.model.spec import Limits
+from runtime.model.container import defaults
+from runtime.model.container.spec import Limits
 from tests.support.eventually import eventually, holds
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("root")]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from runtime.linux import documents
+from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure
-from runtime.model.state import State
 
 
 def _make_huge(path: Path) -> None:

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.model.spec import Limits, Logging, Mount, Port, RestartPolicy, Spec
-from runtime.model.state import Endpoint, State
+from runtime.model.container.spec import (
+    Limits,
+    Logging,
+    Mount,
+    Port,
+    RestartPolicy,
+    Spec,
+)
+from runtime.model.container.state import Endpoint, State
 from supervise.model.plain import from_plain, to_plain
 
 text = st.text(max_size=5)

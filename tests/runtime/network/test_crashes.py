@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model.spec import Port
+from runtime.model.container.spec import Port
 from tests.support.netmachine import Failed, Machine, machines
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("root", "nft")]

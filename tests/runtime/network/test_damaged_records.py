@@ -8,7 +8,7 @@ import pytest
 
 from runtime.linux import documents
 from runtime.model.errors import DamagedFailure
-from runtime.model.networks import Lease, Network
+from runtime.model.network.network_records import Lease, Network
 from runtime.network.leases import Leases
 from runtime.network.records import DAMAGED, Records
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model.spec import Port
+from runtime.model.container.spec import Port
 from tests.support.eventually import eventually
 from tests.support.netmachine import OUTSIDE, UPLINK, UPLINK6, Failed, Machine, machines
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model import reference as names
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import reference as names
 from runtime.registry import configuration, decode
 from runtime.registry.settings import (
     DOCKER_ACCOUNT,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.build import pulling
+from runtime.exchange import pulling
 from runtime.store.images import Images
 from tests.support import hostile_registry as hostile
 from tests.support.eventually import PATIENCE, eventually

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from runtime.build import pushing
+from runtime.exchange import pushing
 from runtime.model.errors import RuntimeFailure
 from runtime.registry.settings import Settings
 from runtime.store.images import Images

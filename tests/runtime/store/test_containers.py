@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.model.container.spec import Mount, Spec
+from runtime.model.container.state import State
 from runtime.model.errors import RuntimeFailure
-from runtime.model.spec import Mount, Spec
-from runtime.model.state import State
 from runtime.store.containers import Containers, new_id
 from runtime.store.layout import Layout
 from runtime.store.volumes import Volumes
@@ -146,7 +146,7 @@ _MAKE = """\
 import sys
 from runtime.store.layout import Layout
 from runtime.store.containers import Containers, new_id
-from runtime.model.spec import Spec
+from runtime.model.container.spec import Spec
 from runtime.model.errors import RuntimeFailure
 containers = Containers(Layout(sys.argv[1]))
 for n in range(20):

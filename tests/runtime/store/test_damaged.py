@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from runtime.linux import documents
+from runtime.model.container.spec import Mount, Spec
+from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure, RuntimeFailure
-from runtime.model.spec import Mount, Spec
-from runtime.model.state import State
 from runtime.store import removal
 from runtime.store.containers import DAMAGED, Containers, new_id
 from runtime.store.layout import Layout

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.model import image as model
-from runtime.model.change import apply
+from runtime.language.commit_change import apply
 from runtime.model.errors import RuntimeFailure
+from runtime.model.image import image_config as model
 from runtime.store import inspection
 from runtime.store.images import Images
 from runtime.store.rootfs import import_rootfs

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.model.container.spec import Spec
+from runtime.model.container.state import State
 from runtime.model.errors import RuntimeFailure
-from runtime.model.spec import Spec
-from runtime.model.state import State
 from runtime.store.containers import Containers, new_id
 from runtime.store.images import Image, Images
 from runtime.store.removal import chain_ids, prune, remove

@@ -2,7 +2,7 @@
 """held_runtime.py STEP ARGUMENTS: `runtime`, one process of which never goes on after the step STEP.
 
 As where a file system does not answer: the process hears SIGKILL alone.  It is called "held" then.
-The names of the steps are where `runtime.container.steps.reached` is called.
+The names of the steps are where `runtime.linux.failpoints.reached` is called.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from runtime.container import steps
+from runtime.linux import failpoints
 
 STEP = sys.argv.pop(1)
 PR_SET_NAME = 15
@@ -28,7 +28,7 @@ def reached(name: str) -> None:
             signal.pause()
 
 
-steps.reached = reached  # before anybody imports the name
+failpoints.reached = reached  # before anybody imports the name
 
 from runtime.cli.main import main  # noqa: E402
 

@@ -2,7 +2,7 @@
 """killed_runtime.py STEP ARGUMENTS: `runtime`, one process of which dies at the step STEP.
 
 Like kill -9: nothing is cleaned up and nobody is told.  The names of the steps are where
-`runtime.container.steps.reached` is called.
+`runtime.linux.failpoints.reached` is called.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from runtime.container import steps
+from runtime.linux import failpoints
 
 STEP = sys.argv.pop(1)
 
@@ -24,7 +24,7 @@ def reached(name: str) -> None:
         os._exit(137)  # PID 1 of a namespace does not hear its own signals
 
 
-steps.reached = reached  # before anybody imports the name
+failpoints.reached = reached  # before anybody imports the name
 
 from runtime.cli.main import main  # noqa: E402
 

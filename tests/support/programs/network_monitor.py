@@ -11,9 +11,9 @@ import os
 import sys
 from typing import Any
 
+from runtime.model.container.spec import Join, Spec
+from runtime.model.container.state import Endpoint
 from runtime.model.errors import RuntimeFailure
-from runtime.model.spec import Join, Spec
-from runtime.model.state import Endpoint
 from runtime.network.catalog import Catalog
 from runtime.network.networks import Networks
 from runtime.store.layout import Layout

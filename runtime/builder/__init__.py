@@ -1,0 +1,1 @@
+"""Images from Dockerfiles: a worker a stage, a layer a step."""

@@ -1,0 +1,53 @@
+"""What a Dockerfile asks for beyond a container's rights, and the consent that this takes.
+
+The words are BuildKit's: ``--allow network.host``.  A Dockerfile alone, whoever wrote it, gets none
+of them; ``--network host`` is consent as well, for it gives every RUN the same.
+"""
+
+from __future__ import annotations
+
+from runtime.model.errors import RuntimeFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtime.builder.job import Request
+    from runtime.dockerfile.commands import Run
+
+NETWORK = "network.host"
+_INSECURE = "security.insecure"
+_NO_POWER = "a build never has the machine's own power"
+_CONTAINER = "run the command in a container: runtime run --privileged"
+
+
+def parse(words: Iterable[str]) -> frozenset[str]:
+    """Return what ``--allow`` names.
+
+    Raises:
+        RuntimeFailure: there is no such thing, or not here.
+    """
+    found = frozenset(words)
+    for word in sorted(found - {NETWORK}):
+        if word == _INSECURE:
+            message = f"--allow {word} is not supported: {_NO_POWER}"
+            raise RuntimeFailure(message, _CONTAINER, code=1)
+        raise RuntimeFailure(f"--allow: '{word}' is no entitlement", f"it is {NETWORK}", code=1)
+    return found
+
+
+def check(command: Run, request: Request) -> None:
+    """Refuse a RUN that asks for more than the command line has consented to.
+
+    Raises:
+        RuntimeFailure: it does; says how to consent.
+    """
+    if command.security == "insecure":
+        message = f"RUN --security=insecure is not allowed: {_NO_POWER}"
+        raise RuntimeFailure(message, _CONTAINER, code=1)
+    if command.network == "host" and request.network != "host" and NETWORK not in request.allowed:
+        raise RuntimeFailure(
+            "RUN --network=host is not allowed: it would have the machine's own network",
+            f"if the Dockerfile may: runtime build --allow {NETWORK}, or --network host for all",
+            code=1,
+        )

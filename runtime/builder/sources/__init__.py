@@ -1,0 +1,1 @@
+"""Where a build's files come from: contexts, URLs, git, temporary places."""

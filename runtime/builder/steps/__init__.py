@@ -1,0 +1,1 @@
+"""The instructions that make files, and the containers they run in."""

@@ -1,0 +1,1 @@
+"""The process beside each container, from its start to its end."""

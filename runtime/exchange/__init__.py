@@ -1,0 +1,1 @@
+"""Images on their way between the store and registries."""

@@ -1,0 +1,1 @@
+"""PURE: what people type and read: command lines, templates, filters, columns, units."""

@@ -1,0 +1,1 @@
+"""PURE: what a container is: specification, state, limits, defaults."""

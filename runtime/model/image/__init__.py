@@ -1,0 +1,1 @@
+"""PURE: what an image is: names, digests, configuration."""

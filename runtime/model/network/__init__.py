@@ -1,0 +1,1 @@
+"""PURE: what a network is: addresses, published ports, leases, host files."""

@@ -1,0 +1,1 @@
+"""PURE: bytes and texts of formats that others define, to values and back."""
