@@ -18,8 +18,8 @@ from benchmarks.records import BenchmarkError
 from benchmarks.results import Results
 
 if TYPE_CHECKING:
-    from benchmarks.kind import Kind
-    from benchmarks.peers.base import Peer
+    from benchmarks.kind import RunKind
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.rows.base import Row
 
 
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
+def _measure(options: argparse.Namespace, chosen: RunKind) -> Results:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # engines are closed all the same
     if os.geteuid() != 0:
         raise BenchmarkError("needs root: for pid namespaces, /proc/PID/pagemap and a tmpfs")
@@ -131,8 +131,13 @@ def _measure(options: argparse.Namespace, chosen: Kind) -> Results:
 
 
 def _opened(
-    place: workshop.Workshop, taken: list[Peer], wanted: list[Row], stack: ExitStack, *, disk: bool
-) -> list[Peer]:
+    place: workshop.Workshop,
+    taken: list[MeasuredPeer],
+    wanted: list[Row],
+    stack: ExitStack,
+    *,
+    disk: bool,
+) -> list[MeasuredPeer]:
     """Get the engines ready that a row wants, and close them with *stack*."""
     names = {row.name for row in wanted}
     found = [peer for peer in taken if peer.rows & names]
@@ -156,7 +161,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print(results: Results, chosen: Kind) -> None:
+def _print(results: Results, chosen: RunKind) -> None:
     for row in chosen.rows():
         if row.name in results.values:
             print(f"\n{row.title}; median (best) n\n\n{tables.row_table(results, row)}")

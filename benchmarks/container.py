@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from benchmarks.peers.base import Launch
+    from benchmarks.peers.base import LaunchCommand
     from benchmarks.workshop import Workshop
 
 _OUTPUT_ROOM_BYTES = 1 << 20
@@ -33,10 +33,10 @@ class Container:
     """
 
     def __init__(
-        self, workshop: Workshop, directory: Path, launch: Launch, stdout: int | None = None
+        self, workshop: Workshop, directory: Path, launch: LaunchCommand, stdout: int | None = None
     ) -> None:
         self.directory = directory
-        self.records = records.Records(str(directory / "records"))
+        self.records = records.EventRecords(str(directory / "records"))
         self._workshop = workshop
         self._launch = launch
         self._stdout = stdout
@@ -64,7 +64,7 @@ class Container:
         if isinstance(error, records.BenchmarkError):
             error.add_note("its output: " + output[-2000:].decode(errors="replace"))
 
-    def wait_started(self, count: int, timeout: float = 60.0) -> list[records.Record]:
+    def wait_started(self, count: int, timeout: float = 60.0) -> list[records.EventRecord]:
         """Return the first *count* records of programs that run, one a service."""
         started = self.records.wait(records.STARTED, count, timeout)
         if len({record.id for record in started}) != count:

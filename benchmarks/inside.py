@@ -16,7 +16,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from benchmarks.container import Container
-from benchmarks.peers.base import Launch
+from benchmarks.peers.base import LaunchCommand
 from benchmarks.peers.supervise import Supervise, SuperviseCompiled
 from benchmarks.records import STARTED, BenchmarkError
 from benchmarks.rows.base import run_waiting, waiting_services
@@ -25,7 +25,7 @@ from benchmarks.tracing import Trace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.tracing import Call
+    from benchmarks.tracing import TracedCall
     from benchmarks.workshop import Workshop
 
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| +(\S+)")
@@ -61,7 +61,7 @@ def import_list(workshop: Workshop) -> Imports:
     peer = SuperviseCompiled(workshop)
     directory = workshop.sample_directory()
     script = peer.prepare(directory, waiting_services(workshop, directory, 1)).argv
-    launch = Launch([peer.program("python"), "-X", "importtime", *script])
+    launch = LaunchCommand([peer.program("python"), "-X", "importtime", *script])
     with Container(workshop, directory, launch) as container:
         container.wait_started(1)
         time.sleep(_SETTLE_SECONDS)
@@ -145,7 +145,7 @@ def _milestones(workshop: Workshop, peer: Supervise) -> list[tuple[str, float]]:
     return [(name, statistics.median(lap[name] for lap in laps) * 1000) for name in laps[0]]
 
 
-def _handles_sigterm(call: Call) -> bool:
+def _handles_sigterm(call: TracedCall) -> bool:
     # sig 15 with an action, not a question or a reset.
     return call.name == "rt_sigaction" and call.arguments.startswith("sig: 0xf, act: 0x")
 
@@ -169,7 +169,7 @@ def restarts(workshop: Workshop) -> dict[str, object]:
         }
 
 
-def _counts(pid1: int, calls: list[Call]) -> dict[str, dict[str, float]]:
+def _counts(pid1: int, calls: list[TracedCall]) -> dict[str, dict[str, float]]:
     counts: dict[str, Counter[str]] = {"PID 1": Counter(), "the child until its execve": Counter()}
     executed: set[int] = set()
     for call in calls:
@@ -188,7 +188,7 @@ def _counts(pid1: int, calls: list[Call]) -> dict[str, dict[str, float]]:
 
 
 def _stages(
-    pid1: int, calls: list[Call], spans: list[tuple[float, float]]
+    pid1: int, calls: list[TracedCall], spans: list[tuple[float, float]]
 ) -> list[tuple[str, float]]:
     laps: list[list[float]] = []
     for killed, started in spans:
@@ -220,15 +220,15 @@ def _stages(
     ]
 
 
-def _first_or_none(calls: list[Call], wanted: Callable[[Call], bool]) -> float | None:
+def _first_or_none(calls: list[TracedCall], wanted: Callable[[TracedCall], bool]) -> float | None:
     return next((call.time for call in calls if wanted(call)), None)
 
 
-def _last(calls: list[Call], wanted: Callable[[Call], bool]) -> float:
+def _last(calls: list[TracedCall], wanted: Callable[[TracedCall], bool]) -> float:
     return _first(calls[::-1], wanted)
 
 
-def _first(calls: list[Call], wanted: Callable[[Call], bool]) -> float:
+def _first(calls: list[TracedCall], wanted: Callable[[TracedCall], bool]) -> float:
     """Return the moment of the first call that is *wanted*."""
     when = _first_or_none(calls, wanted)
     if when is None:

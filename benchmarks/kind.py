@@ -11,27 +11,27 @@ from benchmarks import engines, pairing, peers, report, rows, targets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.results import Results
     from benchmarks.rows.base import Row
-    from benchmarks.targets import Target
+    from benchmarks.targets import FigureTarget
     from benchmarks.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RunKind:
     """What a kind of run measures, and how its page is written."""
 
     rows: Callable[[], list[Row]]
-    peers: Callable[[Workshop], list[Peer]]
-    paired: Callable[[Workshop, str], list[Peer]]  # ours now and at a revision
-    targets: tuple[Target, ...]
+    peers: Callable[[Workshop], list[MeasuredPeer]]
+    paired: Callable[[Workshop, str], list[MeasuredPeer]]  # ours now and at a revision
+    targets: tuple[FigureTarget, ...]
     page: Callable[[Results], str]
     results: str  # the file's name in the working directory
 
 
 WORK = Path("/var/tmp/supervise-benchmarks")
-SUPERVISORS = Kind(
+SUPERVISORS = RunKind(
     rows.all_rows,
     peers.everyone,
     pairing.supervisors,
@@ -39,7 +39,7 @@ SUPERVISORS = Kind(
     report.page,
     "results.json",
 )
-ENGINES = Kind(
+ENGINES = RunKind(
     rows.engine_rows,
     lambda workshop: [*engines.everyone(workshop)],
     pairing.engines,

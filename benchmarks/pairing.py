@@ -14,13 +14,13 @@ from benchmarks.engines import ours
 from benchmarks.peers import supervise
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.results import Results
     from benchmarks.rows.base import Row
     from benchmarks.workshop import Workshop
 
 
-def supervisors(workshop: Workshop, revision: str) -> list[Peer]:
+def supervisors(workshop: Workshop, revision: str) -> list[MeasuredPeer]:
     """Return supervise of the working tree and of *revision*, from YAML and compiled."""
     return [
         peer(workshop, which)
@@ -29,7 +29,7 @@ def supervisors(workshop: Workshop, revision: str) -> list[Peer]:
     ]
 
 
-def engines(workshop: Workshop, revision: str) -> list[Peer]:
+def engines(workshop: Workshop, revision: str) -> list[MeasuredPeer]:
     """Return `runtime` of the working tree and of *revision*."""
     return [ours.Ours(workshop), ours.Ours(workshop, revision=revision)]
 

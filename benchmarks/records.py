@@ -39,7 +39,7 @@ class BenchmarkError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class EventRecord:
     """One event; *time* is in seconds of the monotonic clock."""
 
     kind: bytes
@@ -49,7 +49,7 @@ class Record:
     time: float
 
 
-class Records:
+class EventRecords:
     """The reading end; records of kinds that nobody asked for yet are kept."""
 
     def __init__(self, path: str) -> None:
@@ -58,13 +58,13 @@ class Records:
         # Read and write: there is always a writer, so reading never meets the end of the file.
         self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _ROOM_BYTES)
-        self._kept: list[Record] = []
+        self._kept: list[EventRecord] = []
 
     def close(self) -> None:
         """Close the descriptor; the path goes with its directory."""
         os.close(self._fd)
 
-    def wait(self, kinds: bytes, count: int, timeout: float) -> list[Record]:
+    def wait(self, kinds: bytes, count: int, timeout: float) -> list[EventRecord]:
         """Return *count* records whose kind is one of *kinds*, in order of arrival.
 
         Raises:
@@ -87,7 +87,7 @@ class Records:
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def take(self, kinds: bytes) -> list[Record]:
+    def take(self, kinds: bytes) -> list[EventRecord]:
         """Return and forget all records of *kinds* that have arrived."""
         self._read()
         taken = [record for record in self._kept if record.kind in kinds]
@@ -103,4 +103,4 @@ class Records:
             for kind, ident, pid, value, time_ns in _LAYOUT.iter_unpack(data):
                 if kind == EXEC_FAILED:
                     raise BenchmarkError(f"cannot launch: {os.strerror(value)}")
-                self._kept.append(Record(kind, ident, pid, value, time_ns / 1e9))
+                self._kept.append(EventRecord(kind, ident, pid, value, time_ns / 1e9))

@@ -19,7 +19,7 @@ from benchmarks.results import Results
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.rows.base import Case, Row
     from benchmarks.workshop import Workshop
 
@@ -29,7 +29,7 @@ _COOL_SECONDS = 0.05
 def take(
     workshop: Workshop,
     rows: list[Row],
-    peers: list[Peer],
+    peers: list[MeasuredPeer],
     *,
     quick: bool,
     rounds: int = 1,
@@ -73,7 +73,7 @@ def _sample(
     workshop: Workshop,
     row: Row,
     case: Case,
-    peer: Peer,
+    peer: MeasuredPeer,
     results: Results,
     *,
     quick: bool,
@@ -89,7 +89,7 @@ def _sample(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _usable(peers: list[Peer], results: Results) -> list[Peer]:
+def _usable(peers: list[MeasuredPeer], results: Results) -> list[MeasuredPeer]:
     usable = []
     for peer in peers:
         missing = peer.missing()

@@ -26,7 +26,7 @@ END = "<!-- To here. -->"
 _BESIDE = ("tests", "benchmarks", "configs", "build", "dist")
 
 
-class Layer(NamedTuple):
+class WheelLayer(NamedTuple):
     """What one way to install adds to an image."""
 
     what: str
@@ -53,7 +53,7 @@ def build_wheel(directory: Path) -> Path:
     return wheel
 
 
-def layer(what: str, wheel: Path, *options: str) -> Layer:
+def layer(what: str, wheel: Path, *options: str) -> WheelLayer:
     """Install *wheel* and measure what that adds."""
     with tempfile.TemporaryDirectory() as place:
         _pip(
@@ -70,7 +70,7 @@ def layer(what: str, wheel: Path, *options: str) -> Layer:
             with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
                 archive.add(place, arcname=".")
         compiled = sum(path.stat().st_size for path in files if path.suffix == ".pyc")
-        return Layer(what, len(files), len(plain.getvalue()), compiled, len(packed.getvalue()))
+        return WheelLayer(what, len(files), len(plain.getvalue()), compiled, len(packed.getvalue()))
 
 
 def _pip(*words: str) -> None:

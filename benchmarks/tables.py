@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.targets import TARGETS, Below, Target, Verdict, judge
+from benchmarks.targets import TARGETS, Below, FigureTarget, FigureVerdict, judge
 
 if TYPE_CHECKING:
     from benchmarks.results import Results
@@ -50,7 +50,7 @@ def row_table(results: Results, row: Row) -> str:
     return table(head, lines)
 
 
-def target_table(results: Results, targets: tuple[Target, ...] = TARGETS) -> str:
+def target_table(results: Results, targets: tuple[FigureTarget, ...] = TARGETS) -> str:
     """Return the table of budgets and goals."""
     head = ["", "measured", "budget", "holds", "goal", "reached", "distance"]
     return table(head, [_verdict(verdict) for verdict in judge(results, targets)])
@@ -98,7 +98,7 @@ def _boot_tables(boots: dict[str, list[tuple[str, float]]]) -> list[str]:
     return parts
 
 
-def _verdict(verdict: Verdict) -> list[str]:
+def _verdict(verdict: FigureVerdict) -> list[str]:
     target = verdict.target
     return [
         target.title,
@@ -111,7 +111,7 @@ def _verdict(verdict: Verdict) -> list[str]:
     ]
 
 
-def _bound(target: Target, asked: float | Below | None, value: float | None) -> str:
+def _bound(target: FigureTarget, asked: float | Below | None, value: float | None) -> str:
     if asked is None:
         return "-"
     sign = "≥" if target.higher_is_better else "≤"
@@ -124,7 +124,7 @@ def _yes(answer: bool | None) -> str:  # noqa: FBT001 - three answers, one argum
     return {True: "yes", False: "NO", None: "-"}[answer]
 
 
-def _distance(verdict: Verdict) -> str:
+def _distance(verdict: FigureVerdict) -> str:
     """Say what is left to the goal, in the target's unit."""
     if verdict.goal is None or verdict.goal_reached:
         return "-"

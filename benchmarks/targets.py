@@ -23,7 +23,7 @@ class Below:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FigureTarget:
     """One figure with its bounds."""
 
     title: str
@@ -38,10 +38,10 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FigureVerdict:
     """A target beside what was measured; a bound that nobody measured is None."""
 
-    target: Target
+    target: FigureTarget
     measured: float
     budget: float | None
     goal: float | None
@@ -63,71 +63,75 @@ class Verdict:
 
 
 TARGETS = (
-    Target("Boot from YAML, first of 1", "boot", "N=1", "first", "ms", 85, 60),
-    Target(
+    FigureTarget("Boot from YAML, first of 1", "boot", "N=1", "first", "ms", 85, 60),
+    FigureTarget(
         "Boot from a compiled plan, first of 1",
         *("boot", "N=1", "first", "ms", 85, 30, "supervise-compiled"),
     ),
-    Target("Boot, last of 100", "boot", "N=100", "last", "ms", 180, Below("runit")),
-    Target("Boot, last of 500", "boot", "N=500", "last", "ms", Below("s6"), Below("runit")),
-    Target("Restart after kill -9", "restart", "N=1", "settled", "ms", 1.6, 1.0),
-    Target("RSS with 10 services", "memory", "N=10", "RSS", "MB", 14, 11),
-    Target(
+    FigureTarget("Boot, last of 100", "boot", "N=100", "last", "ms", 180, Below("runit")),
+    FigureTarget("Boot, last of 500", "boot", "N=500", "last", "ms", Below("s6"), Below("runit")),
+    FigureTarget("Restart after kill -9", "restart", "N=1", "settled", "ms", 1.6, 1.0),
+    FigureTarget("RSS with 10 services", "memory", "N=10", "RSS", "MB", 14, 11),
+    FigureTarget(
         "Unique memory with 100 services",
         *("memory", "N=100", "unique", "MB", 13, Below("runit")),
     ),
-    Target("Wake-ups while idle, 100 services", "idle", "N=100", "wake-ups", "/s", 0, 0),
-    Target("CPU while idle, 100 services", "idle", "N=100", "CPU", "ms/s", 0, 0),
-    Target("20,000 orphans, all reaped", "orphans", "M=20000", "all gone", "ms", 220, 165),
-    Target(
+    FigureTarget("Wake-ups while idle, 100 services", "idle", "N=100", "wake-ups", "/s", 0, 0),
+    FigureTarget("CPU while idle, 100 services", "idle", "N=100", "CPU", "ms/s", 0, 0),
+    FigureTarget("20,000 orphans, all reaped", "orphans", "M=20000", "all gone", "ms", 220, 165),
+    FigureTarget(
         "Log relay, prefixed, to stdout",
         *("relay", "stdout, prefixed", "rate", "MB/s", 220, 300),
         higher_is_better=True,
     ),
-    Target(
+    FigureTarget(
         "Log relay, prefixed, to a rotated file",
         *("relay", "file, prefixed", "rate", "MB/s", 220, None),
         higher_is_better=True,
     ),
-    Target(
+    FigureTarget(
         "Log relay, raw, to a rotated file",
         *("relay", "file, raw", "rate", "MB/s", 650, Below("supervisord", factor=1.2)),
         higher_is_better=True,
     ),
-    Target("Stop, 100 services", "stop", "N=100", "gone", "ms", 60, Below("s6")),
-    Target("supervisectl status, 100 services", "status", "N=100", "wall", "ms", 60, 40),
+    FigureTarget("Stop, 100 services", "stop", "N=100", "gone", "ms", 60, Below("s6")),
+    FigureTarget("supervisectl status, 100 services", "status", "N=100", "wall", "ms", 60, 40),
 )
 
 
 _PROXY, _DNAT = "from 127.0.0.1", "from the host's address"
 ENGINE_TARGETS = (
-    Target(
+    FigureTarget(
         "`run --rm`, bridge, supervise as PID 1",
         *("start-bridge", "run --rm", "wall", "ms", 130, 90, "runtime"),
     ),
-    Target(
+    FigureTarget(
         "`run --rm --no-init --net none`",
         *("start-plain", "run --rm", "wall", "ms", 70, Below("runc"), "runtime"),
     ),
-    Target(
+    FigureTarget(
         "Monitor of a container", "footprint", "sleep", "monitor, RSS", "MB", 12, None, "runtime"
     ),
-    Target("PID 1 of a container", "footprint", "sleep", "PID 1, RSS", "MB", 14, None, "runtime"),
-    Target("Import of a root file system", "import", "Debian", "wall", "s", 1.3, 1.0, "runtime"),
-    Target(
+    FigureTarget(
+        "PID 1 of a container", "footprint", "sleep", "PID 1, RSS", "MB", 14, None, "runtime"
+    ),
+    FigureTarget(
+        "Import of a root file system", "import", "Debian", "wall", "s", 1.3, 1.0, "runtime"
+    ),
+    FigureTarget(
         "Load of a saved image, gzip",
         *("load", "Debian", "wall", "s", Below("podman"), Below("podman", factor=0.5), "runtime"),
     ),
-    Target(
+    FigureTarget(
         "Pull from a registry, gzip",
         *("pull", "Debian", "wall", "s", Below("docker"), Below("docker", factor=0.5), "runtime"),
     ),
-    Target(
+    FigureTarget(
         "Published port, from 127.0.0.1",
         *("ports", _PROXY, "requests", "/s", Below("docker"), Below("docker", _DNAT), "runtime"),
         higher_is_better=True,
     ),
-    Target(
+    FigureTarget(
         "Published port, from the host's address",
         *("ports", _DNAT, "requests", "/s", Below("docker", factor=0.9), Below("docker")),
         peer="runtime",
@@ -136,7 +140,7 @@ ENGINE_TARGETS = (
 )
 
 
-def judge(results: Results, targets: tuple[Target, ...] = TARGETS) -> list[Verdict]:
+def judge(results: Results, targets: tuple[FigureTarget, ...] = TARGETS) -> list[FigureVerdict]:
     """Return a verdict for every target that was measured."""
     verdicts = []
     for target in targets:
@@ -144,17 +148,17 @@ def judge(results: Results, targets: tuple[Target, ...] = TARGETS) -> list[Verdi
         if measured is not None:
             budget = _bound(results, target, target.budget)
             goal = _bound(results, target, target.goal)
-            verdicts.append(Verdict(target, measured, budget, goal))
+            verdicts.append(FigureVerdict(target, measured, budget, goal))
     return verdicts
 
 
-def _bound(results: Results, target: Target, bound: float | Below | None) -> float | None:
+def _bound(results: Results, target: FigureTarget, bound: float | Below | None) -> float | None:
     if not isinstance(bound, Below):
         return bound
     median = _median(results, target, bound.peer, bound.case or target.case)
     return None if median is None else median * bound.factor
 
 
-def _median(results: Results, target: Target, peer: str, case: str) -> float | None:
+def _median(results: Results, target: FigureTarget, peer: str, case: str) -> float | None:
     summary = results.summary(target.row, case, peer, target.metric)
     return None if summary is None else summary.median

@@ -27,7 +27,7 @@ _LINE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TracedCall:
     """The begin of a system call, or its end when there is a *result*."""
 
     pid: int
@@ -46,7 +46,7 @@ class Trace:
     def __init__(self, pid: int, mount_point: Path) -> None:
         self._instance = _tracefs(mount_point) / "instances" / f"supervise-{os.getpid()}"
         self._pid = pid
-        self.calls: list[Call] = []
+        self.calls: list[TracedCall] = []
 
     def __enter__(self) -> Self:
         self._instance.mkdir()
@@ -73,7 +73,7 @@ class Trace:
             if match:
                 result = None if match[5] is None else _signed(int(match[5], 0))
                 when, arguments = float(match[2]), match[4] or ""
-                self.calls.append(Call(int(match[1]), when, match[3], arguments, result))
+                self.calls.append(TracedCall(int(match[1]), when, match[3], arguments, result))
         self._instance.rmdir()
 
     def _write(self, name: str, value: str) -> None:

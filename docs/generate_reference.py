@@ -16,7 +16,7 @@ from supervise.cli import usage, verbs
 from supervise.cli.exitcodes import MEANINGS
 from supervise.model.announcement import EVENTS
 from supervise.wire import api
-from supervise.wire.interface import Enum, Field, Interface, Method
+from supervise.wire.interface import EnumType, Field, Interface, Method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def interface() -> str:
     lines += ["## Types", ""]
     for type_ in api.SUPERVISOR.types.values():
         lines += [f"### {type_.name}", "", *_prose(type_.doc), ""]
-        if isinstance(type_, Enum):
+        if isinstance(type_, EnumType):
             lines += [" \\| ".join(f"`{value}`" for value in type_.values), ""]
         else:
             lines += _fields(type_.fields)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _UNIFIED = "/sys/fs/cgroup/unified"
 
 
-class _Bare(Engine):
+class _BareEngine(Engine):
     rows = frozenset({"start-plain"})
 
     def open(self, small: Path) -> None:
@@ -32,7 +32,7 @@ class _Bare(Engine):
         return call([self.program, "--version"]).splitlines()[0].rpartition(" ")[2]
 
 
-class Runc(_Bare):
+class Runc(_BareEngine):
     """An OCI runtime with the configuration that `runc spec` writes."""
 
     def __init__(self, workshop: Workshop, program: str) -> None:
@@ -71,7 +71,7 @@ class Crun(Runc):
         super().open(small)
 
 
-class Bubblewrap(_Bare):
+class Bubblewrap(_BareEngine):
     """Namespaces and nothing else: no cgroup, no filter, no record."""
 
     name = "bwrap"

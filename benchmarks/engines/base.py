@@ -1,6 +1,6 @@
 """What a measurement asks of a container engine.
 
-An engine is a `Peer`, so that one run and one table serve both; it has no services.  Its store
+An engine is a `MeasuredPeer`, so that one run and one table serve both; it has no services.  Its store
 lies below the workshop and goes with `close`.  Rows that build and pull add what they need here.
 """
 
@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.peers.base import Peer
+from benchmarks.peers.base import MeasuredPeer
 from benchmarks.records import BenchmarkError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ IMAGE = "bench/small:1"  # busybox, and the server `answer`
 _TIMEOUT = 300.0  # seconds
 
 
-class Engine(Peer):
+class Engine(MeasuredPeer):
     """One engine; subclasses say how its commands are called."""
 
     program: str  # what must be on the PATH

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from benchmarks.peers import bare, runit, s6, single, supervise, supervisord
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 
-def everyone(workshop: Workshop) -> list[Peer]:
+def everyone(workshop: Workshop) -> list[MeasuredPeer]:
     """Return all peers in the order of the tables, installed or not."""
     return [
         supervise.Supervise(workshop),

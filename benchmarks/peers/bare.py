@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING
 
-from benchmarks.peers.base import Launch, Log, Peer, Service
+from benchmarks.peers.base import LaunchCommand, Log, MeasuredPeer, MeasuredService
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.workshop import Workshop
 
 
-class _Bare(Peer):
+class _BareSupervisor(MeasuredPeer):
     rows = frozenset({"boot", "restart", "memory", "idle", "orphans", "relay", "stop", "signal"})
 
     def __init__(self, workshop: Workshop) -> None:
@@ -23,13 +23,13 @@ class _Bare(Peer):
         """Return what is installed."""
         return "of this project"
 
-    def _commands(self, directory: Path, services: list[Service]) -> str:
+    def _commands(self, directory: Path, services: list[MeasuredService]) -> str:
         lines = [" ".join(service.argv) + "\n" for service in services]
         (directory / "commands").write_text("".join(lines))
         return str(directory / "commands")
 
 
-class BarePython(_Bare):
+class BarePython(_BareSupervisor):
     """`programs/bare.py`."""
 
     name = "bare-python"
@@ -40,21 +40,21 @@ class BarePython(_Bare):
         """Return what is installed."""
         return f"Python {platform.python_version()}"
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         prefix = ["p0 | "] if services[0].log is Log.STDOUT_PREFIXED else []
         program = str(self._workshop.bare_python())
         python = [self._workshop.real_python(), "-I", "-S", program]
-        return Launch([*python, self._commands(directory, services), *prefix])
+        return LaunchCommand([*python, self._commands(directory, services), *prefix])
 
 
-class BareC(_Bare):
+class BareC(_BareSupervisor):
     """`programs/bare.c`."""
 
     name = "bare-c"
     note = "100 lines that only loop: the least that the kernel costs"
     relays = frozenset({Log.STDOUT_RAW})
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
-        return Launch([self._workshop.tool("bare"), self._commands(directory, services)])
+        return LaunchCommand([self._workshop.tool("bare"), self._commands(directory, services)])

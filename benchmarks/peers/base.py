@@ -26,7 +26,7 @@ class Log(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class MeasuredService:
     """One service to declare; it restarts at once whenever it ends."""
 
     name: str
@@ -35,14 +35,14 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class LaunchCommand:
     """The command that is PID 1."""
 
     argv: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-class Peer:
+class MeasuredPeer:
     """A supervisor; subclasses say how it is configured."""
 
     name: str
@@ -64,15 +64,15 @@ class Peer:
         """Return the version as the peer itself or its package tells it."""
         raise NotImplementedError
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write the configuration into *directory* and return how to start it."""
         raise NotImplementedError
 
-    def prepare_alone(self, directory: Path, service: Service) -> Launch:
+    def prepare_alone(self, directory: Path, service: MeasuredService) -> LaunchCommand:
         """Return how to start *service* as the one command that gets all signals."""
         return self.prepare(directory, [service])
 
-    def status_command(self, directory: Path, services: list[Service]) -> list[str]:
+    def status_command(self, directory: Path, services: list[MeasuredService]) -> list[str]:
         """Return the command that prints the state of all services, one line each at least."""
         raise NotImplementedError
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from benchmarks.peers.base import (
     LOG_BYTES_A_FILE,
     LOG_FILES_KEPT,
-    Launch,
+    LaunchCommand,
     Log,
-    Peer,
-    Service,
+    MeasuredPeer,
+    MeasuredService,
     first_missing,
 )
 from benchmarks.peers.debian import package_version
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Runit(Peer):
+class Runit(MeasuredPeer):
     """Services inherit stdout; svlogd where a file is asked for."""
 
     name = "runit"
@@ -39,7 +39,7 @@ class Runit(Peer):
         """Return what is installed."""
         return package_version("runit")
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         scan = directory / "scan"
         for service in services:
@@ -54,8 +54,8 @@ class Runit(Peer):
                 script(folder / "log" / "run", f"svlogd {logs}")
         # It sleeps a second when the directory changed within this one; an image's is old.
         os.utime(scan, (0, 0))
-        return Launch(["runsvdir", "-P", str(scan)])
+        return LaunchCommand(["runsvdir", "-P", str(scan)])
 
-    def status_command(self, directory: Path, services: list[Service]) -> list[str]:
+    def status_command(self, directory: Path, services: list[MeasuredService]) -> list[str]:
         """Return its client's command line."""
         return ["sv", "status", *(f"{directory}/scan/{service.name}" for service in services)]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from benchmarks.peers.base import (
     LOG_BYTES_A_FILE,
     LOG_FILES_KEPT,
-    Launch,
+    LaunchCommand,
     Log,
-    Peer,
-    Service,
+    MeasuredPeer,
+    MeasuredService,
     first_missing,
 )
 from benchmarks.peers.debian import package_version
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class S6(Peer):
+class S6(MeasuredPeer):
     """Plain s6; a logger only where a log is asked for."""
 
     name = "s6"
@@ -35,7 +35,7 @@ class S6(Peer):
         """Return what is installed."""
         return package_version("s6")
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         scan = directory / "scan"
         for service in services:
@@ -50,15 +50,15 @@ class S6(Peer):
         (scan / ".s6-svscan").mkdir()
         script(scan / ".s6-svscan" / "finish", "true")
         # -c: it refuses more services than that, loggers included.
-        return Launch(["s6-svscan", "-c", str(2 * len(services) + 8), str(scan)])
+        return LaunchCommand(["s6-svscan", "-c", str(2 * len(services) + 8), str(scan)])
 
-    def status_command(self, directory: Path, services: list[Service]) -> list[str]:
+    def status_command(self, directory: Path, services: list[MeasuredService]) -> list[str]:
         """Return its client's command line."""
         del services
         loop = f'for s in {directory}/scan/*; do echo "$s $(s6-svstat "$s")"; done'
         return ["/bin/sh", "-c", loop]
 
-    def _argv(self, folder: Path, service: Service) -> tuple[str, ...]:
+    def _argv(self, folder: Path, service: MeasuredService) -> tuple[str, ...]:
         del folder
         return service.argv
 
@@ -72,7 +72,7 @@ class S6Notify(S6):
     settle_before_kill = 1.1
     kills = 5
 
-    def _argv(self, folder: Path, service: Service) -> tuple[str, ...]:
+    def _argv(self, folder: Path, service: MeasuredService) -> tuple[str, ...]:
         (folder / "notification-fd").write_text("3\n")
         return (*service.argv, "3")
 

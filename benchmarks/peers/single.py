@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.peers.base import Launch, Peer, Service, first_missing
+from benchmarks.peers.base import LaunchCommand, MeasuredPeer, MeasuredService, first_missing
 from benchmarks.peers.debian import package_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Single(Peer):
+class Single(MeasuredPeer):
     """`INIT -- COMMAND`."""
 
     rows = frozenset({"boot", "idle", "orphans", "signal"})
@@ -29,8 +29,8 @@ class Single(Peer):
         """Return what is installed."""
         return package_version(self.name)
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         del directory
         (service,) = services
-        return Launch([*self._argv, *service.argv])
+        return LaunchCommand([*self._argv, *service.argv])

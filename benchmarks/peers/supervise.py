@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from benchmarks.peers.base import (
     LOG_BYTES_A_FILE,
     LOG_FILES_KEPT,
-    Launch,
+    LaunchCommand,
     Log,
-    Peer,
-    Service,
+    MeasuredPeer,
+    MeasuredService,
 )
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.workshop import Workshop
 
 
-class Supervise(Peer):
+class Supervise(MeasuredPeer):
     """`supervise -c FILE`, by its console script."""
 
     name = "supervise"
@@ -50,17 +50,17 @@ class Supervise(Peer):
         environment = self._workshop.supervise_environment(revision=self._revision)
         return str(environment / "bin" / name)
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         write_configuration(directory, services)
-        return Launch([self.program("supervise"), "-c", f"{directory}/supervise.yaml"])
+        return LaunchCommand([self.program("supervise"), "-c", f"{directory}/supervise.yaml"])
 
-    def prepare_alone(self, directory: Path, service: Service) -> Launch:
+    def prepare_alone(self, directory: Path, service: MeasuredService) -> LaunchCommand:
         """Return its command line for one command."""
         del directory
-        return Launch([self.program("supervise"), "--", *service.argv])
+        return LaunchCommand([self.program("supervise"), "--", *service.argv])
 
-    def status_command(self, directory: Path, services: list[Service]) -> list[str]:
+    def status_command(self, directory: Path, services: list[MeasuredService]) -> list[str]:
         """Return its client's command line."""
         del services
         return [self.program("supervisectl"), "--socket", f"{directory}/control", "status"]
@@ -73,7 +73,7 @@ class SuperviseCompiled(Supervise):
     note = "from the plan that `supervise compile` wrote"
     rows = frozenset({"boot"})
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         launch = super().prepare(directory, services)
         subprocess.run(
@@ -84,7 +84,7 @@ class SuperviseCompiled(Supervise):
         return launch
 
 
-def write_configuration(directory: Path, services: list[Service]) -> None:
+def write_configuration(directory: Path, services: list[MeasuredService]) -> None:
     """Write `supervise.yaml` as a person would: one block a service."""
     lines = [f"control: {{socket: {directory}/control}}", "services:"]
     for service in services:

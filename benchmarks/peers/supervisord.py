@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from benchmarks.peers.base import (
     LOG_BYTES_A_FILE,
     LOG_FILES_KEPT,
-    Launch,
+    LaunchCommand,
     Log,
-    Peer,
-    Service,
+    MeasuredPeer,
+    MeasuredService,
     first_missing,
 )
 
@@ -44,7 +44,7 @@ stderr_logfile_maxbytes=0
 """
 
 
-class _Supervisord(Peer):
+class _Supervisord(MeasuredPeer):
     rows = frozenset({"boot", "restart", "memory", "idle", "orphans", "relay", "stop", "status"})
     relays = frozenset({Log.STDOUT_RAW, Log.FILE_RAW})
     kills = 3
@@ -60,7 +60,7 @@ class _Supervisord(Peer):
         )
         return done.stdout.strip()
 
-    def prepare(self, directory: Path, services: list[Service]) -> Launch:
+    def prepare(self, directory: Path, services: list[MeasuredService]) -> LaunchCommand:
         """Write what it reads; return its command line."""
         text = _HEAD.format(directory=directory)
         for service in services:
@@ -72,9 +72,9 @@ class _Supervisord(Peer):
             else:  # as everybody does in a container
                 text += "stdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0\n"
         (directory / "supervisord.conf").write_text(text)
-        return Launch([self._program("supervisord"), "-c", f"{directory}/supervisord.conf"])
+        return LaunchCommand([self._program("supervisord"), "-c", f"{directory}/supervisord.conf"])
 
-    def status_command(self, directory: Path, services: list[Service]) -> list[str]:
+    def status_command(self, directory: Path, services: list[MeasuredService]) -> list[str]:
         """Return its client's command line."""
         del services
         return [self._program("supervisorctl"), "-c", f"{directory}/supervisord.conf", "status"]

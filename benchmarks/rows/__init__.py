@@ -41,14 +41,14 @@ def engine_rows() -> list[Row]:
 def all_rows() -> list[Row]:
     """Return the rows of supervisors, in the order of the tables."""
     return [
-        boot.Boot(),
+        boot.BootRow(),
         boot.BootMany(),
-        restart.Restart(),
+        restart.RestartRow(),
         memory.MemoryRow(),
         idle.Idle(),
         orphans.Orphans(),
-        relay.Relay(),
-        stop.Stop(),
+        relay.RelayRow(),
+        stop.StopRow(),
         control.Status(),
         signals.Signals(),
     ]

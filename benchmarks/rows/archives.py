@@ -17,7 +17,7 @@ from benchmarks.rows.base import Case, Metric, Row, Values
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _PACKAGES = "python3,python3-pip,python3-venv"
@@ -78,7 +78,7 @@ class _Archive(Row):
         """Make the archives, once."""
         saved(workshop)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Make the image and remove it again."""
         del case, quick
         assert isinstance(peer, Engine)

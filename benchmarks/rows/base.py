@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.container import Container
-from benchmarks.peers.base import Log, Peer, Service
+from benchmarks.peers.base import Log, MeasuredPeer, MeasuredService
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,25 +51,27 @@ class Row:
     def fetch(self, workshop: Workshop) -> None:
         """Make what its samples take that comes from the network."""
 
-    def applies(self, peer: Peer, case: Case) -> bool:
+    def applies(self, peer: MeasuredPeer, case: Case) -> bool:
         """Tell whether the case means something for *peer*."""
         return self.name in peer.rows and case.count <= peer.most_services
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Take one sample; raises BenchmarkError when something did not happen."""
         raise NotImplementedError
 
 
 def waiting_services(
     workshop: Workshop, directory: Path, count: int, log: Log = Log.DEFAULT
-) -> list[Service]:
+) -> list[MeasuredService]:
     """Return *count* services that say when they start and then wait."""
     program, fifo = workshop.program("service"), str(directory / "records")
-    return [Service(f"p{index}", (program, fifo, str(index)), log) for index in range(count)]
+    return [
+        MeasuredService(f"p{index}", (program, fifo, str(index)), log) for index in range(count)
+    ]
 
 
 def run_waiting(
-    workshop: Workshop, peer: Peer, directory: Path, count: int, log: Log = Log.DEFAULT
+    workshop: Workshop, peer: MeasuredPeer, directory: Path, count: int, log: Log = Log.DEFAULT
 ) -> Container:
     """Return a container, still to be entered, in which *peer* keeps *count* services."""
     services = waiting_services(workshop, directory, count, log)

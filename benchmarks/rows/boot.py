@@ -8,14 +8,14 @@ from benchmarks.peers.base import Log
 from benchmarks.rows.base import Case, Metric, Row, Values, run_waiting
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 
 class _AnyBoot(Row):
     metrics = (Metric("first", "ms"), Metric("last", "ms"))
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Launch once and read when each service started."""
         del quick
         directory = workshop.sample_directory()
@@ -27,7 +27,7 @@ class _AnyBoot(Row):
             }
 
 
-class Boot(_AnyBoot):
+class BootRow(_AnyBoot):
     """First and last of N services."""
 
     name = "boot"
@@ -44,6 +44,6 @@ class BootMany(_AnyBoot):
     full_cases = (Case("N=10000", 10_000, 2, Log.STDOUT_RAW),)
     quick_cases = (Case("N=2000", 2_000, 1, Log.STDOUT_RAW),)
 
-    def applies(self, peer: Peer, case: Case) -> bool:
+    def applies(self, peer: MeasuredPeer, case: Case) -> bool:
         """Only supervise itself claims to."""
         return "boot" in peer.rows and case.count <= peer.most_services

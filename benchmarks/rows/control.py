@@ -12,7 +12,7 @@ from benchmarks.records import BenchmarkError
 from benchmarks.rows.base import Case, Metric, Row, Values, waiting_services
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _SETTLE_SECONDS = 1.5  # supervisord calls a service running after one
@@ -30,7 +30,7 @@ class Status(Row):
     metrics = (Metric("wall", "ms"),)
     full_cases = (Case("N=100", 100, 3),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Ask several times in a row."""
         directory = workshop.sample_directory()
         services = waiting_services(workshop, directory, case.count)

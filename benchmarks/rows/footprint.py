@@ -10,7 +10,7 @@ from benchmarks.engines.base import IMAGE, Engine
 from benchmarks.rows.base import Case, Metric, Row, Values
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _MB = 1 << 20
@@ -30,7 +30,7 @@ class Footprint(Row):
     )
     full_cases = (Case("sleep", 1, 3),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Start one, look, remove it."""
         del workshop, case, quick
         assert isinstance(peer, Engine)

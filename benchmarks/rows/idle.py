@@ -9,7 +9,7 @@ from benchmarks import procfs
 from benchmarks.rows.base import Case, Metric, Row, Values, run_waiting
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _SETTLE_SECONDS = 2.0
@@ -26,11 +26,11 @@ class Idle(Row):
     full_cases = (Case("N=1", 1, 1), Case("N=100", 100, 2))
     quick_cases = (Case("N=100", 100, 1),)
 
-    def applies(self, peer: Peer, case: Case) -> bool:
+    def applies(self, peer: MeasuredPeer, case: Case) -> bool:
         """One service tells nothing more of those that can have a hundred."""
         return super().applies(peer, case) and (case.count > 1) == (peer.most_services > 1)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Read the counters twice."""
         directory = workshop.sample_directory()
         window = _QUICK_WINDOW_SECONDS if quick else _WINDOW_SECONDS

@@ -9,7 +9,7 @@ from benchmarks import procfs
 from benchmarks.rows.base import Case, Metric, Row, Values, run_waiting
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _MB = 1 << 20
@@ -25,7 +25,7 @@ class MemoryRow(Row):
     full_cases = (Case("N=10", 10, 3), Case("N=100", 100, 3), Case("N=500", 500, 2))
     quick_cases = (Case("N=10", 10, 1), Case("N=100", 100, 1))
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Read smaps and pagemap once."""
         del quick
         directory = workshop.sample_directory()

@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.container import Container
-from benchmarks.peers.base import Service
+from benchmarks.peers.base import MeasuredService
 from benchmarks.records import ALL_GONE, ORPHANED, STILL_THERE
 from benchmarks.rows.base import Case, Metric, Row, Values
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _ORPHANS = 20_000
@@ -27,12 +27,12 @@ class Orphans(Row):
     metrics = (Metric("all gone", "ms"), Metric("left after 5 s", ""))
     full_cases = (Case("M=20000", 1, 5),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Have one service make them and look for them."""
         del case, quick
         directory = workshop.sample_directory()
         argv = (workshop.program("orphans"), str(directory / "records"), "0", str(_ORPHANS))
-        launch = peer.prepare(directory, [Service("p0", argv)])
+        launch = peer.prepare(directory, [MeasuredService("p0", argv)])
         with Container(workshop, directory, launch) as container:
             container.wait_started(1)
             time.sleep(peer.settle_before_kill)

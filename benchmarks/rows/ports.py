@@ -12,7 +12,7 @@ from benchmarks.records import BenchmarkError
 from benchmarks.rows.base import Case, Metric, Row, Values
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _PORT = 8080
@@ -30,7 +30,7 @@ class Ports(Row):
     metrics = (Metric("requests", "/s", higher_is_better=True),)
     full_cases = tuple(Case(label, 1, 4) for label in (_LOOPBACK, _HOST, _DIRECT))
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Start the server, ask it for a while."""
         assert isinstance(peer, Engine)
         address = subnet.ADDRESS if case.label == _HOST else "127.0.0.1"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _REPOSITORY = "bench/debian:1"
@@ -46,7 +46,7 @@ class Pull(Row):
     full_cases = (Case("Debian", 1, 4),)
     quick_cases = (Case("Debian", 1, 1),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Serve, pull and remove."""
         del case, quick
         assert isinstance(peer, Engine)

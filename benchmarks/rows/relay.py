@@ -15,14 +15,14 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.container import Container
-from benchmarks.peers.base import Log, Service
+from benchmarks.peers.base import Log, MeasuredService
 from benchmarks.records import FLOOD_BEGAN, FLOOD_DONE, LINE_LENGTH, LOST, READ_ALL, BenchmarkError
 from benchmarks.rows.base import Case, Metric, Row, Values
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _LINE_BYTES = 100
@@ -35,7 +35,7 @@ _PREFIXED = (Log.STDOUT_PREFIXED, Log.FILE_PREFIXED)
 _TO_FILE = (Log.FILE_PREFIXED, Log.FILE_RAW)
 
 
-class Relay(Row):
+class RelayRow(Row):
     """Megabytes a second from a service's stdout to where the configuration says."""
 
     name = "relay"
@@ -44,17 +44,17 @@ class Relay(Row):
     full_cases = tuple(Case(log.value, 1, 4, log) for log in Log if log is not Log.DEFAULT)
     quick_cases = tuple(Case(log.value, 1, 1, log) for log in Log if log is not Log.DEFAULT)
 
-    def applies(self, peer: Peer, case: Case) -> bool:
+    def applies(self, peer: MeasuredPeer, case: Case) -> bool:
         """Only ways in which the peer itself copies the lines."""
         return self.name in peer.rows and case.log in peer.relays
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Let the service write, wait for the last line, check them all."""
         directory = workshop.sample_directory()
         lines = _QUICK_LINES if quick else _LINES
         fifo = str(directory / "records")
         argv = (workshop.program("flood"), fifo, "0", str(lines), str(_LINES_A_WRITE))
-        launch = peer.prepare(directory, [Service("p0", argv, case.log)])
+        launch = peer.prepare(directory, [MeasuredService("p0", argv, case.log)])
         to_file = case.log in _TO_FILE
         read_fd, write_fd = os.pipe()
         container = Container(workshop, directory, launch, None if to_file else write_fd)
@@ -73,7 +73,7 @@ class Relay(Row):
                 drain.wait(timeout=60)
 
 
-def _flood(container: Container, peer: Peer, log: Log, lines: int) -> Values:
+def _flood(container: Container, peer: MeasuredPeer, log: Log, lines: int) -> Values:
     container.wait_started(1)
     time.sleep(peer.settle_before_kill)
     pids = container.supervisor_pids()

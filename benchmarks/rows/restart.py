@@ -12,13 +12,13 @@ from benchmarks.rows.base import Case, Metric, Row, Values, run_waiting
 
 if TYPE_CHECKING:
     from benchmarks.container import Container
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _KILLS_AT_ONCE = 5
 
 
-class Restart(Row):
+class RestartRow(Row):
     """One service, killed when it has run a while, and again the moment it is back."""
 
     name = "restart"
@@ -26,7 +26,7 @@ class Restart(Row):
     metrics = (Metric("settled", "ms"), Metric("again at once", "ms"))
     full_cases = (Case("N=1", 1, 4),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Kill `peer.kills` times after the peer's settling time, then at once."""
         directory = workshop.sample_directory()
         kills = min(peer.kills, 5) if quick else peer.kills

@@ -11,7 +11,7 @@ from benchmarks.records import USER_SIGNAL
 from benchmarks.rows.base import Case, Metric, Row, Values, waiting_services
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _SIGNALS = 100
@@ -27,7 +27,7 @@ class Signals(Row):
     metrics = (Metric("delay", "us"),)
     full_cases = (Case("N=1", 1, 3),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Send one after the other."""
         directory = workshop.sample_directory()
         (service,) = waiting_services(workshop, directory, case.count)

@@ -8,7 +8,7 @@ from benchmarks.engines.base import Engine, timed
 from benchmarks.rows.base import Case, Metric, Row, Values
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _RUNS = 5  # in one sample
@@ -23,7 +23,7 @@ class _Start(Row):
         """Return the options of `run`."""
         raise NotImplementedError
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Run some containers, one after the other."""
         del workshop, case
         assert isinstance(peer, Engine)

@@ -10,13 +10,13 @@ from benchmarks.records import ENDED, TERMINATED
 from benchmarks.rows.base import Case, Metric, Row, Values, run_waiting
 
 if TYPE_CHECKING:
-    from benchmarks.peers.base import Peer
+    from benchmarks.peers.base import MeasuredPeer
     from benchmarks.workshop import Workshop
 
 _SETTLE_SECONDS = 1.2
 
 
-class Stop(Row):
+class StopRow(Row):
     """How long, and how many of the services were told."""
 
     name = "stop"
@@ -24,7 +24,7 @@ class Stop(Row):
     metrics = (Metric("gone", "ms"), Metric("services that got SIGTERM", ""))
     full_cases = (Case("N=100", 100, 10),)
 
-    def measure(self, workshop: Workshop, peer: Peer, case: Case, *, quick: bool) -> Values:
+    def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:
         """Stop one container."""
         del quick
         directory = workshop.sample_directory()

@@ -12,7 +12,7 @@ from runtime.store.images import Images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.builder.build_progress import Progress
+    from runtime.builder.build_progress import BuildProgress
     from runtime.builder.job import Job
     from runtime.store.images import Image
     from runtime.store.layers import Pin
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class _Told:
     """What a pull says, as remarks of the build; it says so from several threads."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: BuildProgress) -> None:
         self._progress = progress
         self._lock = _thread.allocate_lock()
 
@@ -39,7 +39,7 @@ class _Told:
 class Bases:
     """The images of one build; each is looked up once."""
 
-    def __init__(self, job: Job, progress: Progress, pin: Pin) -> None:
+    def __init__(self, job: Job, progress: BuildProgress, pin: Pin) -> None:
         self._job = job
         self._progress = progress
         self._pin = pin

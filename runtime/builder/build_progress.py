@@ -1,6 +1,6 @@
 """What a person, or a program, is told while a build runs: four ways to show the same events.
 
-`Plain` prints lines as BuildKit's plain progress does, `Json` one object a line, `Quiet` nothing;
+`PlainBuildProgress` prints lines as BuildKit's plain progress does, `JsonBuildProgress` one object a line, `QuietBuildProgress` nothing;
 the view on a terminal is `runtime.builder.live_view`.  A step is known by (stage, number within it).
 """
 
@@ -22,7 +22,7 @@ _TAIL = 8192  # bytes of output that a quiet build shows when it fails
 _LONGEST_LINE = 65536  # bytes without an end that are kept for more
 
 
-class Progress:
+class BuildProgress:
     """Events in; shows nothing."""
 
     is_live = False  # `tick` wants to be called now and then
@@ -52,7 +52,7 @@ class Progress:
         """Leave the terminal as it was."""
 
 
-class Quiet(Progress):
+class QuietBuildProgress(BuildProgress):
     """Says nothing until something fails: then what the step wrote last."""
 
     def __init__(self, fd: int) -> None:
@@ -72,13 +72,13 @@ class Quiet(Progress):
         """Write what was kept."""
         tail = self._tails.pop(key, b"")
         if self._is_terminal:
-            reader = Lines()
+            reader = OutputLines()
             lines = [*reader.feed(tail), *reader.flush()]
             tail = "".join(f"{without_sequences(line)}\n" for line in lines).encode()
         write_all(self._fd, tail)
 
 
-class Lines:
+class OutputLines:
     """Splits one stream into lines, which end in newlines or carriage returns."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ def without_sequences(line: str) -> str:
     return "".join(kept)
 
 
-class Plain(Progress):
+class PlainBuildProgress(BuildProgress):
     """Lines: ``#5 [build 2/4] RUN make``, ``#5 0.31 output``, ``#5 DONE 1.2s``, ``#5 CACHED``.
 
     What a command writes goes into a file or pipe as it came, as BuildKit has it: colours are of
@@ -134,7 +134,7 @@ class Plain(Progress):
         self._numbers: dict[Key, int] = {}
         self._texts: dict[Key, str] = {}
         self._begun: dict[Key, float] = {}
-        self._lines: dict[tuple[Key, int], Lines] = {}
+        self._lines: dict[tuple[Key, int], OutputLines] = {}
         self._last: int | None = None
 
     def started(self, key: Key, stage: str, said: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ class Plain(Progress):
 
     def output(self, key: Key, stream: int, data: bytes) -> None:
         """Print whole lines, with the seconds since the step began."""
-        reader = self._lines.setdefault((key, stream), Lines())
+        reader = self._lines.setdefault((key, stream), OutputLines())
         self._print(key, reader.feed(data))
 
     def _print(self, key: Key, lines: list[str]) -> None:
@@ -196,7 +196,7 @@ class Plain(Progress):
         write_all(self._fd, text.encode(errors="surrogateescape"))
 
 
-class Json(Progress):
+class JsonBuildProgress(BuildProgress):
     """One object a line; docs/runtime/build.md lists them."""
 
     def __init__(self, fd: int) -> None:

@@ -28,8 +28,8 @@ from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.builder.build_progress import Progress
-    from runtime.builder.job import Request
+    from runtime.builder.build_progress import BuildProgress
+    from runtime.builder.job import BuildRequest
     from runtime.builder.sources.context import Context
     from runtime.builder.stage_image import Draft
     from runtime.dockerfile.commands import Dockerfile
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from runtime.store.layout import Layout
 
 
-def build(layout: Layout, request: Request, progress: Progress) -> Image:
+def build(layout: Layout, request: BuildRequest, progress: BuildProgress) -> Image:
     """Build what *request* asks for and return the image.
 
     Raises:
@@ -50,7 +50,7 @@ def build(layout: Layout, request: Request, progress: Progress) -> Image:
         raise
 
 
-def _build(layout: Layout, request: Request, progress: Progress) -> Image:
+def _build(layout: Layout, request: BuildRequest, progress: BuildProgress) -> Image:
     store = f"{layout.root}/build/context"
     dockerfile_option = request.dockerfile or None
     stdin = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()  # it may be closed
@@ -68,7 +68,7 @@ def _build(layout: Layout, request: Request, progress: Progress) -> Image:
                 return _write(job, progress, draft)
 
 
-def _plan(layout: Layout, request: Request, context: Context, dockerfile: Dockerfile) -> Job:
+def _plan(layout: Layout, request: BuildRequest, context: Context, dockerfile: Dockerfile) -> Job:
     """Find out which stages are needed; refuse other platforms than this machine's."""
     mine = f"linux/{host.architecture()}"
     check_platform(request.platform, mine)
@@ -100,7 +100,7 @@ def _unused(name: str, known: set[str]) -> str:
     return f"warning: --build-arg {name}: the Dockerfile has no such ARG{guess}"
 
 
-def _write(job: Job, progress: Progress, draft: Draft) -> Image:
+def _write(job: Job, progress: BuildProgress, draft: Draft) -> Image:
     """Make the image of *draft* and give it its names."""
     begun = time.monotonic()
     request, images = job.request, Images(job.layout)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runtime.builder.job import Request
+    from runtime.builder.job import BuildRequest
     from runtime.dockerfile.commands import Run
 
 NETWORK = "network.host"
@@ -36,7 +36,7 @@ def parse(words: Iterable[str]) -> frozenset[str]:
     return found
 
 
-def check(command: Run, request: Request) -> None:
+def check(command: Run, request: BuildRequest) -> None:
     """Refuse a RUN that asks for more than the command line has consented to.
 
     Raises:

@@ -22,7 +22,7 @@ from runtime.wire import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.builder.build_progress import Progress
+    from runtime.builder.build_progress import BuildProgress
     from runtime.builder.job import Job
     from runtime.builder.stage_image import Draft
 
@@ -37,7 +37,7 @@ class _Stage:
         self.number = number
         self.pid = pid
         self.sock = sock
-        self.reader = frames.Reader()
+        self.reader = frames.FrameReader()
         self.draft: Draft | None = None
         self.waits_for: int | None = None  # the stage whose files it has asked for
         self.over = False
@@ -66,7 +66,7 @@ class Failed(RuntimeFailure):
 class Executor:
     """One build, until `close`."""
 
-    def __init__(self, job: Job, progress: Progress, pin: Pin) -> None:
+    def __init__(self, job: Job, progress: BuildProgress, pin: Pin) -> None:
         self._job = job
         self._progress = progress
         self._pin = pin

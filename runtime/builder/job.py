@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from runtime.builder.sources.context import Context
     from runtime.dockerfile.commands import Dockerfile
-    from runtime.dockerfile.graph import Plan
+    from runtime.dockerfile.graph import BuildPlan
     from runtime.store.layout import Layout
 
 
-class Request(Record):
+class BuildRequest(Record):
     """What the command line asks for."""
 
     where: str = "."  # the context: a directory, a URL, or "-"
@@ -54,11 +54,11 @@ class Job:
     def __init__(
         self,
         layout: Layout,
-        request: Request,
+        request: BuildRequest,
         context: Context,
         dockerfile: Dockerfile,
         *,
-        plan: Plan,
+        plan: BuildPlan,
         platform: str,
     ) -> None:
         self.layout = layout

@@ -10,8 +10,8 @@ import os
 import time
 
 from runtime.builder.build_progress import (
-    Lines,
-    Progress,
+    BuildProgress,
+    OutputLines,
     one_line,
     place,
     without_sequences,
@@ -67,10 +67,10 @@ class _Step:
         self.title = title
         self.begun = time.monotonic()
         self.lines: list[str] = []
-        self.readers = {1: Lines(), 2: Lines()}
+        self.readers = {1: OutputLines(), 2: OutputLines()}
 
 
-class View(Progress):
+class View(BuildProgress):
     """The view of one build."""
 
     is_live = True

@@ -35,7 +35,7 @@ _OUTPUT = struct.Struct("!IB")
 _READ = 1 << 16
 
 
-class Output(Record):
+class StepOutput(Record):
     """Some bytes that a step's command wrote."""
 
     step: int
@@ -65,10 +65,10 @@ def encode_output(step: int, stream: int, data: bytes) -> bytes:
     return frames.encode(OUTPUT, _OUTPUT.pack(step, stream) + data)
 
 
-def decode_output(body: bytes) -> Output:
+def decode_output(body: bytes) -> StepOutput:
     """Return what an OUTPUT frame says."""
     step, stream = _OUTPUT.unpack_from(body)
-    return Output(step, stream, body[_OUTPUT.size :])
+    return StepOutput(step, stream, body[_OUTPUT.size :])
 
 
 def encode_draft(kind: int, draft: Draft, *, image_id: str = "") -> bytes:
@@ -104,12 +104,12 @@ def decode_failure(body: bytes) -> tuple[RuntimeFailure, dict[str, Any]]:
     return RuntimeFailure(said["message"], said["hint"], said["code"]), said
 
 
-class Channel:
+class BuilderChannel:
     """A worker's end: it speaks, and now and then waits for an answer."""
 
     def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
-        self._reader = frames.Reader()
+        self._reader = frames.FrameReader()
 
     def send(self, frame: bytes) -> None:
         """Send one frame.

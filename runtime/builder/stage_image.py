@@ -186,7 +186,7 @@ def _ports(text: str) -> list[str]:
     return [f"{number}/{protocol}" for number in range(low, high + 1)]
 
 
-def _volume(draft: Draft, command: commands.Volume) -> tuple[Draft, str]:
+def _volume(draft: Draft, command: commands.VolumeInstruction) -> tuple[Draft, str]:
     if any(not path.strip() for path in command.paths):
         raise RuntimeFailure("VOLUME has an empty path", code=1)
     volumes = tuple(dict.fromkeys((*draft.config.volumes, *command.paths)))
@@ -212,7 +212,7 @@ def _stop_signal(draft: Draft, command: commands.StopSignal) -> tuple[Draft, str
     return draft.replace(config=config), f"STOPSIGNAL {command.signal}"
 
 
-def _healthcheck(draft: Draft, command: commands.Healthcheck) -> tuple[Draft, str]:
+def _healthcheck(draft: Draft, command: commands.HealthcheckInstruction) -> tuple[Draft, str]:
     check = model.Healthcheck(
         test=command.test,
         interval=command.interval / _SECOND,
@@ -236,12 +236,12 @@ _CHANGES: dict[type, Callable[..., tuple[Draft, str]]] = {
     commands.Entrypoint: _entrypoint,
     commands.Env: _env,
     commands.Expose: _expose,
-    commands.Healthcheck: _healthcheck,
+    commands.HealthcheckInstruction: _healthcheck,
     commands.Label: _label,
     commands.Maintainer: _maintainer,
     commands.Onbuild: _onbuild,
     commands.Shell: _shell,
     commands.StopSignal: _stop_signal,
     commands.User: _user,
-    commands.Volume: _volume,
+    commands.VolumeInstruction: _volume,
 }

@@ -15,7 +15,7 @@ import time
 from runtime.builder import cache_keys, host_stamp, messages
 from runtime.builder import stage_image as drafts
 from runtime.builder.job import check_platform
-from runtime.builder.messages import Channel
+from runtime.builder.messages import BuilderChannel
 from runtime.builder.steps import context_mount, steps
 from runtime.builder.steps.sandbox import Sandbox
 from runtime.dockerfile import commands, expand, graph, parser, predefined
@@ -59,7 +59,7 @@ def _become(job: Job, stage: int, sock: _socket.socket, others: list[int]) -> No
         prctl.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL)
         for fd in others:
             os.close(fd)
-        Worker(job, stage, Channel(sock)).run()
+        Worker(job, stage, BuilderChannel(sock)).run()
         code = 0
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         code = 130  # the builder has given up, and so do we
@@ -79,7 +79,7 @@ def _stop(_number: int, _frame: object) -> None:
 class Worker:
     """One stage."""
 
-    def __init__(self, job: Job, number: int, channel: Channel) -> None:
+    def __init__(self, job: Job, number: int, channel: BuilderChannel) -> None:
         self.job = job
         self.number = number
         self.node = job.stages[number]

@@ -71,7 +71,7 @@ def request(sock: _socket.socket, verb: str, **arguments: Any) -> dict[str, Any]
     Raises:
         RuntimeFailure: it cannot, or it ended without an answer.
     """
-    reader = frames.Reader()
+    reader = frames.FrameReader()
     with suppress(ConnectionResetError, BrokenPipeError):  # it is at its end
         sock.sendall(frames.encode_json(frames.REQUEST, {"do": verb, **arguments}))
         while data := sock.recv(_CHUNK):
@@ -96,7 +96,7 @@ def await_start(sock: _socket.socket) -> None:
     Raises:
         RuntimeFailure: it does not.
     """
-    reader = frames.Reader()
+    reader = frames.FrameReader()
     while data := sock.recv(_CHUNK):
         for kind, body in reader.feed(data):
             if kind == frames.STARTED:
@@ -160,11 +160,11 @@ class Keys:
 
 
 def hold_signals() -> None:
-    """Let signals that are for a container wait for its `Client`: it is about to be started."""
+    """Let signals that are for a container wait for its `MonitorClient`: it is about to be started."""
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
 
 
-class Client:
+class MonitorClient:
     """One attachment, from now to the end or to the detach keys."""
 
     def __init__(
@@ -183,7 +183,7 @@ class Client:
         self._keys = Keys(keys if tty and stdin else b"")
         self._pass_signals = pass_signals
         self._shown = shown
-        self._reader = frames.Reader()
+        self._reader = frames.FrameReader()
         self._out = bytearray()  # to the monitor
         self._poll = select.poll()
         self.started = False

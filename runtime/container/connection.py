@@ -27,7 +27,7 @@ _ALONE = ("none", "host")
 SHARED = "container:"
 
 
-class Connection:
+class NetworkConnection:
     """What a monitor holds of networks as long as its container is there."""
 
     def __init__(self, layout: Layout, spec: Spec) -> None:

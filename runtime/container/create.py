@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHARED = "container:"
 
 
-def create(layout: Layout, image_name: str, image: Image, options: compose.Options) -> Spec:
+def create(layout: Layout, image_name: str, image: Image, options: compose.RunOptions) -> Spec:
     """Write the record of a new container and return what it is.
 
     Raises:
@@ -49,7 +49,7 @@ def create(layout: Layout, image_name: str, image: Image, options: compose.Optio
             ) from error
 
 
-def _with_others(layout: Layout, options: compose.Options) -> compose.Options:
+def _with_others(layout: Layout, options: compose.RunOptions) -> compose.RunOptions:
     """Look up the containers of --link and --volumes-from, and take over the latter's mounts.
 
     What has the place of a mount of our own, or of an earlier one of these, is left out.

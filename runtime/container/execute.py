@@ -16,7 +16,7 @@ import struct
 
 from runtime.container import attach, busy
 from runtime.container.bundle import places
-from runtime.container.monitor.loop import READ, WRITE, Loop
+from runtime.container.monitor.loop import READ, WRITE, MonitorLoop
 from runtime.container.monitor.streams import Streams
 from runtime.container.start import becoming, diagnose, seccomp_cache
 from runtime.linux import capabilities, cgroups, namespaces, processes, pty
@@ -55,7 +55,7 @@ _PASSED_ON = (1, 2, 3, 10, 12, 15)
 _SIGCHLD, _SIGWINCH, _SIGPIPE = 17, 28, 13
 
 
-class Request(Record):
+class ExecRequest(Record):
     """What is to be executed, and how."""
 
     argv: tuple[str, ...]
@@ -70,7 +70,7 @@ class Request(Record):
     is_ours: bool = False  # a program of the bundle: what is set for the image's does not count
 
 
-def execute(layout: Layout, spec: Spec, state: State, request: Request) -> int:
+def execute(layout: Layout, spec: Spec, state: State, request: ExecRequest) -> int:
     """Run *request* in the container; returns its exit code, 0 when it was detached.
 
     Raises:
@@ -81,19 +81,19 @@ def execute(layout: Layout, spec: Spec, state: State, request: Request) -> int:
             "runtime unpause it first" if state.status == "paused" else f"runtime start {spec.name}"
         )
         raise RuntimeFailure(f"container '{spec.name}' is {state.status}, not running", hint, 1)
-    started = Process(layout, spec, state, request)
+    started = ExecProcess(layout, spec, state, request)
     if request.detached:
         return 0
-    return Relay(started, request).run()
+    return ExecRelay(started, request).run()
 
 
-class Process:
+class ExecProcess:
     """A process in the container, from before its fork to its end."""
 
-    def __init__(self, layout: Layout, spec: Spec, state: State, request: Request) -> None:
+    def __init__(self, layout: Layout, spec: Spec, state: State, request: ExecRequest) -> None:
         self._layout, self._spec, self._request = layout, spec, request
         self._monitor_pid = state.monitor_pid
-        self.loop = Loop()
+        self.loop = MonitorLoop()
         self.streams = Streams(self.loop, self._output, self._input_room)
         self.output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
         self.input_room = True
@@ -242,10 +242,10 @@ class Process:
         self.input_room = room
 
 
-class Relay:
+class ExecRelay:
     """Carries bytes between our three descriptors and the process until it ends."""
 
-    def __init__(self, process: Process, request: Request) -> None:
+    def __init__(self, process: ExecProcess, request: ExecRequest) -> None:
         self._process = process
         self._loop = process.loop
         self._tty = request.tty

@@ -43,7 +43,7 @@ class CommandLine(Record):
     heredocs: tuple[Heredoc, ...] = ()
 
 
-class Mount(Record):
+class RunMount(Record):
     """`RUN --mount=…`; words unexpanded."""
 
     type: str = "bind"  # bind | cache | tmpfs | secret | ssh
@@ -81,7 +81,7 @@ class Run(Command):
     """`RUN`."""
 
     line: CommandLine
-    mounts: tuple[Mount, ...] = ()
+    mounts: tuple[RunMount, ...] = ()
     network: str = ""  # "" (default) | none | host
     security: str = ""  # "" | sandbox | insecure
 
@@ -146,7 +146,7 @@ class Expose(Command):
     ports: tuple[str, ...]
 
 
-class Volume(Command):
+class VolumeInstruction(Command):
     """`VOLUME`."""
 
     paths: tuple[str, ...]
@@ -176,7 +176,7 @@ class StopSignal(Command):
     signal: str
 
 
-class Healthcheck(Command):
+class HealthcheckInstruction(Command):
     """`HEALTHCHECK`; durations are whole nanoseconds, 0 where none was given."""
 
     test: tuple[str, ...]  # ("NONE",) | ("CMD", …) | ("CMD-SHELL", line)

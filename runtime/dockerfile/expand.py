@@ -23,7 +23,7 @@ _FIELDS: dict[type[commands.Command], tuple[str, ...]] = {
     commands.Copy: ("sources", "destination", "chown", "chmod", "checksum", "exclude"),
     commands.User: ("user",),
     commands.Workdir: ("path",),
-    commands.Volume: ("paths",),
+    commands.VolumeInstruction: ("paths",),
     commands.StopSignal: ("signal",),
 }
 

@@ -36,7 +36,7 @@ class StageNode(Record):
         return dict(self.sources).get(name)
 
 
-class Plan(Record):
+class BuildPlan(Record):
     """The stages of a file that the target needs, in an order in which they can be built."""
 
     stages: tuple[StageNode, ...]
@@ -50,7 +50,7 @@ def target_stages(
     target: str = "",
     arguments: Mapping[str, str] | None = None,
     platform: Mapping[str, str] | None = None,
-) -> Plan:
+) -> BuildPlan:
     """Return what *target* (a stage's name or number; the last without one) needs.
 
     *arguments* are those of --build-arg, *platform* is `predefined.platform_args`.
@@ -70,7 +70,7 @@ def target_stages(
             before[stage.start.name] = index
     wanted = _find(target, dockerfile) if target else len(nodes) - 1
     order = _needed(wanted, nodes)
-    return Plan(
+    return BuildPlan(
         stages=tuple(nodes[index] for index in order),
         others=tuple(node for node in nodes if node.index not in order),
         target=wanted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from runtime.dockerfile.commands import Healthcheck, Place
+from runtime.dockerfile.commands import HealthcheckInstruction, Place
 from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.dockerfile.flags import Flags
 
@@ -16,14 +16,16 @@ _SHORTEST = 10**6  # nanoseconds
 _LONGEST = 2**63 - 1
 
 
-def command(place: Place, words: tuple[str, ...], flags: Flags, *, json: bool) -> Healthcheck:
+def command(
+    place: Place, words: tuple[str, ...], flags: Flags, *, json: bool
+) -> HealthcheckInstruction:
     """Return the command of *words*, the kind first."""
     kind, *rest = words
     kind = kind.upper()
     if kind == "NONE":
         if rest:
             raise DockerfileError("HEALTHCHECK NONE has no arguments")
-        return Healthcheck(place, ("NONE",))
+        return HealthcheckInstruction(place, ("NONE",))
     if kind != "CMD":
         raise DockerfileError(
             f"unknown kind '{words[0]}' of HEALTHCHECK", hint="it is CMD COMMAND or NONE"
@@ -31,7 +33,7 @@ def command(place: Place, words: tuple[str, ...], flags: Flags, *, json: bool) -
     if not rest:
         raise DockerfileError("HEALTHCHECK CMD needs a command")
     test = ("CMD", *rest) if json else ("CMD-SHELL", " ".join(rest))
-    return Healthcheck(
+    return HealthcheckInstruction(
         place,
         test,
         interval=_interval(flags, "interval"),

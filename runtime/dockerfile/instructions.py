@@ -19,7 +19,7 @@ from supervise.model.suggest import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.dockerfile.lexer import Node
+    from runtime.dockerfile.lexer import InstructionNode
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _NETWORKS = ("default", "none", "host")
@@ -48,7 +48,7 @@ _ONE_WORD = {
 _ONBUILD = re.compile(r"\s*ONBUILD\s*", re.IGNORECASE)
 
 
-def command(node: Node) -> commands.Command:
+def command(node: InstructionNode) -> commands.Command:
     """Return the command that *node* is.
 
     Raises:
@@ -85,20 +85,20 @@ def _unknown(name: str) -> DockerfileError:
     )
 
 
-def _some(node: Node) -> tuple[str, ...]:
+def _some(node: InstructionNode) -> tuple[str, ...]:
     if not node.words.words:
         raise DockerfileError(f"{node.name.upper()} needs at least one argument")
     return node.words.words
 
 
-def _one_word(node: Node) -> commands.Command:
+def _one_word(node: InstructionNode) -> commands.Command:
     name, words = node.name.upper(), node.words.words
     if len(words) != 1:
         raise DockerfileError(f"{name} needs exactly one argument")
     return _ONE_WORD[name](node.place, words[0])
 
 
-def _from(node: Node) -> commands.Command:
+def _from(node: InstructionNode) -> commands.Command:
     flags = Flags(node.flags, {"platform": ONE})
     words, name = node.words.words, ""
     if len(words) == 3 and words[1].lower() == "as":
@@ -113,14 +113,14 @@ def _from(node: Node) -> commands.Command:
     return commands.From(node.place, words[0], name, flags.one("platform"))
 
 
-def _line(node: Node) -> commands.CommandLine:
+def _line(node: InstructionNode) -> commands.CommandLine:
     words = node.words.words
     if not node.words.json:
         words = (" ".join(words),) if words else ()
     return commands.CommandLine(words, shell=not node.words.json, heredocs=node.heredocs)
 
 
-def _run(node: Node) -> commands.Command:
+def _run(node: InstructionNode) -> commands.Command:
     flags = Flags(node.flags, {"mount": MANY, "network": ONE, "security": ONE})
     network, security = flags.one("network").lower(), flags.one("security").lower()
     for kind, value, known in (
@@ -134,15 +134,15 @@ def _run(node: Node) -> commands.Command:
     return commands.Run(node.place, _line(node), mounted, network, security)
 
 
-def _cmd(node: Node) -> commands.Command:
+def _cmd(node: InstructionNode) -> commands.Command:
     return commands.Cmd(node.place, _line(node))
 
 
-def _entrypoint(node: Node) -> commands.Command:
+def _entrypoint(node: InstructionNode) -> commands.Command:
     return commands.Entrypoint(node.place, _line(node))
 
 
-def _copy(node: Node) -> commands.Command:
+def _copy(node: InstructionNode) -> commands.Command:
     is_add = node.name.upper() == "ADD"
     flags = Flags(node.flags, _ADD_FLAGS if is_add else _COPY_FLAGS)
     words = node.words.words
@@ -180,7 +180,7 @@ def _copy(node: Node) -> commands.Command:
     )
 
 
-def _triples(node: Node) -> tuple[commands.Pair, ...]:
+def _triples(node: InstructionNode) -> tuple[commands.Pair, ...]:
     words = _some(node)
     pairs = []
     for at in range(0, len(words), 3):
@@ -191,15 +191,15 @@ def _triples(node: Node) -> tuple[commands.Pair, ...]:
     return tuple(pairs)
 
 
-def _env(node: Node) -> commands.Command:
+def _env(node: InstructionNode) -> commands.Command:
     return commands.Env(node.place, _triples(node))
 
 
-def _label(node: Node) -> commands.Command:
+def _label(node: InstructionNode) -> commands.Command:
     return commands.Label(node.place, _triples(node))
 
 
-def _arg(node: Node) -> commands.Command:
+def _arg(node: InstructionNode) -> commands.Command:
     pairs = []
     for word in _some(node):
         key, equals, value = word.partition("=")
@@ -209,30 +209,30 @@ def _arg(node: Node) -> commands.Command:
     return commands.Arg(node.place, tuple(pairs))
 
 
-def _expose(node: Node) -> commands.Command:
+def _expose(node: InstructionNode) -> commands.Command:
     return commands.Expose(node.place, tuple(sorted(_some(node))))
 
 
-def _volume(node: Node) -> commands.Command:
+def _volume(node: InstructionNode) -> commands.Command:
     paths = tuple(path.strip() for path in _some(node))
     if not all(paths):
         raise DockerfileError("VOLUME names an empty path")
-    return commands.Volume(node.place, paths)
+    return commands.VolumeInstruction(node.place, paths)
 
 
-def _shell(node: Node) -> commands.Command:
+def _shell(node: InstructionNode) -> commands.Command:
     words = _some(node)
     if not node.words.json:
         raise DockerfileError("SHELL needs a JSON array")
     return commands.Shell(node.place, words)
 
 
-def _healthcheck(node: Node) -> commands.Command:
+def _healthcheck(node: InstructionNode) -> commands.Command:
     flags = Flags(node.flags, dict.fromkeys(healthcheck.FLAGS, ONE))
     return healthcheck.command(node.place, _some(node), flags, json=node.words.json)
 
 
-def _onbuild(node: Node) -> commands.Command:
+def _onbuild(node: InstructionNode) -> commands.Command:
     if node.sub is None:
         raise DockerfileError("ONBUILD needs an instruction")
     kept_for_later(node.sub.name)

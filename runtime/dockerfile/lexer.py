@@ -21,7 +21,7 @@ _DEEPEST = 10  # ONBUILDs in front of each other; the second is refused in time
 _WITH_HEREDOCS = ("add", "copy", "run")
 
 
-class Node(Record):
+class InstructionNode(Record):
     """One instruction with its arguments apart."""
 
     place: Place
@@ -29,27 +29,27 @@ class Node(Record):
     flags: tuple[str, ...]
     words: shapes.Words
     heredocs: tuple[Heredoc, ...] = ()
-    sub: Node | None = None  # ONBUILD's
+    sub: InstructionNode | None = None  # ONBUILD's
 
 
-class Text(Record):
+class DockerfileText(Record):
     """A whole file."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[InstructionNode, ...]
     escape: str
     warnings: tuple[str, ...]
 
 
-def read(text: str) -> Text:
+def read(text: str) -> DockerfileText:
     """Split *text* into instructions.
 
     Raises:
         DockerfileError: with its line, where the text cannot be split or holds no instruction.
     """
-    return _Reader(text).read()
+    return _LineReader(text).read()
 
 
-def node(line: str, place: Place, escape: str, depth: int = 0) -> Node:
+def node(line: str, place: Place, escape: str, depth: int = 0) -> InstructionNode:
     """Read one logical line; *depth* ONBUILDs stood in front of it."""
     name, flags, rest = shapes.split_command(line)
     if name.lower() == "onbuild":
@@ -58,15 +58,15 @@ def node(line: str, place: Place, escape: str, depth: int = 0) -> Node:
                 "ONBUILD of ONBUILD of ONBUILD …", place.first_line, "one is enough", place.text
             )
         sub = node(rest, place, escape, depth + 1) if rest else None
-        return Node(place, name, flags, shapes.Words(()), sub=sub)
+        return InstructionNode(place, name, flags, shapes.Words(()), sub=sub)
     try:
         words = shapes.read(name.lower(), rest, escape)
     except DockerfileError as problem:
         raise problem.at(place.first_line, place.text) from None
-    return Node(place, name, flags, words)
+    return InstructionNode(place, name, flags, words)
 
 
-class _Reader:
+class _LineReader:
     def __init__(self, text: str) -> None:
         self._lines = text.removeprefix("\ufeff").split("\n")
         if not self._lines[-1]:
@@ -76,7 +76,7 @@ class _Reader:
         self._directives: set[str] | None = set()  # None: they are over
         self._warnings: list[str] = []
 
-    def read(self) -> Text:
+    def read(self) -> DockerfileText:
         nodes = []
         while self._at < len(self._lines):
             first = self._at
@@ -87,7 +87,7 @@ class _Reader:
             raise DockerfileError(
                 "there is no instruction in the file", hint="the first one is FROM IMAGE"
             )
-        return Text(tuple(nodes), self._escape, tuple(self._warnings))
+        return DockerfileText(tuple(nodes), self._escape, tuple(self._warnings))
 
     def _next(self) -> str:
         line = self._lines[self._at]
@@ -157,7 +157,7 @@ class _Reader:
                 )
             self._escape = value
 
-    def _node(self, line: str, first: int) -> Node:
+    def _node(self, line: str, first: int) -> InstructionNode:
         place = Place(first, self._at, line.strip())
         if "\0" in line:
             raise DockerfileError("the line holds a NUL byte", first, "is it a text file?")

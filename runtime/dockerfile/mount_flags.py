@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 
-from runtime.dockerfile.commands import Mount
+from runtime.dockerfile.commands import RunMount
 from runtime.dockerfile.dockerfile_error import DockerfileError
 from supervise.model.suggest import closest
 
@@ -40,7 +40,7 @@ _NUMBERS = {"mode": (8, "such as 0755"), "uid": (10, "such as 1000"), "gid": (10
 _SIZE = re.compile(r"\d+(\.\d+)?\s*([kmgtp]?i?b?)", re.IGNORECASE | re.ASCII)
 
 
-def parse(text: str) -> Mount:
+def parse(text: str) -> RunMount:
     """Read what follows `--mount=`; a value with a variable is looked at by `expand` alone.
 
     As BuildKit does, an option that nobody knows is refused when the step is reached.
@@ -54,7 +54,7 @@ def parse(text: str) -> Mount:
     return _mount(found).replace(unknown=unknown, text=text)
 
 
-def expand(mount: Mount, word: Callable[[str], str]) -> Mount:
+def expand(mount: RunMount, word: Callable[[str], str]) -> RunMount:
     """Return *mount* with *word* applied to every value, and checked.
 
     Raises:
@@ -71,13 +71,13 @@ def expand(mount: Mount, word: Callable[[str], str]) -> Mount:
     return _mount(found)
 
 
-def _mount(found: Mapping[str, Any]) -> Mount:
+def _mount(found: Mapping[str, Any]) -> RunMount:
     """Return the record of the options *found*, keyed by their long names."""
     fields = {name: value for name, value in found.items() if name not in _SWITCHES}
     fields["from_"] = fields.pop("from", "")
     if "readonly" in found:
         fields["read_only"] = found["readonly"]
-    return Mount(**fields, required=found.get("required", False))
+    return RunMount(**fields, required=found.get("required", False))
 
 
 def _options(

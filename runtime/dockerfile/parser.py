@@ -63,7 +63,7 @@ def parse_onbuild(expression: str, place: commands.Place, escape: str = "\\") ->
         ) from None
 
 
-def _kept(expression: str, place: commands.Place, escape: str) -> lexer.Node:
+def _kept(expression: str, place: commands.Place, escape: str) -> lexer.InstructionNode:
     node, *more = lexer.read(f"# escape={escape}\n{expression}\n").nodes
     instructions.kept_for_later(node.name)
     if more:

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.model.image.reference import Reference
     from runtime.registry.documents import Descriptor, Platform
-    from runtime.registry.pull import Progress, Readable
+    from runtime.registry.pull import ByteSource, TransferProgress
     from runtime.registry.settings import Settings
     from runtime.store.images import Image
     from runtime.store.layout import Layout
@@ -30,7 +30,7 @@ ALWAYS, MISSING, NEVER = "always", "missing", "never"
 _KEPT = 7 * 24 * 3600.0  # seconds, for which half a blob waits for the next attempt
 
 
-class Quiet:
+class QuietTransfer:
     """Hears how it goes and says nothing: the progress of who asks for none."""
 
     def say(self, text: str) -> None:
@@ -46,7 +46,7 @@ def get(
     *,
     when: str = MISSING,
     platform: str = "",
-    progress: Progress | None = None,
+    progress: TransferProgress | None = None,
 ) -> Image:
     """Return the image *name*, from a registry if *when* says so: always, missing, never.
 
@@ -90,7 +90,7 @@ def pull(
     reference: str,
     *,
     platform: str = "",
-    progress: Progress | None = None,
+    progress: TransferProgress | None = None,
     settings: Settings | None = None,
 ) -> Image:
     """Get an image from where registries.yaml says, under its name, and return it.
@@ -103,18 +103,18 @@ def pull(
     """
     from runtime.registry import configuration, credentials
     from runtime.registry import pull as pulling
-    from runtime.registry.source import Source
+    from runtime.registry.source import ImageSource
 
     name = names.parse(reference)
     if name.familiar_name == host.NAME:
         raise RuntimeFailure("'host' is this machine; it is in no registry", code=1)
     wanted = _platform(platform)
     images = Images(layout)
-    progress = progress or Quiet()
+    progress = progress or QuietTransfer()
     settings = settings or configuration.load()
     directory = _downloads(layout)
     before = images.tags()
-    with Pin() as pin, Source(settings, name, credentials.find) as source:
+    with Pin() as pin, ImageSource(settings, name, credentials.find) as source:
         sink = _Sink(images, pin)
         pulled = pulling.pull(
             source,
@@ -142,10 +142,10 @@ def tags(reference: str) -> list[str]:
         RuntimeFailure: it has none, or cannot be asked.
     """
     from runtime.registry import configuration, credentials
-    from runtime.registry.source import Source
+    from runtime.registry.source import ImageSource
 
     name = names.parse(reference)
-    with Source(configuration.load(), name, credentials.find) as source:
+    with ImageSource(configuration.load(), name, credentials.find) as source:
         found = source.first(lambda client: client.tags())
     if not found:
         raise RuntimeFailure(f"cannot pull {name.familiar_name}: it has no tags", code=1)
@@ -228,7 +228,7 @@ class _Sink:
         """Tell whether the layer is there, and keep it there."""
         return self._images.layers.hold(diff_id, self._pin) is not None
 
-    def layer(self, diff_id: str, blob: Descriptor, source: Readable) -> None:
+    def layer(self, diff_id: str, blob: Descriptor, source: ByteSource) -> None:
         """Unpack a layer and remember in which form it came."""
         self._images.layers.unpack(
             source,

@@ -9,8 +9,8 @@ from runtime.registry import push as sending
 from runtime.registry.client import PUSH
 from runtime.registry.documents import Descriptor
 from runtime.registry.problems import RegistryError
-from runtime.registry.push import Layer, Outgoing
-from runtime.registry.source import Source
+from runtime.registry.push import Outgoing, PushedLayer
+from runtime.registry.source import ImageSource
 from runtime.store.archive import unnamed_file
 from runtime.store.images import Images
 from runtime.store.layers import Blob, Pin
@@ -18,7 +18,7 @@ from runtime.store.layers import Blob, Pin
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.model.image.reference import Reference
-    from runtime.registry.pull import Progress
+    from runtime.registry.pull import TransferProgress
     from runtime.registry.push import Pushed
     from runtime.registry.settings import Settings
     from runtime.store.images import Image
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def push(
-    layout: Layout, reference: str, *, progress: Progress, settings: Settings | None = None
+    layout: Layout, reference: str, *, progress: TransferProgress, settings: Settings | None = None
 ) -> Pushed:
     """Send the image that *reference* names to the registry in that name.
 
@@ -45,7 +45,7 @@ def push(
             code=1,
         )
     chosen = settings or configuration.load()
-    with Pin() as pin, Source(chosen, name, credentials.find, PUSH) as source:
+    with Pin() as pin, ImageSource(chosen, name, credentials.find, PUSH) as source:
         sent = outgoing(images, image, name, pin)
         pushed = source.first(
             lambda client: sending.push(
@@ -74,7 +74,7 @@ def outgoing(images: Images, image: Image, name: Reference, pin: Pin) -> Outgoin
         if received:
             known.insert(0, received[position])
         unique = {descriptor.digest: descriptor for descriptor in reversed(known)}
-        layers.append(Layer(diff_id, tuple(reversed(unique.values())), meta.tar_size))
+        layers.append(PushedLayer(diff_id, tuple(reversed(unique.values())), meta.tar_size))
     others = [names.parse(digest) for digest in image.digests]
     repositories = [o.path for o in others if o.domain == name.domain and o.path != name.path]
     return Outgoing(

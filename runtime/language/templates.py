@@ -23,7 +23,7 @@ __all__ = ["Template", "TemplateError", "parse"]
 _LONGEST = 16 * 1024 * 1024  # characters of one rendering; a template may repeat without end
 
 
-class Text(Record):
+class TemplateText(Record):
     """Literal text."""
 
     text: str
@@ -128,7 +128,7 @@ class _Parser:
             word = self._words[self._at]
             self._at += 1
             if word.kind == "text":
-                nodes.append(Text(word.text))
+                nodes.append(TemplateText(word.text))
                 continue
             first = self._peek()  # word is the {{
             if first.kind == "name" and first.text in ("else", "end"):
@@ -241,7 +241,7 @@ class _Execution:
 
     def run(self, nodes: tuple[Any, ...], dot: Any, scopes: _Scopes) -> None:
         for node in nodes:
-            if isinstance(node, Text):
+            if isinstance(node, TemplateText):
                 self._say(node.text)
             elif isinstance(node, Branch):
                 self._branch(node, dot, scopes)

@@ -37,7 +37,7 @@ def hierarchies() -> dict[str, str]:
     return found
 
 
-class Group:
+class GroupV1:
     """One container's directories."""
 
     version = 1

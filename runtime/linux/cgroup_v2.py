@@ -19,7 +19,7 @@ _FREEZE_TIMEOUT = 10.0  # seconds
 _CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
 
 
-class Group:
+class GroupV2:
     """One container's directory."""
 
     version = 2

@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from runtime.linux.cgroup_v1 import Group as GroupV1
-    from runtime.linux.cgroup_v2 import Group as GroupV2
+    from runtime.linux.cgroup_v1 import GroupV1
+    from runtime.linux.cgroup_v2 import GroupV2
 
     Group: TypeAlias = "GroupV1 | GroupV2"
 
@@ -47,10 +47,10 @@ def of(container_id: str) -> Group:
     if os.path.exists(f"{_MOUNT}/cgroup.controllers"):
         from runtime.linux import cgroup_v2
 
-        return cgroup_v2.Group(_MOUNT, name)
+        return cgroup_v2.GroupV2(_MOUNT, name)
     from runtime.linux import cgroup_v1
 
-    return cgroup_v1.Group(name, cgroup_v1.hierarchies())
+    return cgroup_v1.GroupV1(name, cgroup_v1.hierarchies())
 
 
 def no_devices(reason: str) -> RuntimeFailure:

@@ -44,7 +44,7 @@ def forget_udp(ports: Collection[int]) -> None:
 
 def _forget(kernel: netlink.Socket, family: int, ports: Collection[int]) -> None:
     header = _HEADER.pack(family, 0, 0)
-    for body in kernel.dump(netlink.Message(_GET, 0, header, "list tracked connections")):
+    for body in kernel.dump(netlink.NetlinkMessage(_GET, 0, header, "list tracked connections")):
         found = netlink.attributes(body[_HEADER.size :])
         original = found.get(_TUPLE_ORIGINAL, b"")
         protocol = netlink.attributes(netlink.attributes(original).get(_TUPLE_PROTOCOL, b""))
@@ -55,10 +55,10 @@ def _forget(kernel: netlink.Socket, family: int, ports: Collection[int]) -> None
             # The id keeps us from deleting a flow that took the place of this one.
             what = netlink.attribute(_TUPLE_ORIGINAL | netlink.NLA_F_NESTED, original)
             what += netlink.attribute(_ID, found.get(_ID, bytes(4)))
-            _delete(kernel, netlink.Message(_DELETE, 0, header + what, "forget a UDP flow"))
+            _delete(kernel, netlink.NetlinkMessage(_DELETE, 0, header + what, "forget a UDP flow"))
 
 
-def _delete(kernel: netlink.Socket, message: netlink.Message) -> None:
+def _delete(kernel: netlink.Socket, message: netlink.NetlinkMessage) -> None:
     try:
         kernel.run(message)
     except OSError as error:

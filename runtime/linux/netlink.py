@@ -46,7 +46,7 @@ _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _LARGEST_ANSWER = 1 << 18  # the kernel fills dumps in pieces of at most 32 KiB
 
 
-class Message(Record):
+class NetlinkMessage(Record):
     """One request; *purpose* says what it is for, should the kernel refuse it."""
 
     type: int
@@ -125,7 +125,7 @@ class Socket:
         """Close it; a second time is nothing."""
         self._socket.close()
 
-    def run(self, *messages: Message) -> None:
+    def run(self, *messages: NetlinkMessage) -> None:
         """Carry out *messages* in order: one send, one acknowledgement each.
 
         The kernel does not stop at the first that fails.
@@ -147,7 +147,9 @@ class Socket:
         if refused:
             raise refused
 
-    def transact(self, begin: Message, messages: Sequence[Message], end: Message) -> None:
+    def transact(
+        self, begin: NetlinkMessage, messages: Sequence[NetlinkMessage], end: NetlinkMessage
+    ) -> None:
         """Carry out all of *messages* or none, between the two that mark a batch of nfnetlink.
 
         Raises:
@@ -166,7 +168,7 @@ class Socket:
         if refused:
             raise refused
 
-    def get(self, message: Message) -> bytes:
+    def get(self, message: NetlinkMessage) -> bytes:
         """Return the body of the one answer to *message*.
 
         Raises:
@@ -183,7 +185,7 @@ class Socket:
                 assert error is not None  # no acknowledgement was asked for
                 raise error
 
-    def dump(self, message: Message) -> list[bytes]:
+    def dump(self, message: NetlinkMessage) -> list[bytes]:
         """Return the bodies of all answers to *message*.
 
         Raises:
@@ -201,7 +203,7 @@ class Socket:
                     raise error
                 found.append(body)
 
-    def _send(self, messages: Sequence[Message], flags: int) -> int:
+    def _send(self, messages: Sequence[NetlinkMessage], flags: int) -> int:
         """Send *messages* at once and return the sequence number of the first."""
         first = self._sequence + 1
         packet = bytearray()

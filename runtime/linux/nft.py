@@ -90,8 +90,8 @@ def change_elements(
     """
     resource = socket.htons(_SUBSYSTEM >> 8)
     mark = _HEADER.pack(0, 0, resource)
-    begin = netlink.Message(_BATCH_BEGIN, 0, mark, "change nftables")
-    end = netlink.Message(_BATCH_END, 0, mark, "change nftables")
+    begin = netlink.NetlinkMessage(_BATCH_BEGIN, 0, mark, "change nftables")
+    end = netlink.NetlinkMessage(_BATCH_END, 0, mark, "change nftables")
     kind, flags = (_DELETE_ELEMENTS, 0) if remove else (_NEW_ELEMENTS, netlink.NLM_F_CREATE)
     messages = []
     for name, key, value in elements:
@@ -101,7 +101,7 @@ def change_elements(
         body += netlink.text(_LIST_TABLE, table) + netlink.text(_LIST_SET, name)
         body += netlink.nested(_LIST_ELEMENTS, netlink.nested(_LIST_ELEMENT, element))
         purpose = f"{'remove' if remove else 'add'} an element of map '{name}'"
-        messages.append(netlink.Message(kind, flags, body, purpose))
+        messages.append(netlink.NetlinkMessage(kind, flags, body, purpose))
     kernel.transact(begin, messages, end)
 
 
@@ -112,7 +112,7 @@ def table_comment(kernel: netlink.Socket, table: str, family: int = INET) -> str
     """
     body = _HEADER.pack(family, 0, 0) + netlink.text(_TABLE_NAME, table)
     try:
-        found = kernel.get(netlink.Message(_GET_TABLE, 0, body, f"look up table '{table}'"))
+        found = kernel.get(netlink.NetlinkMessage(_GET_TABLE, 0, body, f"look up table '{table}'"))
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None
@@ -127,7 +127,7 @@ def has_chain(kernel: netlink.Socket, table: str, chain: str, family: int) -> bo
     body = _HEADER.pack(family, 0, 0)
     body += netlink.text(_CHAIN_TABLE, table) + netlink.text(_CHAIN_NAME, chain)
     try:
-        kernel.get(netlink.Message(_GET_CHAIN, 0, body, f"look up chain '{chain}'"))
+        kernel.get(netlink.NetlinkMessage(_GET_CHAIN, 0, body, f"look up chain '{chain}'"))
     except OSError as error:
         if error.errno == errno.ENOENT:
             return False
@@ -140,7 +140,7 @@ def forward_drops(kernel: netlink.Socket) -> list[tuple[str, str]]:
     found = []
     for family in (INET, IPV4):
         header = _HEADER.pack(family, 0, 0)
-        for body in kernel.dump(netlink.Message(_GET_CHAIN, 0, header, "list chains")):
+        for body in kernel.dump(netlink.NetlinkMessage(_GET_CHAIN, 0, header, "list chains")):
             values = netlink.attributes(body[_HEADER.size :])
             hook = netlink.attributes(values.get(_CHAIN_HOOK, b"")).get(_HOOK_NUMBER, b"")
             policy = values.get(_CHAIN_POLICY, b"")
@@ -156,7 +156,7 @@ def has_rule_comment(
     """Tell whether a rule of that chain carries *comment*."""
     body = _HEADER.pack(family, 0, 0)
     body += netlink.text(_RULE_TABLE, table) + netlink.text(_RULE_CHAIN, chain)
-    request = netlink.Message(_GET_RULE, 0, body, f"list chain '{chain}'")
+    request = netlink.NetlinkMessage(_GET_RULE, 0, body, f"list chain '{chain}'")
     wanted = comment.encode()
     return any(
         wanted in netlink.attributes(found[_HEADER.size :]).get(_RULE_USERDATA, b"")

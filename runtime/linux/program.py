@@ -19,7 +19,7 @@ _ADMIN = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin",
 _CHUNK = 65536
 
 
-class Output(Record):
+class ProgramOutput(Record):
     """What a program said and how it ended."""
 
     code: int  # its exit code; 128 + n after signal n
@@ -37,7 +37,9 @@ def find(name: str) -> str | None:
     return None
 
 
-def run(argv: list[str], text: bytes = b"", environment: Mapping[str, str] | None = None) -> Output:
+def run(
+    argv: list[str], text: bytes = b"", environment: Mapping[str, str] | None = None
+) -> ProgramOutput:
     """Run ``argv[0]``, a path, with *text* as its standard input, and wait for its end.
 
     Raises:
@@ -70,7 +72,7 @@ def run(argv: list[str], text: bytes = b"", environment: Mapping[str, str] | Non
         _close([out_read, error_read])
         _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    return Output(code if code >= 0 else 128 - code, out, error)
+    return ProgramOutput(code if code >= 0 else 128 - code, out, error)
 
 
 def _close(fds: list[int]) -> None:

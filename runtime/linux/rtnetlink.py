@@ -1,6 +1,6 @@
 """Links, addresses and routes as rtnetlink(7) messages: what `ip` of iproute2 does.
 
-The functions that return a `Message` only encode; `netlink.Socket.run` carries a list of them out
+The functions that return a `NetlinkMessage` only encode; `netlink.Socket.run` carries a list of them out
 in one go.  All that change something need CAP_NET_ADMIN in the namespace's user namespace.
 Numbers are from include/uapi/linux/{rtnetlink,if_link,if_addr,veth}.h.
 """
@@ -12,7 +12,7 @@ import errno
 import struct
 
 from runtime.linux import netlink
-from runtime.linux.netlink import Message, attribute, nested, number, text
+from runtime.linux.netlink import NetlinkMessage, attribute, nested, number, text
 from supervise.model.record import Record
 
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
@@ -88,19 +88,19 @@ def _info(*, index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -
     return _INFO.pack(family, 0, index, flags, change)
 
 
-def new_bridge(name: str, mac: str, mtu: int) -> Message:
+def new_bridge(name: str, mac: str, mtu: int) -> NetlinkMessage:
     """Make a bridge, still down.  A *mac* of its own, else it changes with every port."""
     # Without snooping no querier is needed for multicast, and so for IPv6 neighbours, to pass.
     data = nested(_IFLA_INFO_DATA, attribute(_IFLA_BR_MCAST_SNOOPING, b"\0"))
     body = _info() + text(_IFLA_IFNAME, name) + attribute(_IFLA_ADDRESS, mac_bytes(mac))
     body += number(_IFLA_MTU, mtu)
     body += nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), data)
-    return Message(_NEWLINK, _CREATE, body, f"add bridge '{name}'")
+    return NetlinkMessage(_NEWLINK, _CREATE, body, f"add bridge '{name}'")
 
 
 def new_veth(
     name: str, peer: str, *, peer_namespace_fd: int, peer_mac: str, mtu: int, master: int = 0
-) -> Message:
+) -> NetlinkMessage:
     """Make a pair, the *peer* at once in the other namespace and down, our end up.
 
     With *master* our end is a port of that bridge.
@@ -112,12 +112,12 @@ def new_veth(
     if master:
         body += number(_IFLA_MASTER, master)
     body += nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "veth"), data)
-    return Message(_NEWLINK, _CREATE, body, f"add veth pair '{name}'")
+    return NetlinkMessage(_NEWLINK, _CREATE, body, f"add veth pair '{name}'")
 
 
 def new_macvlan(
     name: str, parent: int, *, namespace_fd: int, mode: str = "bridge", mac: str = ""
-) -> Message:
+) -> NetlinkMessage:
     """Make a macvlan link of *parent* (an index here), at once in the other namespace, down.
 
     Raises:
@@ -129,45 +129,45 @@ def new_macvlan(
     if mac:
         body += attribute(_IFLA_ADDRESS, mac_bytes(mac))
     body += nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "macvlan"), data)
-    return Message(_NEWLINK, _CREATE, body, f"add macvlan '{name}'")
+    return NetlinkMessage(_NEWLINK, _CREATE, body, f"add macvlan '{name}'")
 
 
-def delete_link(name: str) -> Message:
+def delete_link(name: str) -> NetlinkMessage:
     """Remove a link; with one end of a veth pair goes the other."""
-    return Message(_DELLINK, 0, _info() + text(_IFLA_IFNAME, name), f"delete link '{name}'")
+    return NetlinkMessage(_DELLINK, 0, _info() + text(_IFLA_IFNAME, name), f"delete link '{name}'")
 
 
-def set_up(index: int, *, up: bool = True) -> Message:
+def set_up(index: int, *, up: bool = True) -> NetlinkMessage:
     """Switch a link on or off."""
     body = _info(index=index, flags=IFF_UP if up else 0, change=IFF_UP)
-    return Message(_SETLINK, 0, body, f"set link {index} {'up' if up else 'down'}")
+    return NetlinkMessage(_SETLINK, 0, body, f"set link {index} {'up' if up else 'down'}")
 
 
-def rename(index: int, name: str) -> Message:
+def rename(index: int, name: str) -> NetlinkMessage:
     """Give a link, which must be down, another name."""
-    return Message(
+    return NetlinkMessage(
         _SETLINK, 0, _info(index=index) + text(_IFLA_IFNAME, name), f"rename to '{name}'"
     )
 
 
-def set_hairpin(index: int) -> Message:
+def set_hairpin(index: int) -> NetlinkMessage:
     """Let a bridge send a packet back through the port it came from.
 
     A container that talks to its own published port needs it.
     """
     body = _info(index=index, family=socket.AF_BRIDGE)
     body += nested(_IFLA_PROTINFO, attribute(_IFLA_BRPORT_MODE, b"\x01"))
-    return Message(_SETLINK, 0, body, f"set hairpin on link {index}")
+    return NetlinkMessage(_SETLINK, 0, body, f"set hairpin on link {index}")
 
 
-def no_link_local(index: int) -> Message:
+def no_link_local(index: int) -> NetlinkMessage:
     """Keep the kernel from giving the link an fe80:: address when it comes up."""
     mode = attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_IN6_ADDR_GEN_MODE_NONE]))
     body = _info(index=index) + nested(_IFLA_AF_SPEC, nested(socket.AF_INET6, mode))
-    return Message(_SETLINK, 0, body, f"set the address mode of link {index}")
+    return NetlinkMessage(_SETLINK, 0, body, f"set the address mode of link {index}")
 
 
-def add_address(index: int, address: str, prefix: int) -> Message:
+def add_address(index: int, address: str, prefix: int) -> NetlinkMessage:
     """Give a link an IPv4 or IPv6 address; IPv6 is usable at once, without duplicate detection."""
     family = _family(address)
     raw = socket.inet_pton(family, address)
@@ -178,17 +178,17 @@ def add_address(index: int, address: str, prefix: int) -> Message:
         hosts = (1 << (32 - prefix)) - 1
         broadcast = int.from_bytes(raw) | hosts
         body += attribute(_IFA_BROADCAST, broadcast.to_bytes(4))
-    return Message(_NEWADDR, _CREATE, body, f"add address {address}/{prefix}")
+    return NetlinkMessage(_NEWADDR, _CREATE, body, f"add address {address}/{prefix}")
 
 
-def add_default_route(gateway: str, index: int = 0) -> Message:
+def add_default_route(gateway: str, index: int = 0) -> NetlinkMessage:
     """Send what has no other route to *gateway*, of whichever family that is."""
     family = _family(gateway)
     body = _ROUTE.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, 0, _RTN_UNICAST, 0)
     body += attribute(_RTA_GATEWAY, socket.inet_pton(family, gateway))
     if index:
         body += number(_RTA_OIF, index)
-    return Message(_NEWROUTE, _CREATE, body, f"add the default route by {gateway}")
+    return NetlinkMessage(_NEWROUTE, _CREATE, body, f"add the default route by {gateway}")
 
 
 def _family(address: str) -> int:
@@ -197,7 +197,9 @@ def _family(address: str) -> int:
 
 def find(kernel: netlink.Socket, name: str) -> Link | None:
     """Return the link called *name*, None when there is none."""
-    request = Message(_GETLINK, 0, _info() + text(_IFLA_IFNAME, name), f"look up link '{name}'")
+    request = NetlinkMessage(
+        _GETLINK, 0, _info() + text(_IFLA_IFNAME, name), f"look up link '{name}'"
+    )
     try:
         return _link(kernel.get(request))
     except OSError as error:
@@ -208,7 +210,7 @@ def find(kernel: netlink.Socket, name: str) -> Link | None:
 
 def links(kernel: netlink.Socket) -> list[Link]:
     """Return all links of the namespace."""
-    return [_link(body) for body in kernel.dump(Message(_GETLINK, 0, _info(), "list links"))]
+    return [_link(body) for body in kernel.dump(NetlinkMessage(_GETLINK, 0, _info(), "list links"))]
 
 
 def _link(body: bytes) -> Link:
@@ -229,7 +231,9 @@ def _link(body: bytes) -> Link:
 def addresses(kernel: netlink.Socket) -> list[tuple[int, str, int]]:
     """Return every address of the namespace as (link index, address, prefix)."""
     found = []
-    for body in kernel.dump(Message(_GETADDR, 0, _ADDRESS.pack(0, 0, 0, 0, 0), "list addresses")):
+    for body in kernel.dump(
+        NetlinkMessage(_GETADDR, 0, _ADDRESS.pack(0, 0, 0, 0, 0), "list addresses")
+    ):
         family, prefix, _, _, index = _ADDRESS.unpack_from(body)
         values = netlink.attributes(body[_ADDRESS.size :])
         raw = values.get(_IFA_LOCAL) or values[_IFA_ADDRESS]
@@ -241,7 +245,7 @@ def routes(kernel: netlink.Socket, family: int = socket.AF_INET) -> list[Route]:
     """Return the routes of the main table."""
     header = _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
     found = []
-    for body in kernel.dump(Message(_GETROUTE, 0, header, "list routes")):
+    for body in kernel.dump(NetlinkMessage(_GETROUTE, 0, header, "list routes")):
         _, prefix, _, _, table, *_ = _ROUTE.unpack_from(body)
         values = netlink.attributes(body[_ROUTE.size :])
         if _integer(values.get(_RTA_TABLE), table) != _RT_TABLE_MAIN:

@@ -28,12 +28,12 @@ def load(program: bytes) -> None:
     """
     import ctypes
 
-    class Program(ctypes.Structure):
+    class SockFprog(ctypes.Structure):
         """struct sock_fprog."""
 
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
-    filters = Program(len(program) // _INSTRUCTION, program)
+    filters = SockFprog(len(program) // _INSTRUCTION, program)
     number = _NR_SECCOMP.get(os.uname().machine)
     if number is not None:
         result = prctl.libc().syscall(

@@ -25,7 +25,7 @@ _LARGEST = 16 << 20  # bytes of one
 _CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
-class _Reading:
+class _ScannerContext:
     """What `_json.make_scanner` asks its caller about: the same as `json.JSONDecoder` has."""
 
     strict = True
@@ -40,7 +40,7 @@ def _refuse(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
-_scan = _native and _native.make_scanner(_Reading)
+_scan = _native and _native.make_scanner(_ScannerContext)
 
 
 def loads(text: str | bytes) -> Any:

@@ -13,7 +13,7 @@ from runtime.model.network.network_records import Network
 from runtime.network import links, records
 from runtime.network.firewall import Firewall
 from runtime.network.leases import Leases
-from runtime.network.records import Records
+from runtime.network.records import NetworkRecords
 from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ class Catalog:
     def __init__(self, layout: Paths) -> None:
         self.layout = layout
         self.lock = layout.lock("network")  # the path of the lock of all that follows
-        self.records = Records(layout.networks)
+        self.records = NetworkRecords(layout.networks)
         self.leases = Leases(layout.run)
         self._remarks: list[str] = []
         self.firewall = Firewall(layout.run, self.lock, self.records, self.leases, self.remark)

@@ -219,7 +219,7 @@ def _stdin(planned: dict[str, Any], plugin: dict[str, Any], previous: dict[str, 
     return json.dumps(derived).encode()
 
 
-def _complaint(done: program.Output) -> str:
+def _complaint(done: program.ProgramOutput) -> str:
     """Return why a plugin failed: the error object it printed, else whatever it said."""
     try:
         said = json.loads(done.out)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runtime.model.network.network_records import Lease
     from runtime.network.leases import Leases
-    from runtime.network.records import Records
+    from runtime.network.records import NetworkRecords
 
 _LEGACY_TABLES = "/proc/net/ip_tables_names"
 
@@ -28,7 +28,12 @@ class Firewall:
     """The table `inet runtime` of this machine; *say* tells a person what it cannot do."""
 
     def __init__(
-        self, run: str, lock: str, records: Records, leases: Leases, say: Callable[[str], None]
+        self,
+        run: str,
+        lock: str,
+        records: NetworkRecords,
+        leases: Leases,
+        say: Callable[[str], None],
     ) -> None:
         self._run = run
         self._lock = lock

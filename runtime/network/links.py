@@ -95,7 +95,7 @@ def make_bridge(kernel: netlink.Socket, network: Network) -> None:
     kernel.run(rtnetlink.set_up(found.index))
 
 
-def _tolerate_existing(kernel: netlink.Socket, message: netlink.Message) -> None:
+def _tolerate_existing(kernel: netlink.Socket, message: netlink.NetlinkMessage) -> None:
     try:
         kernel.run(message)
     except OSError as error:

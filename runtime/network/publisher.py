@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runtime.model.network.network_records import Lease, Network
     from runtime.network.catalog import Catalog
     from runtime.network.port_sockets import Reserved
-    from runtime.network.relay import Relay
+    from runtime.network.relay import PortRelay
 
 
 class Publisher:
@@ -24,7 +24,7 @@ class Publisher:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._reserved: dict[str, list[Reserved]] = {}  # by container id
-        self._relays: dict[str, Relay] = {}  # by container id
+        self._relays: dict[str, PortRelay] = {}  # by container id
 
     def bind(self, network: Network, lease: Lease, wanted: list[Port]) -> Lease:
         """Bind *wanted* on this machine; return the lease with them. It is released on failure.
@@ -70,9 +70,9 @@ class Publisher:
             else:
                 services.append((each.socket, (lease.address, each.binding[2])))
         if services:
-            from runtime.network.relay import Relay
+            from runtime.network.relay import PortRelay
 
-            self._relays[lease.id] = Relay(services)
+            self._relays[lease.id] = PortRelay(services)
         forget_flows(lease)
 
     def withdraw(self, lease: Lease) -> Lease:

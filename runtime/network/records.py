@@ -25,7 +25,7 @@ DAMAGED = "damaged"  # the driver of a network whose record cannot be read; neve
 _FIXED_IDS = {"host": "1" * 64, "none": "0" * 64}  # no machine has two of them
 
 
-class Records:
+class NetworkRecords:
     """The networks below one directory."""
 
     def __init__(self, directory: str) -> None:

@@ -37,7 +37,7 @@ _ANCILLARY = 256
 Target = tuple[str, int]  # the container's address and port
 
 
-class Relay:
+class PortRelay:
     """A running relay, seen from its parent."""
 
     def __init__(self, services: Sequence[tuple[socket.socket, Target]]) -> None:
@@ -76,7 +76,7 @@ def _live(services: Sequence[tuple[socket.socket, Target]], pipe_fd: int) -> Non
     """Be the relay, in the child, until the parent is gone; never returns."""
     try:
         _leave_parent(services, pipe_fd)
-        Loop(services, pipe_fd).run()
+        RelayLoop(services, pipe_fd).run()
         os._exit(0)
     finally:
         os._exit(70)  # an exception: nothing of the parent's may run in here
@@ -104,7 +104,7 @@ def _leave_parent(services: Sequence[tuple[socket.socket, Target]], pipe_fd: int
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-class Loop:
+class RelayLoop:
     """What the process does: wait, and hand each event to whom it belongs."""
 
     def __init__(self, services: Sequence[tuple[socket.socket, Target]], pipe_fd: int) -> None:
@@ -163,7 +163,7 @@ class Loop:
 class _Listener:
     """Accepts connections to one published port."""
 
-    def __init__(self, loop: Loop, owned: socket.socket, target: Target) -> None:
+    def __init__(self, loop: RelayLoop, owned: socket.socket, target: Target) -> None:
         self._loop = loop
         self._socket = owned
         self._target = target
@@ -183,7 +183,7 @@ class _Listener:
 class _Connection:
     """One client's TCP connection and the one into the container."""
 
-    def __init__(self, loop: Loop, client: socket.socket, target: Target) -> None:
+    def __init__(self, loop: RelayLoop, client: socket.socket, target: Target) -> None:
         self._loop = loop
         self._client = client
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
@@ -279,7 +279,7 @@ class _Connection:
 class _Datagrams:
     """One published UDP port: a socket of its own for each client, so that answers find back."""
 
-    def __init__(self, loop: Loop, owned: socket.socket, target: Target) -> None:
+    def __init__(self, loop: RelayLoop, owned: socket.socket, target: Target) -> None:
         self.loop = loop
         self.socket = owned
         self.target = target

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from runtime.registry.challenges import Challenge
     from runtime.registry.credentials import Credentials
-    from runtime.registry.settings import Endpoint
+    from runtime.registry.settings import RegistryEndpoint
     from runtime.registry.transport import Response, Transport
 
 _CLIENT = "runtime"
@@ -62,7 +62,7 @@ class Authority:
         self._lock = threading.RLock()
         self.identity_tokens: dict[str, str] = {}  # account → refresh token that came with a token
 
-    def header(self, endpoint: Endpoint, scope: str) -> str:
+    def header(self, endpoint: RegistryEndpoint, scope: str) -> str:
         """Return the Authorization to send, empty when nothing is known to be wanted."""
         with self._lock:
             if endpoint.account in self._basic and (found := self.credentials(endpoint.account)):
@@ -79,7 +79,9 @@ class Authority:
                 self._known[account] = self._find(account)
             return self._known[account]
 
-    def answer(self, endpoint: Endpoint, scope: str, response: Response, tried: str) -> None:
+    def answer(
+        self, endpoint: RegistryEndpoint, scope: str, response: Response, tried: str
+    ) -> None:
         """Get what the 401 *response* wants, so that `header` has it; *tried* was refused.
 
         Raises:
@@ -106,7 +108,7 @@ class Authority:
     def _is_refused_for_good(self, challenge: Challenge) -> bool:
         return challenge.parameters.get("error") == "insufficient_scope"
 
-    def _denied(self, endpoint: Endpoint) -> DeniedError:
+    def _denied(self, endpoint: RegistryEndpoint) -> DeniedError:
         who = self.credentials(endpoint.account)
         host = "" if endpoint.account == DOCKER_ACCOUNT else f" {endpoint.location.host}"
         if who is None:
@@ -116,7 +118,9 @@ class Authority:
         user = f"'{who.user}'" if who.user else "the login that is stored"
         return DeniedError(f"it does not let {user} in", f"runtime login{host}")
 
-    def _fetch(self, endpoint: Endpoint, scope: str, challenge: Challenge, url: str) -> Token:
+    def _fetch(
+        self, endpoint: RegistryEndpoint, scope: str, challenge: Challenge, url: str
+    ) -> Token:
         realm = challenge.parameters.get("realm", "")
         try:
             parts = urlsplit(realm)
@@ -150,7 +154,7 @@ class Authority:
         service: str,
         scopes: dict[str, None],
         who: Credentials | None,
-        endpoint: Endpoint,
+        endpoint: RegistryEndpoint,
     ) -> Response:
         query = [("service", service)] if service else []
         query += [("scope", one) for one in scopes]
@@ -168,7 +172,7 @@ class Authority:
         service: str,
         scopes: dict[str, None],
         who: Credentials,
-        endpoint: Endpoint,
+        endpoint: RegistryEndpoint,
     ) -> Response:
         form = {
             "grant_type": "refresh_token",
@@ -181,7 +185,7 @@ class Authority:
         body = urlencode(form).encode()
         return self._transport.request("POST", realm, endpoint.location.trust, headers, body=body)
 
-    def _read(self, response: Response, endpoint: Endpoint) -> Token:
+    def _read(self, response: Response, endpoint: RegistryEndpoint) -> Token:
         try:
             found = jsontext.document(response.all(_LARGEST_ANSWER))
             text = found.get("token") or found.get("access_token")

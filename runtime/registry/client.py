@@ -13,7 +13,7 @@ from runtime.registry.problems import (
     DeniedError,
     MissingError,
     RegistryError,
-    UnreachableError,
+    RegistryUnreachableError,
 )
 from runtime.registry.settings import is_loopback
 from runtime.registry.transport import join, status_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from runtime.registry.auth import Authority
     from runtime.registry.documents import Descriptor, Document
-    from runtime.registry.settings import Endpoint
+    from runtime.registry.settings import RegistryEndpoint
     from runtime.registry.transport import Body, Response, Transport
 
 PULL, PUSH = "pull", "pull,push"
@@ -37,11 +37,15 @@ _MOST_TAGS = 100_000
 _AUTHENTICATIONS = 2  # answers to 401 a request
 
 
-class Client:
+class RegistryClient:
     """What a repository can be asked.  Safe to share between threads."""
 
     def __init__(
-        self, endpoint: Endpoint, transport: Transport, authority: Authority, action: str = PULL
+        self,
+        endpoint: RegistryEndpoint,
+        transport: Transport,
+        authority: Authority,
+        action: str = PULL,
     ) -> None:
         self.endpoint = endpoint
         self.transport = transport
@@ -208,7 +212,7 @@ class Client:
         plain = f"http://{location.host}"
         try:
             response = self.transport.request("GET", f"{plain}/v2/", location.trust, {}, attempts=1)
-        except UnreachableError as error:
+        except RegistryUnreachableError as error:
             if error.is_final:
                 raise
             return f"https://{location.host}"

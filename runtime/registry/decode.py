@@ -55,14 +55,14 @@ def settings(text: str, path: str) -> Settings:
         raise RuntimeFailure(f"{path}: {error}", code=1) from None
     if root is None:
         return Settings()
-    reader = _Reader(path)
+    reader = _SettingsDecoder(path)
     found = reader.top(root)
     if reader.problems:
         raise RuntimeFailure("\n".join(reader.problems), code=1)
     return found
 
 
-class _Reader:
+class _SettingsDecoder:
     """Nodes to values; problems are collected."""
 
     def __init__(self, path: str) -> None:

@@ -12,13 +12,18 @@ import os
 import threading
 
 from runtime.model.contexts import suppress
-from runtime.registry.problems import CorruptError, RegistryError, StoppedError, UnreachableError
+from runtime.registry.problems import (
+    CorruptError,
+    RegistryError,
+    RegistryUnreachableError,
+    StoppedError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runtime.registry.client import Client
+    from runtime.registry.client import RegistryClient
     from runtime.registry.documents import Descriptor
     from runtime.registry.transport import Response, Transport
 
@@ -26,12 +31,12 @@ _SMALL = 1 << 16  # bytes: with less than this an attempt has brought nothing
 _LAST_WORDS = 2.0  # seconds, for a thread to see that all is over
 
 
-class Download:
+class BlobDownload:
     """The blob *descriptor* from the first of *clients* that gives it."""
 
     def __init__(
         self,
-        clients: Sequence[Client],
+        clients: Sequence[RegistryClient],
         transport: Transport,
         descriptor: Descriptor,
         path: str,
@@ -162,7 +167,7 @@ class Download:
                 return
         raise problems[0]
 
-    def _fetch_from(self, client: Client) -> None:
+    def _fetch_from(self, client: RegistryClient) -> None:
         """Have *client* give what is missing, in as many attempts as that takes.
 
         Raises:
@@ -175,7 +180,7 @@ class Download:
             self._response = client.blob(self.descriptor.digest, before, self._say)
             try:
                 self._receive(self._response, before)
-            except UnreachableError as error:
+            except RegistryUnreachableError as error:
                 attempt = 1 if self._available - before >= _SMALL else attempt + 1
                 if attempt >= patience.attempts or error.is_final:
                     raise
@@ -194,7 +199,7 @@ class Download:
             f"bytes {offset}-"
         ):
             response.close()
-            raise UnreachableError("it sent another range than was asked for")
+            raise RegistryUnreachableError("it sent another range than was asked for")
         for received in response.chunks():
             if self._transport.stopped.is_set():
                 response.close()
@@ -207,7 +212,7 @@ class Download:
             self._write(chunk)
         if self._available < self.descriptor.size:
             missing = self.descriptor.size - self._available
-            raise UnreachableError(f"the connection was cut {missing} bytes before the end")
+            raise RegistryUnreachableError(f"the connection was cut {missing} bytes before the end")
 
     def _write(self, chunk: bytes) -> None:
         view = memoryview(chunk)

@@ -14,7 +14,7 @@ class RegistryError(Exception):
         super().__init__(self.reason)
 
 
-class UnreachableError(RegistryError):
+class RegistryUnreachableError(RegistryError):
     """Nobody answered, or nobody in time, however often it was asked."""
 
     def __init__(self, reason: str, hint: str = "", *, is_final: bool = False) -> None:

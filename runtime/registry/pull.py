@@ -15,7 +15,7 @@ from runtime.model.image import digest as digests
 from runtime.model.image import image_config as images
 from runtime.registry import documents
 from runtime.registry.documents import Platform
-from runtime.registry.download import Download
+from runtime.registry.download import BlobDownload
 from runtime.registry.problems import CorruptError, RegistryError
 from runtime.registry.workers import Workers
 from supervise.model.record import Record
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from runtime.model.image.image_config import ImageConfig
-    from runtime.registry.client import Client
+    from runtime.registry.client import RegistryClient
     from runtime.registry.documents import Descriptor, Document, Manifest
-    from runtime.registry.source import Source
+    from runtime.registry.source import ImageSource
 
-    class Readable(Protocol):
+    class ByteSource(Protocol):
         """Bytes in order."""
 
         def read(self, size: int, /) -> bytes:
             """Return up to *size* bytes, none at the end."""
 
-    class Sink(Protocol):
+    class LayerSink(Protocol):
         """Where an image goes; its methods are called by several threads."""
 
         def document(self, digest: str) -> bytes | None:
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
         def has_layer(self, diff_id: str) -> bool:
             """Tell whether the layer is there already, and keep it there."""
 
-        def layer(self, diff_id: str, blob: Descriptor, source: Readable) -> None:
+        def layer(self, diff_id: str, blob: Descriptor, source: ByteSource) -> None:
             """Unpack a layer; raises RuntimeFailure if it is not what the digests say."""
 
-    class Progress(Protocol):
+    class TransferProgress(Protocol):
         """Who is told how it goes; its methods are called by several threads."""
 
         def say(self, text: str) -> None:
@@ -75,10 +75,10 @@ class Pulled(Record):
 
 
 def pull(
-    source: Source,
+    source: ImageSource,
     wanted: Platform,
-    sink: Sink,
-    progress: Progress,
+    sink: LayerSink,
+    progress: TransferProgress,
     *,
     directory: str,
     parallel: int,
@@ -104,13 +104,13 @@ def pull(
         raise RuntimeFailure(
             f"cannot pull {name.familiar}: it is not for {wanted}", f"it is for {has}", code=1
         )
-    _Layers(source, sink, progress, directory).run(
+    _PulledLayers(source, sink, progress, directory).run(
         list(zip(parsed.diff_ids, manifest.layers, strict=True)), parallel
     )
     return Pulled(top.digest, manifest.document.data, config)
 
 
-def _manifest(client: Client, wanted: str, platform: Platform) -> tuple[Document, Manifest]:
+def _manifest(client: RegistryClient, wanted: str, platform: Platform) -> tuple[Document, Manifest]:
     """Return (what the name stands for, the manifest for *platform*)."""
     top = document = client.manifest(wanted)
     for _ in range(_DEEPEST):
@@ -120,7 +120,7 @@ def _manifest(client: Client, wanted: str, platform: Platform) -> tuple[Document
     raise RegistryError("its indexes are too deep")
 
 
-def _configuration(source: Source, manifest: Manifest, config: bytes) -> ImageConfig:
+def _configuration(source: ImageSource, manifest: Manifest, config: bytes) -> ImageConfig:
     name = source.reference.familiar
     try:
         parsed = images.from_json(config)
@@ -140,15 +140,17 @@ def _configuration(source: Source, manifest: Manifest, config: bytes) -> ImageCo
     return parsed
 
 
-class _Layers:
+class _PulledLayers:
     """The layers of one image on their way, each in a thread; the first failure ends all."""
 
-    def __init__(self, source: Source, sink: Sink, progress: Progress, directory: str) -> None:
+    def __init__(
+        self, source: ImageSource, sink: LayerSink, progress: TransferProgress, directory: str
+    ) -> None:
         self._source = source
         self._sink = sink
         self._progress = progress
         self._directory = directory
-        self._under_way: set[Download] = set()
+        self._under_way: set[BlobDownload] = set()
         self._changed = threading.Lock()  # of `_under_way`
 
     def run(self, layers: Sequence[tuple[str, Descriptor]], parallel: int) -> None:
@@ -183,7 +185,7 @@ class _Layers:
             self._progress.layer(blob.digest, "Retrying: it was damaged", 0, blob.size)
 
     def _attempt(
-        self, diff_id: str, blob: Descriptor, clients: Sequence[Client]
+        self, diff_id: str, blob: Descriptor, clients: Sequence[RegistryClient]
     ) -> RuntimeFailure | None:
         """Return what is wrong with the bytes that came, None when they are in the sink.
 
@@ -196,7 +198,7 @@ class _Layers:
         def tell(status: str, done: int) -> None:
             self._progress.layer(blob.digest, status, done, blob.size)
 
-        download = Download(clients, self._source.transport, blob, path, tell)
+        download = BlobDownload(clients, self._source.transport, blob, path, tell)
         with self._changed:
             self._under_way.add(download)
         keep = True

@@ -13,7 +13,7 @@ import os
 
 from runtime.model.image import digest as digests
 from runtime.registry import documents, upload
-from runtime.registry.client import Client
+from runtime.registry.client import RegistryClient
 from runtime.registry.documents import Descriptor, Document
 from runtime.registry.problems import RegistryError
 from runtime.registry.workers import Workers
@@ -23,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from runtime.registry.pull import Progress
+    from runtime.registry.pull import TransferProgress
 
-    class Packer(Protocol):
+    class LayerPacker(Protocol):
         """Who has the layers; its methods are called by several threads."""
 
         def pack(self, diff_id: str) -> tuple[int, Descriptor]:
@@ -37,7 +37,7 @@ PUSHED = "Pushed"
 PRESENT = "Layer already exists"
 
 
-class Layer(Record):
+class PushedLayer(Record):
     """One layer to push."""
 
     diff_id: str
@@ -49,7 +49,7 @@ class Outgoing(Record):
     """One image to push."""
 
     config: bytes
-    layers: tuple[Layer, ...]  # lowest first
+    layers: tuple[PushedLayer, ...]  # lowest first
     manifest: bytes = b""  # as it came, if it came with one
     repositories: tuple[str, ...] = ()  # others of the same registry that have had it
 
@@ -62,11 +62,11 @@ class Pushed(Record):
 
 
 def push(
-    client: Client,
+    client: RegistryClient,
     tag: str,
     image: Outgoing,
-    packer: Packer,
-    progress: Progress,
+    packer: LayerPacker,
+    progress: TransferProgress,
     *,
     parallel: int,
     chunk: int,
@@ -79,14 +79,14 @@ def push(
     """
     for repository in image.repositories:
         client.widen(f"repository:{repository}:pull")
-    layers = _Layers(client, image, packer, progress, chunk).run(parallel)
+    layers = _PushedLayers(client, image, packer, progress, chunk).run(parallel)
     config = _send_config(client, image, chunk)
     document = _document(image, config, layers)
     client.put_manifest(tag, document)
     return Pushed(document.digest, len(document.data))
 
 
-def _send_config(client: Client, image: Outgoing, chunk: int) -> Descriptor:
+def _send_config(client: RegistryClient, image: Outgoing, chunk: int) -> Descriptor:
     digest = digests.digest_of(image.config)
     if not client.has_blob(digest):
         fd = os.memfd_create("config", os.MFD_CLOEXEC)
@@ -137,11 +137,16 @@ def _plain(descriptor: Descriptor) -> dict[str, object]:
     }
 
 
-class _Layers:
+class _PushedLayers:
     """The layers of one image on their way; the first failure ends all."""
 
     def __init__(
-        self, client: Client, image: Outgoing, packer: Packer, progress: Progress, chunk: int
+        self,
+        client: RegistryClient,
+        image: Outgoing,
+        packer: LayerPacker,
+        progress: TransferProgress,
+        chunk: int,
     ) -> None:
         self._client = client
         self._image = image
@@ -158,10 +163,10 @@ class _Layers:
         Workers("push", self._finish, self._client.transport.stop).run(layers.values(), parallel)
         return [self._done[layer.diff_id] for layer in self._image.layers]
 
-    def _finish(self, layer: Layer) -> None:
+    def _finish(self, layer: PushedLayer) -> None:
         self._done[layer.diff_id] = self._layer(layer)
 
-    def _layer(self, layer: Layer) -> Descriptor:
+    def _layer(self, layer: PushedLayer) -> Descriptor:
         for known in layer.known:
             if self._client.has_blob(known.digest):
                 self._progress.layer(layer.diff_id, PRESENT)
@@ -175,7 +180,7 @@ class _Layers:
                     return known
         return self._send(layer, session)
 
-    def _send(self, layer: Layer, session: str) -> Descriptor:
+    def _send(self, layer: PushedLayer, session: str) -> Descriptor:
         fd, packed = self._packer.pack(layer.diff_id)
         try:
             if packed not in layer.known and self._client.has_blob(packed.digest):

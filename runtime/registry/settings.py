@@ -62,7 +62,7 @@ class Settings(Record):
     chunk: int = 32 << 20  # bytes that push sends in one request
 
 
-class Endpoint(Record):
+class RegistryEndpoint(Record):
     """One place that one repository may be at."""
 
     location: Location
@@ -71,7 +71,7 @@ class Endpoint(Record):
     is_mirror: bool = False
 
 
-def endpoints(settings: Settings, reference: Reference) -> tuple[Endpoint, ...]:
+def endpoints(settings: Settings, reference: Reference) -> tuple[RegistryEndpoint, ...]:
     """Return where *reference* may be, in the order in which to ask: mirrors first."""
     rule = _rule(settings, reference.name)
     rest = reference.path
@@ -120,6 +120,6 @@ def _rule(settings: Settings, name: str) -> Rule | None:
     return max(fitting, key=lambda rule: len(rule.name), default=None)
 
 
-def _endpoint(location: Location, rest: str, *, is_mirror: bool = False) -> Endpoint:
+def _endpoint(location: Location, rest: str, *, is_mirror: bool = False) -> RegistryEndpoint:
     repository = "/".join(part for part in (location.prefix, rest) if part)
-    return Endpoint(location, repository, account_of(location.host), is_mirror)
+    return RegistryEndpoint(location, repository, account_of(location.host), is_mirror)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from runtime.model.errors import RuntimeFailure
 from runtime.registry import settings as places
 from runtime.registry.auth import Authority
-from runtime.registry.client import Client
+from runtime.registry.client import RegistryClient
 from runtime.registry.credentials import Credentials
 from runtime.registry.problems import RegistryError
-from runtime.registry.settings import Endpoint
+from runtime.registry.settings import RegistryEndpoint
 from runtime.registry.transport import Transport
 
 TYPE_CHECKING = False
@@ -28,11 +28,11 @@ def login(settings: Settings, server: str, credentials: Credentials) -> Credenti
         RuntimeFailure: they do not open it, or it cannot be reached.
     """
     location = places.location_of(settings, server)
-    endpoint = Endpoint(location, "", places.account_of(location.host))
+    endpoint = RegistryEndpoint(location, "", places.account_of(location.host))
     transport = Transport(settings.patience)
     authority = Authority(transport, lambda account: credentials, offline=True)  # noqa: ARG005
     try:
-        Client(endpoint, transport, authority, "").check_login()
+        RegistryClient(endpoint, transport, authority, "").check_login()
     except RegistryError as error:
         hint = "" if error.hint.startswith("runtime login") else error.hint
         message = f"cannot log in to {server}: {error.reason}"

@@ -6,8 +6,13 @@ from runtime.model.errors import RuntimeFailure
 from runtime.model.image import reference as names
 from runtime.registry import settings as places
 from runtime.registry.auth import Authority
-from runtime.registry.client import PULL, Client
-from runtime.registry.problems import DeniedError, MissingError, RegistryError, UnreachableError
+from runtime.registry.client import PULL, RegistryClient
+from runtime.registry.problems import (
+    DeniedError,
+    MissingError,
+    RegistryError,
+    RegistryUnreachableError,
+)
 from runtime.registry.transport import Transport
 from supervise.model.record import Record
 from supervise.model.suggest import closest
@@ -30,7 +35,7 @@ _UNKNOWN_MACHINE = "its name does not resolve"
 class Attempt(Record):
     """What one place said."""
 
-    client: Client
+    client: RegistryClient
     error: RegistryError
 
     def __str__(self) -> str:
@@ -38,7 +43,7 @@ class Attempt(Record):
         return f"tried {kind}{self.client.shown}: {self.error.reason}"
 
 
-class Source:
+class ImageSource:
     """Everything that may have *reference*, sharing connections and tokens."""
 
     def __init__(
@@ -55,7 +60,9 @@ class Source:
         found = places.endpoints(settings, reference)
         if action != PULL:
             found = tuple(endpoint for endpoint in found if not endpoint.is_mirror)
-        self.clients = [Client(one, self.transport, self.authority, action) for one in found]
+        self.clients = [
+            RegistryClient(one, self.transport, self.authority, action) for one in found
+        ]
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +76,7 @@ class Source:
         self.transport.stop()
         self.transport.close()
 
-    def first(self, ask: Callable[[Client], T]) -> T:
+    def first(self, ask: Callable[[RegistryClient], T]) -> T:
         """Return the first answer; who gave it is asked first from now on.
 
         Raises:
@@ -128,7 +135,7 @@ class Source:
             near = closest(name.tag, tags)
             hint = f'did you mean "{near}"?' if near else f"there is {names.listed(tags)}"
             return f'no tag "{name.tag}" of {name.familiar_name}', hint
-        answered = [a for a in attempts if not isinstance(a.error, UnreachableError)]
+        answered = [a for a in attempts if not isinstance(a.error, RegistryUnreachableError)]
         if answered and all(isinstance(a.error, MissingError) for a in answered):
             where = " and ".join(a.client.shown for a in answered)
             return f"cannot pull {name.familiar}: there is no such repository at {where}", ""
@@ -137,7 +144,7 @@ class Source:
     def _advice(self, error: RegistryError) -> str:
         if isinstance(error, DeniedError):
             return "it may also be that there is no such repository"
-        if isinstance(error, UnreachableError) and error.reason == _UNKNOWN_MACHINE:
+        if isinstance(error, RegistryUnreachableError) and error.reason == _UNKNOWN_MACHINE:
             if self.reference.domain == names.DEFAULT_DOMAIN:
                 return "is this machine connected?  registries.yaml may name a mirror"
             return f"is '{self.reference.domain}' the registry you mean?"

@@ -22,7 +22,7 @@ from urllib3 import exceptions
 
 from runtime.registry import proxies, wire_errors
 from runtime.registry.pace import Deadline, Pace, Punctual
-from runtime.registry.problems import RegistryError, StoppedError, UnreachableError
+from runtime.registry.problems import RegistryError, RegistryUnreachableError, StoppedError
 from supervise import __version__
 from supervise.model.numerals import whole
 
@@ -103,9 +103,11 @@ class Response:
         chunk = self._response.read1(most)
         deadline.end()  # from here on it is us who take the time
         if deadline.is_over:
-            raise UnreachableError(f"it sent nothing of use for {2 * self._patience.stall:g} s")
+            raise RegistryUnreachableError(
+                f"it sent nothing of use for {2 * self._patience.stall:g} s"
+            )
         if chunk and (complaint := self._pace.complaint(len(chunk))):
-            raise UnreachableError(complaint)
+            raise RegistryUnreachableError(complaint)
         return chunk
 
     def shutdown(self) -> None:
@@ -189,7 +191,7 @@ class Transport:
             advice = None
             try:
                 response = self._follow(method, url, trust, dict(headers), body)
-            except UnreachableError as error:
+            except RegistryUnreachableError as error:
                 if attempt == attempts or error.is_final:
                     raise
                 reason = error.reason
@@ -200,7 +202,7 @@ class Transport:
                 response.close()
                 advice = response.headers.get("retry-after")
                 if attempt == attempts:
-                    raise UnreachableError(
+                    raise RegistryUnreachableError(
                         f"{reason}, {attempts} times" if attempts > 1 else reason
                     )
             pause = self._pause(attempt, advice, reason)
@@ -220,7 +222,7 @@ class Transport:
             jitter = random.uniform(0.75, 1.25)  # noqa: S311 - it keeps clients apart, no secret
             return float(min(pause, self.patience.longest_pause) * jitter)
         if asked > self.patience.longest_pause:
-            raise UnreachableError(f"{reason}: it asks to come again in {asked:.0f} s")
+            raise RegistryUnreachableError(f"{reason}: it asks to come again in {asked:.0f} s")
         return asked
 
     def _follow(
@@ -236,10 +238,12 @@ class Transport:
             response.close()
             before, url = url, join(url, target)
             if before.startswith("https:") and not url.startswith("https:"):
-                raise UnreachableError("it redirects from https to plain http", is_final=True)
+                raise RegistryUnreachableError(
+                    "it redirects from https to plain http", is_final=True
+                )
             if _origin(before) != _origin(url):
                 headers.pop("Authorization", None)
-        raise UnreachableError("it redirects in circles", is_final=True)
+        raise RegistryUnreachableError("it redirects in circles", is_final=True)
 
     def _once(
         self, method: str, url: str, trust: Trust, headers: dict[str, str], body: Any
@@ -306,7 +310,7 @@ def join(base: str, target: str) -> str:
     except ValueError:
         found = ""
     if not found.startswith(("http://", "https://")):
-        raise UnreachableError("it sends us to what is no address", is_final=True)
+        raise RegistryUnreachableError("it sends us to what is no address", is_final=True)
     return found
 
 
@@ -321,7 +325,7 @@ def _context(trust: Trust) -> ssl.SSLContext:
     except OSError as error:
         which = " or ".join(filter(None, (trust.ca, trust.certificate, trust.key)))
         reason = f"cannot read the certificates in {which}: {error.strerror or error}"
-        raise UnreachableError(reason, is_final=True) from error
+        raise RegistryUnreachableError(reason, is_final=True) from error
     return context
 
 

@@ -10,7 +10,7 @@ import os
 from urllib.parse import quote
 
 from runtime.registry.client import refusal
-from runtime.registry.problems import MissingError, RegistryError, UnreachableError
+from runtime.registry.problems import MissingError, RegistryError, RegistryUnreachableError
 from runtime.registry.transport import join
 from supervise.model.numerals import whole
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.registry.client import Client
+    from runtime.registry.client import RegistryClient
     from runtime.registry.transport import Response
 
 _SESSIONS = 3  # opened for one blob, before we give up
@@ -34,12 +34,12 @@ class Part:
         self._offset = offset
         self._tell = tell
 
-    def open(self) -> _Reader:
+    def open(self) -> _PartReader:
         """Return the bytes from the first."""
-        return _Reader(self._fd, self._offset, self.size, self._tell)
+        return _PartReader(self._fd, self._offset, self.size, self._tell)
 
 
-class _Reader:
+class _PartReader:
     def __init__(self, fd: int, offset: int, size: int, tell: Callable[[int], None]) -> None:
         self._fd = fd
         self._at = offset
@@ -64,7 +64,7 @@ class Upload:
 
     def __init__(
         self,
-        client: Client,
+        client: RegistryClient,
         fd: int,
         digest: str,
         size: int,
@@ -109,7 +109,7 @@ class Upload:
                     return
                 if not is_last:
                     self._add(length)
-            except UnreachableError as error:
+            except RegistryUnreachableError as error:
                 self._recover(error)
 
     def _add(self, length: int) -> None:
@@ -150,7 +150,7 @@ class Upload:
         part = Part(self._fd, self._offset, length, lambda at: self._tell("Pushing", at))
         return self._client.send(method, url, headers, part, attempts=1)
 
-    def _recover(self, error: UnreachableError) -> None:
+    def _recover(self, error: RegistryUnreachableError) -> None:
         """Wait a little and ask how much arrived.
 
         Raises:
@@ -193,7 +193,7 @@ class Upload:
         self._offset = offset
 
 
-def begin(client: Client) -> str:
+def begin(client: RegistryClient) -> str:
     """Open a session and return its address."""
     response = client.send("POST", "blobs/uploads/", {}, b"")
     if response.status not in (201, 202):
@@ -201,7 +201,7 @@ def begin(client: Client) -> str:
     return _session(response)
 
 
-def mount(client: Client, digest: str, repository: str) -> tuple[bool, str]:
+def mount(client: RegistryClient, digest: str, repository: str) -> tuple[bool, str]:
     """Let the blob be shared with *repository* there.
 
     Returns (True, "") if it is; else (False, the address of a session, if one was opened).

@@ -8,7 +8,7 @@ import ssl
 
 from urllib3 import exceptions
 
-from runtime.registry.problems import UnreachableError
+from runtime.registry.problems import RegistryUnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,31 +19,31 @@ _PLAIN_HINT = "if it speaks plain http, say `http: true` in registries.yaml"
 _FINAL = frozenset({errno.ECONNREFUSED, errno.ENETUNREACH, errno.EACCES, errno.EPERM})
 
 
-def unreachable(error: Exception, patience: Patience) -> UnreachableError:
+def unreachable(error: Exception, patience: Patience) -> RegistryUnreachableError:
     """Return *error* as what is told, with a hint where there is one."""
     cause = _cause(error)
     if isinstance(error, exceptions.NameResolutionError):
-        return UnreachableError("its name does not resolve", is_final=True)
+        return RegistryUnreachableError("its name does not resolve", is_final=True)
     if isinstance(error, exceptions.ProxyError):
-        return UnreachableError(f"the proxy does not let us through: {_plain(cause)}")
+        return RegistryUnreachableError(f"the proxy does not let us through: {_plain(cause)}")
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = f"its certificate is not trusted: {cause.verify_message}"
-        return UnreachableError(reason, _TRUST_HINT, is_final=True)
+        return RegistryUnreachableError(reason, _TRUST_HINT, is_final=True)
     if isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return UnreachableError("it does not speak TLS", _PLAIN_HINT, is_final=True)
+        return RegistryUnreachableError("it does not speak TLS", _PLAIN_HINT, is_final=True)
     if isinstance(cause, ssl.SSLError):
-        return UnreachableError(f"TLS: {cause.reason or cause}", is_final=True)
+        return RegistryUnreachableError(f"TLS: {cause.reason or cause}", is_final=True)
     is_refusal = isinstance(error, exceptions.NewConnectionError)  # a timeout to urllib3 too
     if isinstance(error, exceptions.ConnectTimeoutError) and not is_refusal:
-        return UnreachableError(f"no connection within {patience.connect:g} s")
+        return RegistryUnreachableError(f"no connection within {patience.connect:g} s")
     if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
-        return UnreachableError(f"nothing came for {patience.stall:g} s")
+        return RegistryUnreachableError(f"nothing came for {patience.stall:g} s")
     if isinstance(cause, OSError) and cause.errno:
         reason = os.strerror(cause.errno).lower()
-        return UnreachableError(reason, is_final=cause.errno in _FINAL)
+        return RegistryUnreachableError(reason, is_final=cause.errno in _FINAL)
     if isinstance(error, exceptions.ProtocolError | exceptions.IncompleteRead):
-        return UnreachableError("the connection was cut")
-    return UnreachableError(_plain(error))
+        return RegistryUnreachableError("the connection was cut")
+    return RegistryUnreachableError(_plain(error))
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
-    class Archive(Protocol):
+    class ArchiveFile(Protocol):
         """What archives can do.  Names are without a leading ``./``."""
 
         what: str  # for messages
@@ -81,7 +81,7 @@ class Documents:
     An index may name the same manifest forty thousand times, and an index again in each of them.
     """
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: ArchiveFile) -> None:
         self.what = archive.what
         self._archive = archive
         self._number, self._room = _MOST_DOCUMENTS, _MOST_IN_ALL
@@ -170,7 +170,7 @@ class TarArchive:
             position += len(data)
             return data
 
-        reader = tar.Reader(take)
+        reader = tar.TarReader(take)
         try:
             while (entry := reader.next()) is not None:
                 reader.raw.clear()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.store.layout import Layout
 
 
-class Step(Record):
+class CachedStep(Record):
     """One step that was carried out."""
 
     layer: str = ""  # diff id of what it made; empty: it changed nothing
@@ -39,7 +39,7 @@ class Steps:
         self._directory = f"{layout.root}/build/steps"
         self._lock = layout.lock("steps")
 
-    def find(self, key: str) -> Step | None:
+    def find(self, key: str) -> CachedStep | None:
         """Return what the step with *key* made, and note that it was used."""
         path = f"{self._directory}/{key}.json"
         found = self._read(path)
@@ -47,7 +47,7 @@ class Steps:
             _touch(path)
         return found
 
-    def keep(self, key: str, step: Step) -> None:
+    def keep(self, key: str, step: CachedStep) -> None:
         """Remember what the step with *key* made; the caller holds its layer."""
         files.make_directories(self._directory)
         with locks.lock(self._lock):
@@ -56,7 +56,7 @@ class Steps:
                 files.remove_tree(path)  # a directory, say
             files.write_json(path, plain.to_plain(step), sync=False)
 
-    def all(self) -> list[tuple[str, Step, float]]:
+    def all(self) -> list[tuple[str, CachedStep, float]]:
         """Return (key, step, wall clock seconds of its last use) of every record."""
         found = []
         for name in self._listed():
@@ -86,11 +86,11 @@ class Steps:
                 if name.startswith(files.TEMPORARY) or self._read(path) is None:
                     files.remove_tree(path)
 
-    def _read(self, path: str) -> Step | None:
+    def _read(self, path: str) -> CachedStep | None:
         """Return the record; one that a power failure left torn is none, and the step runs again."""
         hint = "its step runs again; runtime builder prune removes it"
         try:
-            return documents.read_record(Step, path, hint, problem=_impossible)
+            return documents.read_record(CachedStep, path, hint, problem=_impossible)
         except DamagedFailure as failure:
             documents.note(failure)
             return None
@@ -102,9 +102,9 @@ class Steps:
             return []
 
 
-def _impossible(step: Step) -> str:
+def _impossible(step: CachedStep) -> str:
     """Return why that is no step: nothing at all would say that it changed nothing."""
-    return "it says nothing of a step" if step == Step() else ""
+    return "it says nothing of a step" if step == CachedStep() else ""
 
 
 def _touch(path: str) -> None:

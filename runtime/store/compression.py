@@ -42,7 +42,7 @@ def decompressor(name: str) -> Decompressor:
     Raises:
         RuntimeFailure: it is zstd, and no library for it is installed.
     """
-    return Plain() if not name else Decompressor(name)
+    return Uncompressed() if not name else Decompressor(name)
 
 
 class Decompressor:
@@ -97,7 +97,7 @@ class Decompressor:
             raise CompressionError(f"the {self.name} stream ends too early")
 
 
-class Plain(Decompressor):
+class Uncompressed(Decompressor):
     """A stream that is not compressed."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
-    class Readable(Protocol):
+    class ReadableStream(Protocol):
         """Anything with a read method: a file, a socket's file, a part of an archive."""
 
         def read(self, size: int, /) -> bytes:
@@ -66,7 +66,7 @@ class Chunks:
 class Feed:
     """The uncompressed bytes of *source*, in order, with a digest of them and of the source."""
 
-    def __init__(self, source: Readable, *, hash_source: bool = False) -> None:
+    def __init__(self, source: ReadableStream, *, hash_source: bool = False) -> None:
         self._source = source
         self._hash = digests.new_hash()
         self._source_hash = digests.new_hash() if hash_source else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MISSING = "<missing>"  # what docker shows for steps whose image is not kept
 
 
-class Step(Record):
+class HistoryStep(Record):
     """One row of `history`."""
 
     id: str  # the image's, or <missing>
@@ -54,15 +54,15 @@ def inspect(images: Images, image: Image) -> dict[str, Any]:
     return found
 
 
-def history(image: Image) -> list[Step]:
+def history(image: Image) -> list[HistoryStep]:
     """Return the steps that led to *image*, the last one first."""
     sizes = list(image.sizes)
-    steps: list[Step] = []
+    steps: list[HistoryStep] = []
     for number, step in enumerate(image.config.history):
         last = number == len(image.config.history) - 1
         size = 0 if step.empty_layer or not sizes else sizes.pop(0)
         steps.append(
-            Step(
+            HistoryStep(
                 id=image.id if last else _MISSING,
                 created=_seconds(step.created),
                 created_by=step.created_by,
@@ -71,8 +71,8 @@ def history(image: Image) -> list[Step]:
             )
         )
     # An image without history, or with less of it than layers: the layers show all the same.
-    steps += [Step(_MISSING, 0.0, "", size, "") for size in sizes]
-    return steps[::-1] or [Step(image.id, image.created, "", 0, "")]
+    steps += [HistoryStep(_MISSING, 0.0, "", size, "") for size in sizes]
+    return steps[::-1] or [HistoryStep(image.id, image.created, "", 0, "")]
 
 
 def _graph(lowers: tuple[str, ...]) -> dict[str, str]:

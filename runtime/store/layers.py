@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from runtime.store.compression import GzipWriter
-    from runtime.store.feed import Feed, Readable
+    from runtime.store.feed import Feed, ReadableStream
     from runtime.store.layout import Layout
     from runtime.store.unpack import Unpacker
 
@@ -117,7 +117,7 @@ class Layers:
 
     def unpack(
         self,
-        source: Readable,
+        source: ReadableStream,
         pin: Pin,
         *,
         diff_id: str = "",
@@ -296,7 +296,7 @@ class Layers:
         return True
 
     def _unpack(
-        self, source: Readable, pin: Pin, diff_id: str, blob_digest: str, what: str
+        self, source: ReadableStream, pin: Pin, diff_id: str, blob_digest: str, what: str
     ) -> LayerMeta:
         from runtime.store.compression import CompressionError
         from runtime.store.feed import Feed

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runtime.store.archive import Archive
+    from runtime.store.archive import ArchiveFile
     from runtime.store.images import Image, Images
     from runtime.store.manifests import Packed
 
@@ -29,7 +29,7 @@ class Loaded(Record):
 
 def load(
     images: Images,
-    archive: Archive,
+    archive: ArchiveFile,
     *,
     now: float,
     progress: Callable[[str], None] = lambda layer: None,  # noqa: ARG005 - what it is called with
@@ -53,7 +53,7 @@ def load(
 
 def _load_one(
     images: Images,
-    archive: Archive,
+    archive: ArchiveFile,
     packed: Packed,
     now: float,
     progress: Callable[[str], None],
@@ -89,7 +89,7 @@ def _load_one(
     return Loaded(image, tuple(name.familiar for name in references), replaced)
 
 
-def _configuration(archive: Archive, packed: Packed) -> model.ImageConfig:
+def _configuration(archive: ArchiveFile, packed: Packed) -> model.ImageConfig:
     try:
         config = model.from_json(packed.config)
     except ValueError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from runtime.store.archive import Archive
+    from runtime.store.archive import ArchiveFile
 
 DOCKER_MANIFEST = "manifest.json"
 OCI_INDEX = "index.json"
@@ -37,7 +37,7 @@ _ATTESTATION = "vnd.docker.reference.type"  # buildx: no image, but what is said
 _DEEPEST = 4  # indexes of indexes
 
 
-class Layer(Record):
+class ManifestLayer(Record):
     """One layer in an archive."""
 
     member: str  # its name there
@@ -48,12 +48,12 @@ class Packed(Record):
     """One image in an archive."""
 
     config: bytes
-    layers: tuple[Layer, ...]  # lowest first
+    layers: tuple[ManifestLayer, ...]  # lowest first
     names: tuple[str, ...] = ()
     manifest: bytes = b""  # OCI's, as it came
 
 
-def images_in(archive: Archive, architecture: str) -> list[Packed]:
+def images_in(archive: ArchiveFile, architecture: str) -> list[Packed]:
     """Return the images of *archive*; of an index those for *architecture*.
 
     Raises:
@@ -87,7 +87,7 @@ def _docker(archive: Documents) -> Iterator[Packed]:
             raise _damaged(archive, f"{DOCKER_MANIFEST} lacks Config or Layers")
         yield Packed(
             config=archive.read(config),
-            layers=tuple(Layer(member) for member in layers or ()),
+            layers=tuple(ManifestLayer(member) for member in layers or ()),
             names=tuple(names or ()),
         )
 
@@ -137,7 +137,7 @@ def _from_manifest(
     return Packed(
         config=_blob(archive, config),
         layers=tuple(
-            Layer(_member(archive, layer), layer["digest"])
+            ManifestLayer(_member(archive, layer), layer["digest"])
             for layer in layers
             if isinstance(layer, dict)
         ),

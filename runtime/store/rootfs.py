@@ -13,13 +13,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.store.feed import Readable
+    from runtime.store.feed import ReadableStream
     from runtime.store.images import Image, Images
 
 
 def import_rootfs(
     images: Images,
-    source: Readable,
+    source: ReadableStream,
     name: str,
     *,
     now: float,

@@ -71,7 +71,7 @@ class Unpacker:
             UnpackError: an entry cannot be unpacked, or the stream is no tar archive.
             RuntimeFailure: the disk is full.
         """
-        reader = tar.Reader(feed.take)
+        reader = tar.TarReader(feed.take)
         name = b""
         try:
             while (entry := reader.next()) is not None:

@@ -35,7 +35,7 @@ class _Instruction(Record):
     otherwise: str = ""  # of a conditional one; empty is the next instruction
 
 
-class Program:
+class BpfProgram:
     """A program that grows at its end."""
 
     def __init__(self) -> None:

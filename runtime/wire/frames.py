@@ -56,7 +56,7 @@ def decode_window(body: bytes) -> tuple[int, int]:
     return rows, columns
 
 
-class Reader:
+class FrameReader:
     """Collects bytes and hands out whole frames."""
 
     def __init__(self) -> None:

@@ -104,7 +104,7 @@ def compile_profile(
         action = _action(entry.get("action"), entry.get("errnoRet"))
         for name in entry.get("names") or [entry.get("name")]:
             rules.setdefault(name, []).extend(_rules(entry, action))
-    program = bpf.Program()
+    program = bpf.BpfProgram()
     _by_architecture(program, _architectures(profile, native), rules, default, numbers)
     try:
         return program.assemble()
@@ -176,7 +176,7 @@ def _rules(entry: Mapping[str, Any], action: int) -> list[_Rule]:
 
 
 def _by_architecture(
-    program: bpf.Program,
+    program: bpf.BpfProgram,
     architectures: list[str],
     rules: Mapping[str, list[_Rule]],
     default: int,
@@ -207,7 +207,7 @@ def _by_architecture(
 
 
 def _calls(
-    program: bpf.Program,
+    program: bpf.BpfProgram,
     rules: Mapping[str, list[_Rule]],
     default: int,
     numbers: Mapping[str, int],
@@ -233,7 +233,7 @@ def _calls(
 
 
 def _bisect(
-    program: bpf.Program, ranges: list[tuple[int, tuple[_Rule, ...]]], default: int
+    program: bpf.BpfProgram, ranges: list[tuple[int, tuple[_Rule, ...]]], default: int
 ) -> None:
     if len(ranges) == 1:
         _decide(program, ranges[0][1], default)
@@ -246,7 +246,7 @@ def _bisect(
     _bisect(program, ranges[middle:], default)
 
 
-def _decide(program: bpf.Program, rules: tuple[_Rule, ...], default: int) -> None:
+def _decide(program: bpf.BpfProgram, rules: tuple[_Rule, ...], default: int) -> None:
     """Answer by the first rule that holds; those without conditions come last."""
     for rule in sorted(rules, key=lambda rule: not rule.conditions):
         failed = program.fresh()
@@ -259,7 +259,7 @@ def _decide(program: bpf.Program, rules: tuple[_Rule, ...], default: int) -> Non
     program.answer(default)
 
 
-def _compare(program: bpf.Program, condition: _Condition, failed: str) -> None:
+def _compare(program: bpf.BpfProgram, condition: _Condition, failed: str) -> None:
     """Fall through when the condition holds, else go on at *failed*."""
     low, high = bpf.argument(condition.index)
     held = program.fresh()

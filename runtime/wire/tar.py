@@ -1,6 +1,6 @@
 """Tar headers: ustar, pax, GNU long names, base-256 numbers and all four sparse formats.
 
-Sans-I/O: `Reader` is given a function that takes the next bytes.  It keeps the header bytes as
+Sans-I/O: `TarReader` is given a function that takes the next bytes.  It keeps the header bytes as
 they came, so that a stream can be put together again (`runtime.store.split`).  `tarfile` was
 measured at 26 µs a header, this at 5, and it throws those bytes away.
 """
@@ -72,7 +72,7 @@ class Entry:
         self.real_size = 0  # of the file: more than `size` when it is sparse
 
 
-class Reader:
+class TarReader:
     """Reads entries; the caller takes the contents between two calls of `next`."""
 
     def __init__(self, take: Callable[[int], bytes]) -> None:

@@ -31,7 +31,7 @@ _CHUNK = 256 * 1024
 _MAX_REPLY = 1024 * 1024 * 1024  # bytes; ten thousand services make some three million
 
 
-class UnreachableError(Exception):
+class SuperviseUnreachableError(Exception):
     """There is no supervise to talk to, or it does not talk to us; the text says what to do."""
 
 
@@ -47,7 +47,7 @@ class ApiError(Exception):
         self.parameters = parameters
 
 
-class Client:
+class ControlClient:
     """A connection to one supervise; calls follow one another.
 
     What comes is checked against the interface, and its texts can do nothing to a terminal.  With
@@ -73,7 +73,7 @@ class Client:
         try:
             return self._receive(method)[0]
         except TimeoutError:
-            raise UnreachableError(
+            raise SuperviseUnreachableError(
                 f"supervise at '{self.place}' does not answer within {ANSWER_TIMEOUT:g} s; "
                 "is PID 1 stopped, or the machine overloaded?"
             ) from None
@@ -108,13 +108,15 @@ class Client:
         except BrokenPipeError:
             return  # it may have left a word before it closed: reading tells
         except OSError as error:
-            raise UnreachableError(f"cannot call supervise: {error.strerror or error}") from None
+            raise SuperviseUnreachableError(
+                f"cannot call supervise: {error.strerror or error}"
+            ) from None
 
     def _receive(self, method: str) -> tuple[dict[str, Any], bool]:
         try:
             return self._understood(method, self._next_message())
         except varlink.ProtocolError as error:
-            raise UnreachableError(
+            raise SuperviseUnreachableError(
                 f"what listens at '{self.place}' does not speak as supervise does: {error}"
             ) from None
 
@@ -132,7 +134,7 @@ class Client:
             except ConnectionResetError:
                 data = b""
             if not data:
-                raise UnreachableError(
+                raise SuperviseUnreachableError(
                     f"supervise at '{self.place}' closed the connection; it has ended, "
                     f"or has too many clients (it takes 256)"
                 )
@@ -140,9 +142,9 @@ class Client:
         return message
 
 
-def connect(given: Arguments) -> Client:
+def connect(given: Arguments) -> ControlClient:
     """Return a client for the socket and the form of output that a command line asks for."""
-    return Client(given.get("socket"), verbatim=given.flag("json"))
+    return ControlClient(given.get("socket"), verbatim=given.flag("json"))
 
 
 def _as_it_is(text: str) -> str:
@@ -154,7 +156,7 @@ def _connect(place: str | None) -> tuple[_socket.socket, str]:
     while True:
         try:
             return _connect_once(place)
-        except UnreachableError:
+        except SuperviseUnreachableError:
             if not _one_boots():
                 raise
         time.sleep(_PAUSE)
@@ -208,7 +210,7 @@ def _connect_once(place: str | None) -> tuple[_socket.socket, str]:
                 tried.append((candidate, number))
         sock.close()
     source = "--socket" if place else f"${address.ENVIRONMENT}" if chosen else ""
-    raise UnreachableError(_why(tried, source))
+    raise SuperviseUnreachableError(_why(tried, source))
 
 
 def _candidates() -> list[tuple[str, int | None]]:

@@ -10,7 +10,7 @@ import sys
 
 from supervise.cli import verbs
 from supervise.cli.arguments import UsageError
-from supervise.cli.client import ApiError, UnreachableError, connect
+from supervise.cli.client import ApiError, SuperviseUnreachableError, connect
 from supervise.cli.exitcodes import DONE, UNREACHABLE
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def completion(given: Arguments) -> int:
 def _print_services(given: Arguments) -> int:
     try:
         services = connect(given).call("Status")["services"]
-    except (UnreachableError, ApiError):
+    except (SuperviseUnreachableError, ApiError):
         return UNREACHABLE  # in the middle of a line somebody types there is nothing to say
     sys.stdout.write("".join(f"{service['name']}\n" for service in services))
     return DONE

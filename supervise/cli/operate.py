@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from supervise.cli.client import Client, connect
+from supervise.cli.client import ControlClient, connect
 from supervise.cli.exitcodes import DONE, FAILED, NOT_RUNNING
 from supervise.model.printable import printable
 
@@ -69,7 +69,12 @@ def _waiting(given: Arguments) -> dict[str, Any]:
 
 
 def _operate(
-    client: Client, given: Arguments, method: str, *, explain: bool = False, **parameters: Any
+    client: ControlClient,
+    given: Arguments,
+    method: str,
+    *,
+    explain: bool = False,
+    **parameters: Any,
 ) -> int:
     everything = given.flag("all")
     names = None if everything else list(given.operands)
@@ -104,14 +109,14 @@ def _say(outcome: dict[str, Any]) -> None:
         sys.stdout.flush()
 
 
-def _show_last_lines(client: Client, name: str) -> None:
+def _show_last_lines(client: ControlClient, name: str) -> None:
     """Show what a service that did not come up said last: most often the reason."""
     entries = client.call("Logs", services=[name], lines=_LAST_LINES)["entries"]
     for entry in entries:
         sys.stderr.write(f"  {name} | {printable(entry['message'])}\n")
 
 
-def _patience(client: Client, given: Arguments) -> float | None:
+def _patience(client: ControlClient, given: Arguments) -> float | None:
     """Return how many seconds a start may take by the configuration, None if it does not say.
 
     All that is depended on counts, one after the other; a oneshot may take for ever.

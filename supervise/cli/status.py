@@ -7,7 +7,7 @@ import sys
 import time
 
 from supervise.cli import durations, render
-from supervise.cli.client import Client, connect
+from supervise.cli.client import ControlClient, connect
 from supervise.cli.exitcodes import DONE, NOT_RUNNING
 from supervise.model.printable import printable
 
@@ -71,7 +71,7 @@ def _row(service: Service, aged: float) -> tuple[str, ...]:
     )
 
 
-def _watch(client: Client, names: list[str] | None, *, as_json: bool) -> int:
+def _watch(client: ControlClient, names: list[str] | None, *, as_json: bool) -> int:
     on_terminal = sys.stdout.isatty() and not as_json
     seen: list[Service] = []
     when = 0.0

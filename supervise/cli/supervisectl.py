@@ -9,7 +9,7 @@ import os
 import sys
 
 from supervise.cli import arguments, render
-from supervise.cli.client import ApiError, UnreachableError
+from supervise.cli.client import ApiError, SuperviseUnreachableError
 from supervise.cli.exitcodes import DONE, FAILED, INTERRUPTED, PIPE_CLOSED, UNREACHABLE, USAGE
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def _run(argv: list[str]) -> int:
         render.say(str(error))
         sys.stderr.write(f"Try: supervisectl{f' {error.verb}' if error.verb else ''} --help\n")
         return USAGE
-    except UnreachableError as error:
+    except SuperviseUnreachableError as error:
         render.say(f"cannot reach supervise: {error}")
         return UNREACHABLE
     except RecursionError:  # a chain of a thousand dependencies, or a peer that means no good

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, NoReturn
 
-    from supervise.config.load import Outcome
+    from supervise.config.load import LoadOutcome
 
 MEMORY_LIMIT_BYTES = 1024**3  # address space; 10,000 services take a tenth of it
 CPU_LIMIT_SECONDS = 30
@@ -65,7 +65,7 @@ def _answer(paths: Sequence[str] | None, environ: Mapping[str, str], cwd: str) -
     return json.dumps(answer_of(examine(paths, environ, cwd)), separators=(",", ":")).encode()
 
 
-def answer_of(outcome: Outcome) -> dict[str, Any]:
+def answer_of(outcome: LoadOutcome) -> dict[str, Any]:
     """Return *outcome* as the JSON values that the parent reads."""
     from supervise.model.service import plan_to_plain
 

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from supervise.config.load import Outcome
+    from supervise.config.load import LoadOutcome
     from supervise.model.service import Plan
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _examine(arguments: argparse.Namespace) -> Outcome:
+def _examine(arguments: argparse.Namespace) -> LoadOutcome:
     """Load what was asked for; problems go to standard output, warnings to standard error."""
     outcome = examine(arguments.files or None, os.environ, os.getcwd())
     for warning in outcome.warnings:

@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from supervise.model.service import Plan, Source
+    from supervise.model.service import ConfigurationSource, Plan
 
 SUFFIX = ".plan"
 _MAGIC = b"supervise-plan"
@@ -175,7 +175,7 @@ def _what_changed(plan: Plan, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def current_digest(source: Source) -> str:
+def current_digest(source: ConfigurationSource) -> str:
     """Return what *source*'s digest is at this moment; "" when it cannot be read."""
     from supervise.config import digest
 

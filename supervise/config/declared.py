@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from supervise.model.service import Plan, ServiceSpec
 
 
-class Place(Record):
+class SourcePlace(Record):
     """Where something stands; line and column counted from 1."""
 
     file: str
@@ -55,12 +55,12 @@ class Declared(Record):
     """
 
     spec: ServiceSpec
-    places: Mapping[str, Place]
+    places: Mapping[str, SourcePlace]
     wording: Wording  # how the file that declares it writes what is wrong with it
     active: bool = True  # False: none of its profiles is selected
     profiles: tuple[str, ...] = ()
 
-    def place(self, key: str) -> Place:
+    def place(self, key: str) -> SourcePlace:
         """Return where *key* stands."""
         return self.places.get(key, self.places[""])
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Reader = Callable[[Seq[str], Mapping[str, str], str, Problems], Configuration]
 
 
-class Outcome(Record):
+class LoadOutcome(Record):
     """What came of loading: a plan without problems, or problems without a plan."""
 
     plan: Plan | None
@@ -46,12 +46,12 @@ def load(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Plan:
     return outcome.plan
 
 
-def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Outcome:
+def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> LoadOutcome:
     """Return the plan, or every problem, and the warnings; never raises ConfigError."""
     try:
         found = search.find(paths, environ, cwd)
     except ConfigError as error:
-        return Outcome(None, error.problems, (), ())
+        return LoadOutcome(None, error.problems, (), ())
     problems = Problems()
     dialect = dialects.of_file(os.path.join(cwd, found[0]))
     configuration = _reader(dialect)(found, environ, cwd, problems)
@@ -59,7 +59,7 @@ def examine(paths: Seq[str] | None, environ: Mapping[str, str], cwd: str) -> Out
     roots = tuple(search.absolute(path, cwd) for path in found)
     for remark in ownership.remarks(configuration.plan.sources):
         problems.warn(remark)
-    return Outcome(None if problems else plan, problems.problems(), problems.warnings(), roots)
+    return LoadOutcome(None if problems else plan, problems.problems(), problems.warnings(), roots)
 
 
 def _reader(dialect: Dialect) -> Reader:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from supervise.linux.directory import Directory
-    from supervise.model.service import Source
+    from supervise.model.service import ConfigurationSource
 
 _READ = frozenset({"yaml", "env_file"})
 
 
-def remarks(sources: Iterable[Source]) -> list[Problem]:
+def remarks(sources: Iterable[ConfigurationSource]) -> list[Problem]:
     """Return one remark for each who may write to *sources* and should not, whatever he may."""
     found: dict[tuple[str, str], list[str]] = {}
     for source in sources:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from supervise.daemon.kernel import Started
+from supervise.daemon.kernel import StartedChild
 from supervise.daemon.loop import READABLE
 from supervise.linux.request import SpawnError
 from supervise.model.exitstatus import ExitStatus
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 KEPT_OUTPUT = 4096  # bytes
 
 
-class Command:
+class AuxiliaryCommand:
     """One running command, and the owner of its descriptors."""
 
     def __init__(
-        self, commands: AuxiliaryCommands, name: str, started: Started, on_end: OnEnd
+        self, commands: AuxiliaryCommands, name: str, started: StartedChild, on_end: OnEnd
     ) -> None:
         self.name = name
         self.started = started
@@ -97,7 +97,7 @@ class AuxiliaryCommands:
     def __init__(self, loop: Loop, kernel: Kernel) -> None:
         self.loop = loop
         self.kernel = kernel
-        self._running: dict[int, Command] = {}
+        self._running: dict[int, AuxiliaryCommand] = {}
 
     def run(
         self, spec: ServiceSpec, argv: tuple[str, ...], timeout: float | None, on_end: OnEnd
@@ -118,7 +118,7 @@ class AuxiliaryCommands:
             # A failed exec ends the child with 127, which is all a command's caller needs.
             os.close(started.confirm_fd)
             started.confirm_fd = None
-        command = Command(self, f"{spec.name}: {argv[0]}", started, on_end)
+        command = AuxiliaryCommand(self, f"{spec.name}: {argv[0]}", started, on_end)
         self._running[started.pid] = command
         assert started.stdout_fd is not None
         self.loop.watch(started.stdout_fd, READABLE, command.read, command)

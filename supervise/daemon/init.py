@@ -14,8 +14,8 @@ from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events
 from supervise.daemon.kernel import LinuxKernel
 from supervise.daemon.logs.console import Console
-from supervise.daemon.logs.relay import Relay
-from supervise.daemon.options import Options
+from supervise.daemon.logs.relay import LogRelay
+from supervise.daemon.options import BootOptions
 from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.signalling import Signalling
@@ -24,7 +24,7 @@ from supervise.linux import descriptors, prctl, procfs, spawn
 from supervise.model.announcement import Announcement
 from supervise.model.service import (
     LogFormat,
-    Logs,
+    LogSettings,
     Plan,
     RestartMode,
     RestartPolicy,
@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.control.server import Control
+    from supervise.daemon.control.server import ControlServer
     from supervise.daemon.foreground import Foreground
     from supervise.daemon.loop import Loop
     from supervise.daemon.readiness.notifications import NotifySocket
@@ -50,7 +50,9 @@ FLUSH_PATIENCE = 0.4  # seconds
 class Init:
     """All of PID 1 but its boot."""
 
-    def __init__(self, loop: Loop, asked: Options, working_dir: str, notices: list[str]) -> None:
+    def __init__(
+        self, loop: Loop, asked: BootOptions, working_dir: str, notices: list[str]
+    ) -> None:
         self.running = False
         self.events = Events()
         self._loop = loop
@@ -59,7 +61,7 @@ class Init:
         self._notices = notices  # the boot adds to it until the plan is there
         notices += _take_the_process_over()
         self._console = Console(loop)
-        self._relay = Relay(loop, self._console, self.events.announce)
+        self._relay = LogRelay(loop, self._console, self.events.announce)
         self.events.subscribe(self._alone_on_console if asked.alone else self._relay.event)
         environ = dict(os.environ)
         self._kernel = LinuxKernel(environ, None if working_dir == "/" else working_dir)
@@ -73,7 +75,7 @@ class Init:
             commands=self._commands,
             prober=self._prober,
         )
-        self._control: Control | None = None
+        self._control: ControlServer | None = None
         self._notify: NotifySocket | None = None
 
     def start(self, plan: Plan, *, compiled: str | None = None) -> None:
@@ -150,11 +152,13 @@ class Init:
         )
 
     def _open_sockets(self, plan: Plan) -> None:
-        from supervise.daemon.control.server import Control
+        from supervise.daemon.control.server import ControlServer
         from supervise.daemon.facade import Facade
 
         facade = Facade(self._supervisor, self._reload, self.shutdown)
-        self._control = Control(self._loop, facade, self._relay, plan.control, self.events.announce)
+        self._control = ControlServer(
+            self._loop, facade, self._relay, plan.control, self.events.announce
+        )
         self._provide_notify_socket(plan)
 
     def _provide_notify_socket(self, plan: Plan) -> None:
@@ -299,5 +303,5 @@ def _main_command(argv: tuple[str, ...], taken: object) -> ServiceSpec | None:
         stdin=Stdin.TTY,
         restart=RestartPolicy(RestartMode.NO),
         essential=True,
-        logs=Logs(format=LogFormat.RAW),
+        logs=LogSettings(format=LogFormat.RAW),
     )

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     class Kernel(Protocol):
         """Processes, as the supervisor sees them."""
 
-        def start(self, spec: ServiceSpec, *, piped: bool) -> Started:
+        def start(self, spec: ServiceSpec, *, piped: bool) -> StartedChild:
             """Start *spec*'s program; raises SpawnError."""
 
-        def run(self, spec: ServiceSpec, argv: tuple[str, ...]) -> Started:
+        def run(self, spec: ServiceSpec, argv: tuple[str, ...]) -> StartedChild:
             """Start *argv* as *spec*'s user in its surroundings, stdout and stderr in one pipe."""
 
-        def confirm(self, started: Started) -> None:
+        def confirm(self, started: StartedChild) -> None:
             """Take the verdict of an unconfirmed start; raises SpawnError."""
 
         def reap(self) -> list[tuple[int, ExitStatus]]:
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
             """Drop what is remembered of a service's surroundings: its spec has changed."""
 
 
-class Started:
+class StartedChild:
     """A child that was started.  The descriptors are owned by whoever called."""
 
     __slots__ = ("confirm_fd", "pid", "request", "stderr_fd", "stdout_fd")
@@ -120,7 +120,7 @@ class LinuxKernel:
         self._null_fd = _open_null()
         self.notify_socket: str | None = None
 
-    def start(self, spec: ServiceSpec, *, piped: bool) -> Started:
+    def start(self, spec: ServiceSpec, *, piped: bool) -> StartedChild:
         """Start *spec*'s program, its output into two pipes or into ours.
 
         Raises:
@@ -133,13 +133,13 @@ class LinuxKernel:
         if not piped:
             request.stdout_fd, request.stderr_fd = 1, 2
             child = spawn.spawn(request)
-            return Started(child.pid, None, None, child.confirm_fd, request)
+            return StartedChild(child.pid, None, None, child.confirm_fd, request)
         pipes = _pipes(2)
         (stdout_read, request.stdout_fd), (stderr_read, request.stderr_fd) = pipes
         child = _spawn_into(request, pipes)
-        return Started(child.pid, stdout_read, stderr_read, child.confirm_fd, request)
+        return StartedChild(child.pid, stdout_read, stderr_read, child.confirm_fd, request)
 
-    def run(self, spec: ServiceSpec, argv: tuple[str, ...]) -> Started:
+    def run(self, spec: ServiceSpec, argv: tuple[str, ...]) -> StartedChild:
         """Start *argv* in *spec*'s surroundings, without its terminal; raises SpawnError."""
         request = self._request(spec.replace(stdin=Stdin.NULL), argv)
         request.stdin_fd = self._null_fd
@@ -147,9 +147,9 @@ class LinuxKernel:
         read_fd = pipes[0][0]
         request.stdout_fd = request.stderr_fd = pipes[0][1]
         child = _spawn_into(request, pipes)
-        return Started(child.pid, read_fd, None, child.confirm_fd, request)
+        return StartedChild(child.pid, read_fd, None, child.confirm_fd, request)
 
-    def confirm(self, started: Started) -> None:
+    def confirm(self, started: StartedChild) -> None:
         """Read the verdict that *started*.confirm_fd holds; raises SpawnError."""
         assert started.confirm_fd is not None
         assert started.request is not None

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from supervise.daemon.kernel import Kernel, Started
+    from supervise.daemon.kernel import Kernel, StartedChild
     from supervise.daemon.loop import Loop
     from supervise.model.process import Event
     from supervise.model.service import ServiceSpec
 
-    class Logs(Protocol):
+    class OutputRelay(Protocol):
         """Where the output of processes goes."""
 
         def wants_pipe(self, spec: ServiceSpec) -> bool:
@@ -48,7 +48,7 @@ class Launcher:
         self,
         loop: Loop,
         kernel: Kernel,
-        logs: Logs,
+        logs: OutputRelay,
         by_pid: dict[int, Service],
         feed: Callable[[Service, Event], None],
     ) -> None:
@@ -81,7 +81,7 @@ class Launcher:
 
     def confirm(self, service: Service) -> None:
         """Take the verdict of the exec: the pipe was closed by it, or says why there was none."""
-        started: Started | None
+        started: StartedChild | None
         started, service.started = service.started, None
         assert started is not None
         assert started.confirm_fd is not None
@@ -102,7 +102,7 @@ class Launcher:
             self._loop.forget(started.confirm_fd)
             os.close(started.confirm_fd)
 
-    def _hand_over(self, service: Service, started: Started) -> None:
+    def _hand_over(self, service: Service, started: StartedChild) -> None:
         """Give the pipes to the logs; what a fault leaves is closed."""
         pipes = [("stdout", started.stdout_fd), ("stderr", started.stderr_fd)]
         try:

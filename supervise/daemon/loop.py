@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Protocol
 
-    class Owner(Protocol):
+    class CallbackOwner(Protocol):
         """Whom a callback belongs to: what the barrier gives up when the callback raises."""
 
         name: str
@@ -42,7 +42,7 @@ class Timer:
     __slots__ = ("_loop", "callback", "owner", "when")
 
     def __init__(
-        self, loop: Loop, when: float, callback: Callable[[], None], owner: Owner | None
+        self, loop: Loop, when: float, callback: Callable[[], None], owner: CallbackOwner | None
     ) -> None:
         self.when = when
         self.callback: Callable[[], None] | None = callback
@@ -66,11 +66,11 @@ class Loop:
     def __init__(self, on_fault: Callable[[str, Exception], None]) -> None:
         self._on_fault = on_fault
         self._epoll = select.epoll()
-        self._watched: dict[int, tuple[Callable[[int], None], Owner | None]] = {}
+        self._watched: dict[int, tuple[Callable[[int], None], CallbackOwner | None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._sequence = 0
         self._cancelled = 0
-        self._soon: list[tuple[Callable[[], None], Owner | None]] = []
+        self._soon: list[tuple[Callable[[], None], CallbackOwner | None]] = []
         self._running = False
         self._pending: list[int] = []
         self._on_signal: Callable[[int], None] | None = None
@@ -84,7 +84,7 @@ class Loop:
         return time.monotonic()
 
     def call_at(
-        self, when: float, callback: Callable[[], None], owner: Owner | None = None
+        self, when: float, callback: Callable[[], None], owner: CallbackOwner | None = None
     ) -> Timer:
         """Run *callback* once at *when*, in seconds of `now`."""
         timer = Timer(self, when, callback, owner)
@@ -93,12 +93,12 @@ class Loop:
         return timer
 
     def call_later(
-        self, delay: float, callback: Callable[[], None], owner: Owner | None = None
+        self, delay: float, callback: Callable[[], None], owner: CallbackOwner | None = None
     ) -> Timer:
         """Run *callback* once, *delay* seconds from now."""
         return self.call_at(self.now() + delay, callback, owner)
 
-    def call_soon(self, callback: Callable[[], None], owner: Owner | None = None) -> None:
+    def call_soon(self, callback: Callable[[], None], owner: CallbackOwner | None = None) -> None:
         """Run *callback* in this turn's end or the next turn, never from within the caller."""
         self._soon.append((callback, owner))
 
@@ -117,7 +117,7 @@ class Loop:
         fd: int,
         events: int,
         callback: Callable[[int], None],
-        owner: Owner | None = None,
+        owner: CallbackOwner | None = None,
     ) -> None:
         """Call *callback* with the event mask whenever *fd* is ready (level-triggered).
 
@@ -244,7 +244,9 @@ class Loop:
             except Exception as error:
                 self._contain(error, owner)
 
-    def _contain(self, error: Exception, owner: Owner | None, fd: int | None = None) -> None:
+    def _contain(
+        self, error: Exception, owner: CallbackOwner | None, fd: int | None = None
+    ) -> None:
         """The exception barrier: report, then cost the owner and nothing else."""
         self._on_fault(owner.name if owner else "supervise", error)
         if owner is not None:

@@ -78,7 +78,7 @@ def _write(fd: int, text: str) -> None:
 class Boot:
     """From nothing to a running init, and its end."""
 
-    def __init__(self, asked: options.Options) -> None:
+    def __init__(self, asked: options.BootOptions) -> None:
         self._asked = asked
         self._loop = Loop(self._fault)
         self._init: Init | None = None

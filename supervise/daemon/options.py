@@ -38,7 +38,7 @@ class UsageError(Exception):
     """The command line cannot be understood; the text says why and what to do."""
 
 
-class Options(Record):
+class BootOptions(Record):
     """What was asked for."""
 
     config: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Options(Record):
         return bool(self.command) and not self.config
 
 
-def parse(words: list[str]) -> Options:
+def parse(words: list[str]) -> BootOptions:
     """Return the options in *words* (without the program's name).
 
     Raises:
@@ -69,9 +69,9 @@ def parse(words: list[str]) -> Options:
         word = rest.pop(0)
         name, has_value, inline = word.partition("=") if word.startswith("--") else (word, "", "")
         if word == "--":
-            return Options(tuple(config), tuple(rest), tuple(rewrite), tuple(remap), group)
+            return BootOptions(tuple(config), tuple(rest), tuple(rewrite), tuple(remap), group)
         if name in ("-h", "--help", "-V", "--version"):
-            return Options(show="help" if name in ("-h", "--help") else "version")
+            return BootOptions(show="help" if name in ("-h", "--help") else "version")
         if name in ("-c", "--config"):
             config.append(inline if has_value else _value(name, rest))
         elif name == "--rewrite":
@@ -84,7 +84,7 @@ def parse(words: list[str]) -> Options:
             raise UsageError(f"no such option '{word}'; see supervise --help")
         else:
             raise UsageError(f"'{word}' is neither a verb nor an option; a command follows '--'")
-    return Options(tuple(config), (), tuple(rewrite), tuple(remap), group)
+    return BootOptions(tuple(config), (), tuple(rewrite), tuple(remap), group)
 
 
 def _value(name: str, rest: list[str]) -> str:

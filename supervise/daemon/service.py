@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.kernel import Started
+    from supervise.daemon.kernel import StartedChild
     from supervise.daemon.loop import Timer
     from supervise.model.process import Deadline
     from supervise.model.service import ServiceSpec
@@ -38,7 +38,7 @@ class Service:
         self.name = process.spec.name
         self.process = process
         self.pid: int | None = None  # of the child, also before its exec is confirmed
-        self.started: Started | None = None  # a start that is not confirmed yet
+        self.started: StartedChild | None = None  # a start that is not confirmed yet
         self.timers: dict[Deadline, Timer] = {}
         # (pid, start time) of descendants that were told to end: they are waited for
         self.strays: set[tuple[int, int]] = set()

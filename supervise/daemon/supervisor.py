@@ -29,10 +29,10 @@ from supervise.model.process import (
     DisarmTimer,
     Effect,
     Event,
-    Exited,
     HealthChanged,
     HurryRequested,
     Process,
+    ProcessExited,
     ProcessState,
     RestartRequested,
     RunStopCommand,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from supervise.daemon.auxiliary import AuxiliaryCommands
     from supervise.daemon.events import Events
     from supervise.daemon.kernel import Kernel
-    from supervise.daemon.launcher import Logs
+    from supervise.daemon.launcher import OutputRelay
     from supervise.daemon.loop import Loop
     from supervise.daemon.readiness.probes import Prober
 
@@ -73,7 +73,7 @@ class Supervisor:
         self,
         loop: Loop,
         kernel: Kernel,
-        logs: Logs,
+        logs: OutputRelay,
         *,
         events: Events,
         commands: AuxiliaryCommands,
@@ -312,7 +312,7 @@ class Supervisor:
         self._logs.drain(service.name)
         remaining = self._survivors.remain(service, pid, status)
         survivors = remaining or service.cancel_command is not None
-        self.feed(service, Exited(status, survivors))
+        self.feed(service, ProcessExited(status, survivors))
         if survivors and service.process.state is ProcessState.STOPPING:
             self._awaiting_survivors.add(service.name)
 

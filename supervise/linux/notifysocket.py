@@ -32,7 +32,7 @@ _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 _CONTROL_ROOM = _socket.CMSG_SPACE(_UCRED.size)
 
 
-class Message(Record):
+class NotifyMessage(Record):
     """One datagram and its sender as the kernel vouches for it, in our namespaces."""
 
     data: bytes
@@ -75,7 +75,7 @@ def bind(place: str | None) -> BoundSocket:
     return BoundSocket(sock, "@" + os.fsdecode(name[1:]), None)
 
 
-def receive(bound: BoundSocket) -> Message | None:
+def receive(bound: BoundSocket) -> NotifyMessage | None:
     """Return the next message, None when there is none.
 
     Of a datagram longer than `LARGEST_MESSAGE` the lines that came whole are kept.  Descriptors
@@ -92,8 +92,8 @@ def receive(bound: BoundSocket) -> Message | None:
         data = data[: data.rfind(b"\n") + 1]
     for level, kind, content in control:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_CREDENTIALS:
-            return Message(data, *_UCRED.unpack(content))
-    return Message(data, 0, 0, 0)
+            return NotifyMessage(data, *_UCRED.unpack(content))
+    return NotifyMessage(data, 0, 0, 0)
 
 
 def close(bound: BoundSocket) -> None:

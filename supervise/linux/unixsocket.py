@@ -23,7 +23,7 @@ _BACKLOG = 128  # connections the kernel keeps for us while we do something else
 _STREAM = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
 
 
-class Peer(Record):
+class PeerCredentials(Record):
     """Who connected, as the kernel noted it then; numbers in our namespaces."""
 
     pid: int  # 0 outside our pid namespace
@@ -131,7 +131,7 @@ def make_directory(path: str) -> None:
         made.close()
 
 
-def peer(connection: _socket.socket) -> Peer:
+def peer(connection: _socket.socket) -> PeerCredentials:
     """Return who is at the other end, with SO_PEERCRED and SO_PEERGROUPS of unix(7)."""
     credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, _UCRED_SIZE)
     try:
@@ -140,7 +140,7 @@ def peer(connection: _socket.socket) -> Peer:
         raw = b""
     # memoryview, as `struct` would be 0.1 MB for these two lines.
     pid, uid, gid = memoryview(credentials).cast("I")
-    return Peer(pid, uid, gid, tuple(memoryview(raw).cast("I")))
+    return PeerCredentials(pid, uid, gid, tuple(memoryview(raw).cast("I")))
 
 
 def pid_namespace() -> str:

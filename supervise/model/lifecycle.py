@@ -20,10 +20,10 @@ from supervise.model.process import (
     DisarmTimer,
     Effect,
     Event,
-    Exited,
     HealthChanged,
     HurryRequested,
     Process,
+    ProcessExited,
     ProcessState,
     RestartRequested,
     RunStopCommand,
@@ -262,12 +262,12 @@ def _status_reported(process: Process, event: StatusReported, _now: float, _jitt
 
 
 @_on(
-    Exited,
+    ProcessExited,
     ProcessState.STARTING,
     ProcessState.RUNNING,
     to=(*_SETTLED, ProcessState.STOPPING),
 )
-def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
+def _exited(process: Process, event: ProcessExited, now: float, jitter: float) -> Step:
     ran = now - process.started_at if process.started_at is not None else 0.0
     success = restart.is_success(process.spec, event.status)
     ended = process.replace(
@@ -290,8 +290,14 @@ def _exited(process: Process, event: Exited, now: float, jitter: float) -> Step:
     return after, effects + more
 
 
-@_on(Exited, ProcessState.STOPPING, to=(*_RETRIED, ProcessState.STOPPED, ProcessState.STOPPING))
-def _exited_while_stopping(process: Process, event: Exited, now: float, jitter: float) -> Step:
+@_on(
+    ProcessExited,
+    ProcessState.STOPPING,
+    to=(*_RETRIED, ProcessState.STOPPED, ProcessState.STOPPING),
+)
+def _exited_while_stopping(
+    process: Process, event: ProcessExited, now: float, jitter: float
+) -> Step:
     if process.reason is StopReason.LEFTOVERS:
         return process, []  # its end is known; only what it left behind is waited for
     ended = process.replace(pid=None, last_exit=event.status)

@@ -118,7 +118,7 @@ class SpawnFailed(Record):
     message: str  # one sentence, with the name of the thing
 
 
-class Exited(Record):
+class ProcessExited(Record):
     """The main process has been reaped; *survivors*: other processes of the service live on."""
 
     status: ExitStatus
@@ -171,7 +171,7 @@ Event = (
     | RestartRequested
     | Spawned
     | SpawnFailed
-    | Exited
+    | ProcessExited
     | SurvivorsGone
     | DeadlineReached
     | BecameReady

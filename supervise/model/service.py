@@ -159,7 +159,7 @@ class HealthCheck(Record):
     on_unhealthy: OnUnhealthy = OnUnhealthy.NONE
 
 
-class Logs(Record):
+class LogSettings(Record):
     """Where a service's output goes.  Sizes in bytes, ages in seconds."""
 
     format: LogFormat = LogFormat.PREFIX
@@ -225,12 +225,12 @@ class ServiceSpec(Record):
     # reloading
     reload_signal: int | None = None
     reload_command: tuple[str, ...] | None = None
-    logs: Logs = Logs()
+    logs: LogSettings = LogSettings()
     # where it is declared, None for what no file declares; no part of what it is
     origin: Origin | None = None
 
 
-class Control(Record):
+class ControlSettings(Record):
     """Who may talk to PID 1, and where."""
 
     socket: str | None = None  # a path, or @name for an abstract socket; None: search
@@ -238,7 +238,7 @@ class Control(Record):
     readers: tuple[int, ...] = ()  # gids that may look
 
 
-class Source(Record):
+class ConfigurationSource(Record):
     """One file the plan was made from."""
 
     path: str
@@ -253,8 +253,8 @@ class Plan(Record):
     grace: float = 8.0  # shutdown.grace: seconds for the whole shutdown
     exit_policy: ExitPolicy = ExitPolicy.ESSENTIAL
     log_format: LogFormat = LogFormat.PREFIX  # of our own events
-    control: Control = Control()
-    sources: tuple[Source, ...] = ()
+    control: ControlSettings = ControlSettings()
+    sources: tuple[ConfigurationSource, ...] = ()
     variables: Mapping[str, str] = {}  # ${NAME} the files used → blake2b-256 of its value, "" unset
 
 

@@ -7,7 +7,7 @@ Growing: new methods, and new optional parameters and fields, keep old clients w
 
 from __future__ import annotations
 
-from supervise.wire.interface import Enum, Error, Field, Interface, Method, Struct
+from supervise.wire.interface import EnumType, Error, Field, Interface, Method, Struct
 
 NAME = "org.supervise.Supervisor"
 VENDOR = "supervise"
@@ -32,7 +32,7 @@ REFUSAL = (
     Field("results", "[]Outcome", "what became of every service of the call"),
 )
 
-TYPES: tuple[Struct | Enum, ...] = (
+TYPES: tuple[Struct | EnumType, ...] = (
     Struct(
         "Service",
         "How a service fares.  Times are ages in seconds.",
@@ -56,7 +56,7 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("essential", "bool", "its end for good ends the container"),
         ),
     ),
-    Enum("Trouble", "Why an operation has no success to report.", ("failed", "not_running", "timed_out")),
+    EnumType("Trouble", "Why an operation has no success to report.", ("failed", "not_running", "timed_out")),
     Struct(
         "Outcome",
         "What an operation did to one service.",
@@ -67,7 +67,7 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("hint", "string", "what to do; may be empty"),
         ),
     ),
-    Enum("Stream", "Where a line was written.", ("stdout", "stderr")),
+    EnumType("Stream", "Where a line was written.", ("stdout", "stderr")),
     Struct(
         "LogEntry",
         "One line of a service's output.",
@@ -98,7 +98,7 @@ TYPES: tuple[Struct | Enum, ...] = (
             Field("fields", "object", "as documented for the name"),
         ),
     ),
-    Enum(
+    EnumType(
         "Milestone",
         "What a caller can wait for.",
         ("started", "ready", "healthy", "completed", "stopped"),

@@ -42,7 +42,7 @@ class Struct(Record):
     fields: tuple[Field, ...]
 
 
-class Enum(Record):
+class EnumType(Record):
     """A type of the interface: one of these words."""
 
     name: str
@@ -77,7 +77,7 @@ class Interface:
         name: str,
         doc: str,
         *,
-        types: tuple[Struct | Enum, ...] = (),
+        types: tuple[Struct | EnumType, ...] = (),
         methods: tuple[Method, ...] = (),
         errors: tuple[Error, ...] = (),
     ) -> None:
@@ -92,7 +92,7 @@ class Interface:
         lines = [*_comment(self.doc), f"interface {self.name}"]
         for type_ in self.types.values():
             lines += ["", *_comment(type_.doc)]
-            if isinstance(type_, Enum):
+            if isinstance(type_, EnumType):
                 lines.append(f"type {type_.name} ({', '.join(type_.values)})")
             else:
                 lines += _block(f"type {type_.name} ", type_.fields)
@@ -136,7 +136,7 @@ class Interface:
             return {key: self._check(type_[8:], item, path) for key, item in value.items()}
         if type_ in self.types:
             named = self.types[type_]
-            if isinstance(named, Enum):
+            if isinstance(named, EnumType):
                 _require(value in named.values, path)
                 return value
             _require(isinstance(value, dict), path)

@@ -7,7 +7,7 @@ for a newer supervise may have more; what is declared is there and of its type, 
 from __future__ import annotations
 
 from supervise.wire import api
-from supervise.wire.interface import Enum, InvalidParameterError, check_simple
+from supervise.wire.interface import EnumType, InvalidParameterError, check_simple
 from supervise.wire.varlink import ProtocolError
 
 TYPE_CHECKING = False
@@ -96,7 +96,7 @@ def _value(interface: Interface, type_: str, value: Any, path: str, text: Text) 
     if named is None:
         check_simple(type_, value, path)
         return text(value) if type_ == "string" else value
-    if isinstance(named, Enum):
+    if isinstance(named, EnumType):
         if value not in named.values:
             raise InvalidParameterError(path)
         return value

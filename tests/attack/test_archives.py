@@ -332,7 +332,7 @@ pieces = st.one_of(
 def test_the_reader_gives_entries_that_a_system_can_have_or_says_why_not(stream: bytes) -> None:
     """Nothing but TarError leaves; sizes and owners are in range, names have no NUL."""
     source = io.BytesIO(stream)
-    reader = tar.Reader(source.read)
+    reader = tar.TarReader(source.read)
     with suppress(tar.TarError):
         while (entry := reader.next()) is not None:
             assert 0 <= entry.uid < 2**32 - 1

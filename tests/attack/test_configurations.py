@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervise.config.compiled import load_compiled, write_compiled
-from supervise.config.load import Outcome, examine
+from supervise.config.load import LoadOutcome, examine
 from supervise.config.yaml import scalars
 from supervise.config.yaml.explain import explain
 from supervise.model import quantities
@@ -69,14 +69,14 @@ def places(text: str) -> list[tuple[int, int]]:
 PLACES = [(text, place) for text in SEEDS for place in places(text)]
 
 
-def examined(text: str | bytes, environ: dict[str, str] | None = None) -> Outcome:
+def examined(text: str | bytes, environ: dict[str, str] | None = None) -> LoadOutcome:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "supervise.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
         return examine([str(path)], environ or {}, directory)
 
 
-def check(outcome: Outcome) -> None:
+def check(outcome: LoadOutcome) -> None:
     """Problems have a place and can be printed; a plan without problems can be carried out."""
     for problem in (*outcome.problems, *outcome.warnings):
         assert problem.line > 0, problem

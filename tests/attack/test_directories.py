@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from supervise.linux import directory, unixsocket
-from supervise.model.service import LogFormat, Logs
+from supervise.model.service import LogFormat, LogSettings
 from tests.support.attack import rounds
 from tests.support.loops import turn_until
 from tests.support.relaying import Stage, staged
@@ -114,16 +114,16 @@ def as_stranger(deed: Callable[[], None]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def raw(path: Path, **settings: object) -> Logs:
-    return Logs(format=LogFormat.RAW, file=str(path), **settings)  # type: ignore[arg-type]
+def raw(path: Path, **settings: object) -> LogSettings:
+    return LogSettings(format=LogFormat.RAW, file=str(path), **settings)  # type: ignore[arg-type]
 
 
-def begin_anew(stage: Stage, logs: Logs) -> None:
+def begin_anew(stage: Stage, logs: LogSettings) -> None:
     """Have the file opened as at a start: one that was refused is left alone for seconds."""
     assert logs.file is not None
     if os.path.islink(logs.file):
         os.unlink(logs.file)
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     stage.configure(web=logs)
 
 

@@ -17,7 +17,7 @@ import pytest
 from supervise.cli import supervisectl, verbs
 from supervise.linux import unixsocket
 from supervise.wire import api
-from supervise.wire.interface import Enum, Field, Interface
+from supervise.wire.interface import EnumType, Field, Interface
 from tests.support.control import run_ctl
 
 Plant = Callable[[str], Callable[[], bytes]]
@@ -74,7 +74,7 @@ def value(interface: Interface, type_: str, leaf: dict[str, object]) -> object:
     if type_.startswith("[]"):
         return [value(interface, type_[2:], leaf)] * 2
     named = interface.types.get(type_)
-    if isinstance(named, Enum):
+    if isinstance(named, EnumType):
         return named.values[-1]
     return leaf[type_] if named is None else values(interface, named.fields, leaf)
 

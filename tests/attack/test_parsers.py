@@ -60,7 +60,7 @@ def _elf(text: str) -> object:
 
 
 def _frames(text: str) -> object:
-    reader = frames.Reader()
+    reader = frames.FrameReader()
     return [
         reader.feed(text[at : at + 7].encode("latin-1", "replace")) for at in range(0, len(text), 7)
     ]

@@ -13,7 +13,7 @@ def test_a_line_has_both_medians_and_their_ratio() -> None:
         results.add("boot", "N=1", "supervise", {"first": [value * 2]})
         results.add("boot", "N=1", "supervise@abc", {"first": [value]})
 
-    text = pairing.table(results, [boot.Boot()], "abc")
+    text = pairing.table(results, [boot.BootRow()], "abc")
 
     [line] = [line for line in text.splitlines() if "boot N=1 supervise first" in line]
     assert [cell.strip() for cell in line.split("|")[2:-1]] == ["40", "20", "2.000", "3"]
@@ -23,4 +23,4 @@ def test_what_was_measured_on_one_side_alone_has_no_line() -> None:
     results = Results()
     results.add("boot", "N=1", "supervise", {"first": [1.0]})
 
-    assert "N=1" not in pairing.table(results, [boot.Boot()], "abc")
+    assert "N=1" not in pairing.table(results, [boot.BootRow()], "abc")

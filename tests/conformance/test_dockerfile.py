@@ -134,7 +134,7 @@ def _ours(command: commands.Command) -> object:
             return kind, list(command.sources), command.destination, bodies, *flags
         case commands.Env(pairs=pairs) | commands.Label(pairs=pairs) | commands.Arg(pairs=pairs):
             return kind, [(pair.key, pair.value) for pair in pairs]
-        case commands.Healthcheck():
+        case commands.HealthcheckInstruction():
             times = (command.interval, command.timeout, command.start_period, command.retries)
             return kind, list(command.test), times
         case commands.Onbuild(expression=text) | commands.Maintainer(name=text):
@@ -143,7 +143,7 @@ def _ours(command: commands.Command) -> object:
             return kind, text
         case commands.StopSignal(signal=text):
             return kind, text
-        case commands.Expose(ports=words) | commands.Volume(paths=words):
+        case commands.Expose(ports=words) | commands.VolumeInstruction(paths=words):
             return kind, list(words)
         case commands.Shell(words=words):
             return kind, list(words)

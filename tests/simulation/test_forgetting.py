@@ -12,12 +12,12 @@ import pytest
 
 from supervise.daemon.events import Events
 from supervise.daemon.logs.console import Console
-from supervise.daemon.logs.relay import Relay
+from supervise.daemon.logs.relay import LogRelay
 from supervise.model.exitstatus import Exited
 from supervise.model.service import (
     ExitPolicy,
     HealthCheck,
-    Logs,
+    LogSettings,
     OnStall,
     Probe,
     Ready,
@@ -49,7 +49,7 @@ def generation(number: int, directory: Path) -> list[ServiceSpec]:
     """Return services with names nobody has had; in turns every way to hold something of PID 1's."""
     probed = Ready(Probe(exec=("slow",)), interval=1.0)
     check = HealthCheck(Probe(exec=("broken",)), interval=0.1)
-    file = Logs(file=str(directory / f"{number}.log"), on_stall=OnStall.DROP)
+    file = LogSettings(file=str(directory / f"{number}.log"), on_stall=OnStall.DROP)
     talker = service(f"talker-{number}", command=("talker",), logs=file, healthcheck=check)
     others = (
         {"command": ("talker",), "ready": probed, "start_timeout": 60.0},
@@ -80,8 +80,8 @@ def forget_what_the_test_keeps(simulation: Simulation) -> None:
 
 
 def test_a_thousand_applies_of_new_names_leave_nothing_behind(null: int, tmp_path: Path) -> None:
-    def relay(loop: VirtualLoop, events: Events) -> Relay:
-        made = Relay(loop, Console(loop, null, null, {}), events.announce)
+    def relay(loop: VirtualLoop, events: Events) -> LogRelay:
+        made = LogRelay(loop, Console(loop, null, null, {}), events.announce)
         events.subscribe(made.event)
         return made
 

@@ -23,7 +23,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from supervise.daemon.control.server import Control
+from supervise.daemon.control.server import ControlServer
 from supervise.daemon.loop import Loop
 from supervise.model import service as model
 from supervise.model.announcement import Announcement
@@ -297,7 +297,7 @@ def main() -> int:
     given = parser.parse_args()
     loop = Loop(lambda owner, error: print(f"fault of {owner}: {error!r}", flush=True))
     supervisor = FakeSupervisor(loop, given.many)
-    settings = model.Control(given.socket, tuple(given.operator), tuple(given.reader))
+    settings = model.ControlSettings(given.socket, tuple(given.operator), tuple(given.reader))
 
     def on_signal(number: int) -> None:
         if number == signal.SIGHUP:
@@ -310,7 +310,7 @@ def main() -> int:
             loop.stop()
 
     loop.take_signals([signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGIO], on_signal)
-    control = Control(loop, supervisor, supervisor, settings, supervisor.announce)
+    control = ControlServer(loop, supervisor, supervisor, settings, supervisor.announce)
     for name, it in supervisor.services.items():
         if it.spec.autostart:
             supervisor.start(name)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supervise.daemon.kernel import Started
+from supervise.daemon.kernel import StartedChild
 from supervise.linux.request import SpawnError
 from supervise.model.exitstatus import Exited, ExitStatus, Killed
 from supervise.model.service import ServiceSpec
@@ -98,7 +98,7 @@ class FakeKernel:
 
     # -- the Kernel protocol
 
-    def start(self, spec: ServiceSpec, *, piped: bool) -> Started:
+    def start(self, spec: ServiceSpec, *, piped: bool) -> StartedChild:
         program = self._script(spec.command[0])
         if program.fails is not None and program.confirms is None:
             self.started.append((self._loop.now(), spec.name, 0))
@@ -109,18 +109,18 @@ class FakeKernel:
         out, err = (_full_pipe(program.output) if piped else None for _ in range(2))
         if program.confirms is None:
             self._execute(process)
-            return Started(process.pid, out, err)
-        return Started(process.pid, out, err, self._promise(process))
+            return StartedChild(process.pid, out, err)
+        return StartedChild(process.pid, out, err, self._promise(process))
 
-    def run(self, spec: ServiceSpec, argv: tuple[str, ...]) -> Started:
+    def run(self, spec: ServiceSpec, argv: tuple[str, ...]) -> StartedChild:
         program = self._script(argv[0])
         if program.fails is not None:
             raise _spawn_error(program)
         process = self._fork(program, argv[0], spec.name, INIT)
         self._execute(process)
-        return Started(process.pid, _full_pipe(program.output), None)
+        return StartedChild(process.pid, _full_pipe(program.output), None)
 
-    def confirm(self, started: Started) -> None:
+    def confirm(self, started: StartedChild) -> None:
         fd, started.confirm_fd = started.confirm_fd, None
         assert fd is not None
         write_fd, _pid = self._verdicts.pop(fd)

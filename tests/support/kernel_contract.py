@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from supervise.daemon.kernel import LinuxKernel, Started
+from supervise.daemon.kernel import LinuxKernel, StartedChild
 from supervise.linux import prctl
 from supervise.linux.request import SpawnError
 from supervise.model.exitstatus import Exited, ExitStatus, Killed
@@ -65,13 +65,13 @@ class World(Protocol):
     def kernel(self) -> Kernel:
         """Return the kernel under test."""
 
-    def start(self, script: str, *, piped: bool = False) -> Started:
+    def start(self, script: str, *, piped: bool = False) -> StartedChild:
         """Start a script as a service of that name and wait until it is set up."""
 
-    def start_missing(self) -> Started:
+    def start_missing(self) -> StartedChild:
         """Try to start a program that does not exist."""
 
-    def run(self, script: str) -> Started:
+    def run(self, script: str) -> StartedChild:
         """Start a script as a command of service `sleeps`."""
 
     def wait(self, fact: Callable[[], T]) -> T:
@@ -92,17 +92,17 @@ class FakeWorld:
         missing = Program(fails=errno.ENOENT, confirms=confirms)
         self.kernel = FakeKernel(self.loop, {**scripts, "missing": missing})
 
-    def start(self, script: str, *, piped: bool = False) -> Started:
+    def start(self, script: str, *, piped: bool = False) -> StartedChild:
         started = self.kernel.start(ServiceSpec(script, (script,)), piped=piped)
         self._decided(started)
         return started
 
-    def start_missing(self) -> Started:
+    def start_missing(self) -> StartedChild:
         started = self.kernel.start(ServiceSpec("missing", ("missing",)), piped=False)
         self._decided(started)
         return started
 
-    def run(self, script: str) -> Started:
+    def run(self, script: str) -> StartedChild:
         return self.kernel.run(ServiceSpec("sleeps", ("sleeps",)), (script,))
 
     def wait(self, fact: Callable[[], T]) -> T:
@@ -122,7 +122,7 @@ class FakeWorld:
         self.kernel.close()
         self.loop.close()
 
-    def _decided(self, started: Started) -> None:
+    def _decided(self, started: StartedChild) -> None:
         if started.confirm_fd is not None:
             self.loop.run_for(1.0)
 
@@ -136,18 +136,18 @@ class RealWorld:
         self._count = 0
         prctl.set_child_subreaper()
 
-    def start(self, script: str, *, piped: bool = False) -> Started:
+    def start(self, script: str, *, piped: bool = False) -> StartedChild:
         spec, ready = self._spec(script)
         started = self.kernel.start(spec, piped=piped)
         if "$READY" in SCRIPTS[script][1]:
             eventually(lambda: os.path.exists(ready))
         return started
 
-    def start_missing(self) -> Started:
+    def start_missing(self) -> StartedChild:
         spec = ServiceSpec("missing", ("/nowhere/to/be/found",))
         return self.kernel.start(self._as_asked(spec), piped=False)
 
-    def run(self, script: str) -> Started:
+    def run(self, script: str) -> StartedChild:
         spec, _ready = self._spec("sleeps")
         return self.kernel.run(spec, ("sh", "-c", SCRIPTS[script][1]))
 
@@ -179,7 +179,7 @@ def reaped(world: World, count: int = 1) -> dict[int, ExitStatus]:
     return ended
 
 
-def confirmed(world: World, started: Started) -> Started:
+def confirmed(world: World, started: StartedChild) -> StartedChild:
     if started.confirm_fd is not None:
         world.kernel.confirm(started)
     return started

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from supervise.daemon.logs.console import Console
-from supervise.daemon.logs.relay import Relay
-from supervise.model.service import Logs, ServiceSpec
+from supervise.daemon.logs.relay import LogRelay
+from supervise.model.service import LogSettings, ServiceSpec
 from tests.support import descriptors
 from tests.support.loops import running_loop, turn_until
 
@@ -33,9 +33,9 @@ class Stage:
             self._read[stream], self._write[stream] = os.pipe()
             os.set_blocking(self._read[stream], False)
         self.console = Console(loop, self._write["stdout"], self._write["stderr"], environment)
-        self.relay = Relay(loop, self.console, self._announce)
+        self.relay = LogRelay(loop, self.console, self._announce)
 
-    def configure(self, **logs: Logs) -> None:
+    def configure(self, **logs: LogSettings) -> None:
         """Tell the relay of services by name, in order."""
         self.relay.configure(specs(**logs))
 
@@ -91,7 +91,7 @@ class Stage:
         self.relay.event(announcement, time.time())
 
 
-def specs(**logs: Logs) -> dict[str, ServiceSpec]:
+def specs(**logs: LogSettings) -> dict[str, ServiceSpec]:
     """Return services that differ in nothing but their logs."""
     return {name: ServiceSpec(name, ("true",), logs=logs[name]) for name in logs}
 

@@ -5,18 +5,18 @@ The conformance tests compare with it.
 
 from __future__ import annotations
 
-from runtime.dockerfile.lexer import Node, Text
+from runtime.dockerfile.lexer import DockerfileText, InstructionNode
 
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n"}
 _ESCAPED |= {"\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
-def render(text: Text) -> str:
+def render(text: DockerfileText) -> str:
     """Return one line an instruction: `(run "make")`, `(copy ["--from=a"] "b" "c")`."""
     return "\n".join(_node(node) for node in text.nodes)
 
 
-def _node(node: Node) -> str:
+def _node(node: InstructionNode) -> str:
     parts = [node.name.lower()]
     if node.flags:
         parts.append("[" + " ".join(_quoted(flag) for flag in node.flags) + "]")

@@ -16,7 +16,7 @@ from supervise.daemon.ending import Shutdown
 from supervise.daemon.events import Events, fault
 from supervise.daemon.facade import Facade
 from supervise.daemon.foreground import Foreground
-from supervise.daemon.logs.relay import Relay
+from supervise.daemon.logs.relay import LogRelay
 from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.service import Service
@@ -114,7 +114,7 @@ class Simulation:
         remap: Mapping[int, int] | None = None,
         group: bool = True,
         terminal: bool = False,
-        relay: Callable[[VirtualLoop, Events], Relay] | None = None,
+        relay: Callable[[VirtualLoop, Events], LogRelay] | None = None,
     ) -> None:
         self.loop = VirtualLoop(self._fault)
         self.kernel = FakeKernel(self.loop, scripts)

@@ -21,7 +21,7 @@ from runtime.wire import tar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.store.feed import Readable
+    from runtime.store.feed import ReadableStream
     from runtime.wire.tar import Entry
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,7 +39,7 @@ def is_archive(fd: int) -> bool:
     """Tell whether the open file begins as a tar archive does, compressed or not."""
     with Feed(_all_of(fd)) as feed:
         try:
-            return tar.Reader(feed.take).next() is not None
+            return tar.TarReader(feed.take).next() is not None
         except (tar.TarError, CompressionError):
             return False
 
@@ -64,7 +64,7 @@ def unpack(
 
 
 def unpack_stream(
-    source: Readable,
+    source: ReadableStream,
     into_fd: int,
     *,
     name: str,
@@ -111,7 +111,7 @@ class _Extractor:
 
     def run(self, feed: Feed) -> None:
         """Unpack all that *feed* gives."""
-        reader = tar.Reader(feed.take)
+        reader = tar.TarReader(feed.take)
         while (entry := reader.next()) is not None:
             reader.raw.clear()
             self.entry = entry.name

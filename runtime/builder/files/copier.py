@@ -17,9 +17,9 @@ from runtime.builder.files import destination as place
 from runtime.builder.files.owners import Mode
 from runtime.builder.files.selection import (
     CAPABILITIES,
+    CopySource,
     Inline,
     Selection,
-    Source,
     capabilities,
     entries,
 )
@@ -138,7 +138,7 @@ class _Copier:
         finally:
             os.close(parent_fd)
 
-    def archive(self, source: Source, path: str) -> bool:
+    def archive(self, source: CopySource, path: str) -> bool:
         """Unpack *source* into the directory *path*; tell whether it was an archive."""
         if source.is_directory or not stat.S_ISREG(source.tree.status(source.path).st_mode):
             return False
@@ -166,7 +166,7 @@ class _Copier:
             os.close(read_fd)
         return True
 
-    def source(self, source: Source, path: str, *, replace: bool) -> None:
+    def source(self, source: CopySource, path: str, *, replace: bool) -> None:
         """Copy a file, or the contents of a directory."""
         target = self._target(path, source.name, is_directory=source.is_directory, replace=replace)
         if source.is_directory:
@@ -210,7 +210,7 @@ class _Copier:
         parent, _, name = path.rpartition(b"/")
         return self._open(parent), name
 
-    def object(self, source: Source, found: Found, parent_fd: int, name: bytes) -> None:
+    def object(self, source: CopySource, found: Found, parent_fd: int, name: bytes) -> None:
         """Make what is no directory, as *name* in *parent_fd*, where nothing is."""
         status = found.status
         kind = stat.S_IFMT(status.st_mode)
@@ -228,7 +228,7 @@ class _Copier:
             os.chmod(name, self.mode_of(status), dir_fd=parent_fd)
         os.utime(name, ns=self.times(status), dir_fd=parent_fd, follow_symlinks=False)
 
-    def _file(self, source: Source, found: Found, parent_fd: int, name: bytes) -> None:
+    def _file(self, source: CopySource, found: Found, parent_fd: int, name: bytes) -> None:
         read_fd = source.tree.open(found)
         try:
             status = os.fstat(read_fd)
@@ -244,12 +244,12 @@ class _Copier:
         finally:
             os.close(read_fd)
 
-    def decorate(self, source: Source, status: os.stat_result, fd: int) -> None:
+    def decorate(self, source: CopySource, status: os.stat_result, fd: int) -> None:
         """Set owner, then mode: chown takes set-user-id away."""
         os.fchown(fd, *self.owner_of(source, status))
         os.fchmod(fd, self.mode_of(status))
 
-    def owner_of(self, source: Source, status: os.stat_result) -> tuple[int, int]:
+    def owner_of(self, source: CopySource, status: os.stat_result) -> tuple[int, int]:
         """Return whom a copy belongs to."""
         if self._owner is not None:
             return self._owner
@@ -272,7 +272,7 @@ class _Copier:
 class _Contents:
     """The contents of one directory on their way into another; open from the top to the place."""
 
-    def __init__(self, copier: _Copier, source: Source, owned_fd: int, target: bytes) -> None:
+    def __init__(self, copier: _Copier, source: CopySource, owned_fd: int, target: bytes) -> None:
         self._copier = copier
         self._source = source
         self._target = target
@@ -390,7 +390,7 @@ def _noun(mode: int) -> str:
     return "a symbolic link" if stat.S_ISLNK(mode) else "a file"
 
 
-def _explain(source: Source | Inline, path: str, error: OSError) -> RuntimeFailure:
+def _explain(source: CopySource | Inline, path: str, error: OSError) -> RuntimeFailure:
     named = os.fsdecode(source.name) or "."
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

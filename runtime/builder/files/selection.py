@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CAPABILITIES = "security.capability"  # the one attribute that docker's layers carry
 
 
-class Source(Record):
+class CopySource(Record):
     """One thing in a tree: a file, or a directory whose contents are copied."""
 
     tree: Tree
@@ -57,7 +57,7 @@ class Selection:
 
     def __init__(
         self,
-        sources: Sequence[Source | Inline],
+        sources: Sequence[CopySource | Inline],
         *,
         with_owner: bool,
         link: bool = False,
@@ -110,7 +110,7 @@ class Selection:
             self._digest = model.PREFIX + content.hexdigest()
         return self._digest
 
-    def _take_in(self, source: Source, update: Callable[[bytes], None]) -> None:
+    def _take_in(self, source: CopySource, update: Callable[[bytes], None]) -> None:
         try:
             _digest_source(source, update, with_owner=self._with_owner)
             source.tree.digests.save()
@@ -125,7 +125,7 @@ def select(
     copy: Copy,
     tree: Tree | None,
     *,
-    fetched: Mapping[str, Source] | None = None,
+    fetched: Mapping[str, CopySource] | None = None,
     owned: Iterable[Callable[[], None]] = (),
 ) -> Selection:
     """Return what *copy* copies out of *tree*.
@@ -139,7 +139,7 @@ def select(
     """
     _check_words(copy)
     _check_several(copy)
-    sources: list[Source | Inline] = []
+    sources: list[CopySource | Inline] = []
     warnings: list[str] = []
     exclude = _checked(copy.exclude, "--exclude")
     for written in copy.sources:
@@ -171,7 +171,7 @@ def select(
     )
 
 
-def entries(source: Source) -> Iterable[Found]:
+def entries(source: CopySource) -> Iterable[Found]:
     """Return all of *source* that is to be copied, itself first; see `Tree.walk`."""
     include = Patterns(source.include) if source.include else None
     exclude = Patterns(source.exclude) if source.exclude else None
@@ -199,7 +199,7 @@ def _check_several(copy: Copy) -> None:
         )
 
 
-def _overwritten(copy: Copy, written: str, found: list[Source]) -> str:
+def _overwritten(copy: Copy, written: str, found: list[CopySource]) -> str:
     return (
         f"'{written}' matches {len(found)} names; unless '{copy.destination}' is a directory, "
         f"only '{os.fsdecode(found[-1].path)}' stays: end it with a slash"
@@ -220,7 +220,7 @@ def _checked(patterns: tuple[str, ...], option: str) -> tuple[str, ...]:
     return patterns
 
 
-def _find(copy: Copy, tree: Tree, written: str, exclude: tuple[str, ...]) -> list[Source]:
+def _find(copy: Copy, tree: Tree, written: str, exclude: tuple[str, ...]) -> list[CopySource]:
     if copy.parents:
         return [_with_parents(tree, written, exclude)]
     unpack = copy.is_add and copy.unpack is not False
@@ -242,22 +242,22 @@ def _find(copy: Copy, tree: Tree, written: str, exclude: tuple[str, ...]) -> lis
             raise missing_source.failure(os.fsdecode(match), tree)  # a link to nowhere
         is_directory = stat.S_ISDIR(tree.status(real).st_mode)
         name = match.rpartition(b"/")[2]
-        sources.append(Source(tree, real, name, is_directory, unpack, exclude=exclude))
+        sources.append(CopySource(tree, real, name, is_directory, unpack, exclude=exclude))
     return sources
 
 
 def _exact(
     tree: Tree, written: str, path: str, exclude: tuple[str, ...], *, unpack: bool
-) -> Source:
+) -> CopySource:
     real = tree.find(path)
     if real is None:
         raise missing_source.failure(written, tree)
     is_directory = stat.S_ISDIR(tree.status(real).st_mode)
     name = os.fsencode(path).rpartition(b"/")[2]
-    return Source(tree, real, name, is_directory, unpack, exclude=exclude)
+    return CopySource(tree, real, name, is_directory, unpack, exclude=exclude)
 
 
-def _with_parents(tree: Tree, written: str, exclude: tuple[str, ...]) -> Source:
+def _with_parents(tree: Tree, written: str, exclude: tuple[str, ...]) -> CopySource:
     """Return the directory before ``/./``, of which only the rest counts, with its parents."""
     above, pivot, pattern = written.partition("/./")
     if not pivot:
@@ -269,10 +269,12 @@ def _with_parents(tree: Tree, written: str, exclude: tuple[str, ...]) -> Source:
     if pattern and not is_wild(pattern) and tree.find(f"{above}/{literal(pattern)}") is None:
         raise missing_source.failure(written, tree)
     include = (pattern,) if pattern else ()
-    return Source(tree, real, b"", is_directory=True, include=include, exclude=exclude)
+    return CopySource(tree, real, b"", is_directory=True, include=include, exclude=exclude)
 
 
-def _digest_source(source: Source, update: Callable[[bytes], None], *, with_owner: bool) -> None:
+def _digest_source(
+    source: CopySource, update: Callable[[bytes], None], *, with_owner: bool
+) -> None:
     update(_words(b"source", source.name, b"%d%d" % (source.is_directory, source.unpack)))
     first: dict[tuple[int, int], bytes] = {}  # inode → the first of its names
     for found in entries(source):

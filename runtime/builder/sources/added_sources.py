@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.builder.files.selection import Selection, Source, select
+from runtime.builder.files.selection import CopySource, Selection, select
 from runtime.builder.files.tree import Tree
 from runtime.builder.sources import git, remote, scratch
 from runtime.dockerfile.commands import Copy
@@ -54,7 +54,7 @@ def _is_remote(source: str) -> bool:
     return remote.is_url(source) or git.parse(source) is not None
 
 
-def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], None]]) -> Source:
+def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], None]]) -> CopySource:
     url = git.parse(written)
     if url is not None:
         return _clone(copy, url, directory, owned)
@@ -67,7 +67,7 @@ def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], No
     download = remote.fetch(written, f"{directory}/{scratch.DOWNLOADS}", checksum=copy.checksum)
     tree = Tree(os.open(download.directory, _DIRECTORY), name=f"'{written}'")
     owned.append(tree.close)
-    return Source(
+    return CopySource(
         tree,
         download.name.encode(),
         os.fsencode(name or remote.UNNAMED),
@@ -76,7 +76,9 @@ def _fetch(copy: Copy, written: str, directory: str, owned: list[Callable[[], No
     )
 
 
-def _clone(copy: Copy, url: git.GitUrl, directory: str, owned: list[Callable[[], None]]) -> Source:
+def _clone(
+    copy: Copy, url: git.GitUrl, directory: str, owned: list[Callable[[], None]]
+) -> CopySource:
     place = f"{scratch.directory(directory, owned)}/git"
     commit = git.checkout(url, place, keep_git_dir=copy.keep_git_dir)
     if copy.checksum and not commit.startswith(copy.checksum):
@@ -85,4 +87,4 @@ def _clone(copy: Copy, url: git.GitUrl, directory: str, owned: list[Callable[[],
         )
     tree = Tree(git.open_directory(url, place), name=f"'{url.remote}'")
     owned.append(tree.close)
-    return Source(tree, b"", b"", is_directory=True, exclude=copy.exclude)
+    return CopySource(tree, b"", b"", is_directory=True, exclude=copy.exclude)

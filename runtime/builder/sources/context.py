@@ -218,7 +218,7 @@ def _from_stream(
 def _begins_an_archive(start: bytes) -> bool:
     with Feed(Chunks(iter([start]))) as feed:
         try:
-            return tar.Reader(feed.take).next() is not None
+            return tar.TarReader(feed.take).next() is not None
         except (tar.TarError, CompressionError):
             return False
 

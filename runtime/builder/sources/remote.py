@@ -30,7 +30,7 @@ _SAID = 200  # letters of what a library says
 _NANO = 1_000_000_000
 
 
-class Download(Record):
+class UrlDownload(Record):
     """One file of the store."""
 
     directory: str
@@ -60,7 +60,7 @@ def file_name(url: str) -> str:
     return "" if name in ("", ".", "..") else name
 
 
-def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
+def fetch(url: str, directory: str, *, checksum: str = "") -> UrlDownload:
     """Return the file of *url*, below *directory*: mode 0600, its time is the server's.
 
     With *checksum* (``sha256:…``) what is there already serves without asking.
@@ -76,7 +76,7 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
         )
     files.make_directories(directory)
     if checksum and os.path.exists(f"{directory}/{model.hex_of(checksum)}"):
-        return Download(directory, model.hex_of(checksum), checksum)
+        return UrlDownload(directory, model.hex_of(checksum), checksum)
     note_path = f"{directory}/{hashlib.sha256(os.fsencode(url)).hexdigest()}.json"
     note = _note(note_path)
     if not os.path.exists(f"{directory}/{note.get('file', '')}"):
@@ -92,7 +92,7 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> Download:
             f"cannot use '{url}': its digest is {digest}, not {checksum}",
             "the file at that address is another one than when the line was written",
         )
-    return Download(directory, found["file"], digest)
+    return UrlDownload(directory, found["file"], digest)
 
 
 def _note(path: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from runtime.builder.stage_image import Draft
     from runtime.builder.steps.sandbox import Sandbox
-    from runtime.dockerfile.commands import Mount
+    from runtime.dockerfile.commands import RunMount
 
     class Sources(Protocol):
         """Where binds and caches get their files from: the worker."""
@@ -64,7 +64,7 @@ class Prepared:
         self.stack.close()
 
 
-def key(mount: Mount, draft: Draft, sources: Sources) -> str:
+def key(mount: RunMount, draft: Draft, sources: Sources) -> str:
     """Return the word that stands for *mount* in the cache's key.
 
     Secrets and caches stand for themselves, never for what is in them.
@@ -82,7 +82,7 @@ def key(mount: Mount, draft: Draft, sources: Sources) -> str:
 
 
 def prepare(
-    mounts: tuple[Mount, ...], draft: Draft, sandbox: Sandbox, sources: Sources, given: Given
+    mounts: tuple[RunMount, ...], draft: Draft, sandbox: Sandbox, sources: Sources, given: Given
 ) -> Prepared:
     """Make what *mounts* need; the caller closes the result.
 
@@ -106,7 +106,7 @@ def add_file(prepared: Prepared, sandbox: Sandbox, target: str, data: bytes) -> 
     prepared.mounts.append(spec.Mount("bind", path, target, read_only=True))
 
 
-def _target(mount: Mount, draft: Draft) -> str:
+def _target(mount: RunMount, draft: Draft) -> str:
     if mount.target:
         return drafts.absolute(draft, mount.target)
     if mount.type == "secret":
@@ -117,7 +117,7 @@ def _target(mount: Mount, draft: Draft) -> str:
 
 
 def _tmpfs(
-    prepared: Prepared, mount: Mount, draft: Draft, _sandbox: Sandbox, _: Sources, __: Given
+    prepared: Prepared, mount: RunMount, draft: Draft, _sandbox: Sandbox, _: Sources, __: Given
 ) -> None:
     options = ["exec", "dev"]
     if mount.size:
@@ -126,12 +126,12 @@ def _tmpfs(
     prepared.mounts.append(spec.Mount("tmpfs", "", target, options=tuple(options)))
 
 
-def _secret_id(mount: Mount) -> str:
+def _secret_id(mount: RunMount) -> str:
     return mount.id or posixpath.basename(mount.target) or mount.source or mount.env
 
 
 def _secret(
-    prepared: Prepared, mount: Mount, draft: Draft, sandbox: Sandbox, _: Sources, given: Given
+    prepared: Prepared, mount: RunMount, draft: Draft, sandbox: Sandbox, _: Sources, given: Given
 ) -> None:
     name = _secret_id(mount)
     value = given.secrets.get(name)
@@ -156,7 +156,7 @@ def _secret(
 
 
 def _ssh(
-    prepared: Prepared, mount: Mount, draft: Draft, _sandbox: Sandbox, _: Sources, given: Given
+    prepared: Prepared, mount: RunMount, draft: Draft, _sandbox: Sandbox, _: Sources, given: Given
 ) -> None:
     name = mount.id or "default"
     socket = given.agents.get(name)
@@ -172,7 +172,7 @@ def _ssh(
 
 
 def _bind(
-    prepared: Prepared, mount: Mount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
+    prepared: Prepared, mount: RunMount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
 ) -> None:
     target = _target(mount, draft)
     read_only = mount.read_only is not False
@@ -204,7 +204,7 @@ def _inside(root_fd: int, root: str, source: str) -> str:
 
 
 def _cache(
-    prepared: Prepared, mount: Mount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
+    prepared: Prepared, mount: RunMount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
 ) -> None:
     target = _target(mount, draft)
     # As BuildKit: caches that begin with other owners, modes or contents are other caches.
@@ -234,7 +234,7 @@ def _take(top: str, sharing: str) -> tuple[str, locks.Lock]:
     raise RuntimeFailure(f"all {_MOST_PRIVATE} directories of a private cache are in use", code=1)
 
 
-def _fill(place: str, mount: Mount, sandbox: Sandbox, sources: Sources) -> None:
+def _fill(place: str, mount: RunMount, sandbox: Sandbox, sources: Sources) -> None:
     """Make a fresh cache: empty, or what ``from=`` has at ``source=``."""
     from runtime.container.start import copyup
 

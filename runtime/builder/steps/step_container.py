@@ -11,7 +11,7 @@ import select
 import time
 
 from runtime.builder.steps import mount_points
-from runtime.container.connection import Connection
+from runtime.container.connection import NetworkConnection
 from runtime.container.start.launch import Launch
 from runtime.linux.failpoints import reached
 from runtime.model.container import compose
@@ -37,7 +37,7 @@ class StepLaunch(Launch):
     """A launch on layers that are no image yet."""
 
     def __init__(self, sandbox: Sandbox, spec: Spec, lowers: Sequence[str]) -> None:
-        network = Connection(sandbox.layout, spec)
+        network = NetworkConnection(sandbox.layout, spec)
         super().__init__(sandbox.layout, spec, network, now=time.time())
         self._sandbox = sandbox
         self._lowers = tuple(lowers)
@@ -75,7 +75,7 @@ def specification(
     Raises:
         RuntimeFailure: as `runtime.model.container.compose.compose`.
     """
-    options = compose.Options(
+    options = compose.RunOptions(
         entrypoint=(),
         command=argv,
         init=False,

@@ -19,7 +19,7 @@ from runtime.dockerfile import commands, heredocs, predefined
 from runtime.linux.failpoints import reached
 from runtime.model import timestamp
 from runtime.model.errors import RuntimeFailure
-from runtime.store.build_cache import Step, Steps
+from runtime.store.build_cache import CachedStep, Steps
 from runtime.store.layers import Layers
 from supervise.model.exitstatus import Exited
 
@@ -106,13 +106,13 @@ def layered(
 
 def _make(
     worker: Worker, shown: str, make: Callable[[Sequence[str], str], None], begun: float
-) -> Step:
+) -> CachedStep:
     lowers = worker.sandbox.lowers(worker.draft)
     with worker.sandbox.step(lowers) as directory:
         reached("build-step-begun")
         make(lowers, directory)
         reached("build-step-done")
-        step = Step(created=now(worker), text=shown)
+        step = CachedStep(created=now(worker), text=shown)
         upper = f"{directory}/upper"
         if os.listdir(upper):
             epoch = worker.job.request.epoch

@@ -46,7 +46,7 @@ def stay(layout: Layout, words: Arguments, spec: Spec, state: State, *, stdin: b
     sock = client.connect(layout, spec.id, spec.name)
     events.of_container(layout, spec, "attach")
     sock.sendall(frames.encode_json(frames.ATTACH, {"stdin": stdin, "output": True}))
-    ended = client.Client(
+    ended = client.MonitorClient(
         sock,
         tty=spec.tty,
         stdin=stdin,

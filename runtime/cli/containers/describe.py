@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.model.container.spec import Mount, Spec
-    from runtime.model.container.state import Probe, State
+    from runtime.model.container.state import HealthProbe, State
     from runtime.model.image.image_config import ImageConfig
     from runtime.store.layout import Layout
 
@@ -92,7 +92,7 @@ def _state(state: State) -> dict[str, Any]:
     return found
 
 
-def _probe(probe: Probe) -> dict[str, Any]:
+def _probe(probe: HealthProbe) -> dict[str, Any]:
     return {
         "Start": timestamp.render(probe.started),
         "End": timestamp.render(probe.finished),

@@ -51,7 +51,7 @@ def exec_(layout: Layout, words: Arguments) -> int:
     if reads_terminal and not os.isatty(0):
         raise RuntimeFailure("the input is not a terminal", "leave out -t", code=1)
     spec, state = lookup.one(layout, words.operands[0])
-    request = execute.Request(
+    request = execute.ExecRequest(
         argv=words.operands[1:],
         environment=run_options.environment(words),
         user=words.text("user") if words.given("user") else None,
@@ -84,7 +84,7 @@ def ctl(layout: Layout, words: Arguments) -> int:
             code=1,
         )
     asked = words.operands[1:] or ("status",)
-    request = execute.Request(argv=(places.SUPERVISECTL, *asked), user="0:0", is_ours=True)
+    request = execute.ExecRequest(argv=(places.SUPERVISECTL, *asked), user="0:0", is_ours=True)
     if spec.init == "image":
         # The image's own, from where images have programs: PATH may lead to a user's directory.
         request = request.replace(

@@ -94,7 +94,7 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
     await_monitor(layout, spec.id)
     attach.hold_signals()
     sock = forking.spawn(layout, spec.replace(detached=False))
-    ended = attach.Client(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
+    ended = attach.MonitorClient(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
     return 0 if ended.code == attach.DETACHED else ended.code
 
 

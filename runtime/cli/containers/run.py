@@ -18,7 +18,7 @@ from runtime.store.volumes import Volumes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.language.commandline import Arguments
-    from runtime.model.container.compose import Options
+    from runtime.model.container.compose import RunOptions
     from runtime.model.container.spec import Spec
     from runtime.store.images import Image
     from runtime.store.layout import Layout
@@ -74,7 +74,7 @@ def run(layout: Layout, words: Arguments) -> int:
     if attached and not attached & {"stdout", "stderr"}:
         sys.stdout.write(f"{spec.id}\n")
         sys.stdout.flush()
-    ended = attach.Client(
+    ended = attach.MonitorClient(
         sock,
         tty=spec.tty,
         stdin=spec.interactive and (not attached or "stdin" in attached),
@@ -100,7 +100,7 @@ def create_(layout: Layout, words: Arguments) -> int:
     return 0
 
 
-def _create(layout: Layout, words: Arguments, asked: Options) -> Spec:
+def _create(layout: Layout, words: Arguments, asked: RunOptions) -> Spec:
     found.heal(layout)
     image = _find_image(layout, words)
     spec = create.create(layout, words.operands[0], image, asked)

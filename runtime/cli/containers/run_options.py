@@ -11,7 +11,7 @@ from runtime.model.container import (
     limits,
     option_values,
 )
-from runtime.model.container.compose import Options
+from runtime.model.container.compose import RunOptions
 from runtime.model.container.spec import Join, Limits, Logging
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image.image_config import Healthcheck
@@ -146,7 +146,7 @@ TABLE = """
 """
 
 
-def decode(words: Arguments, *, detached: bool) -> Options:
+def decode(words: Arguments, *, detached: bool) -> RunOptions:
     """Return what *words* ask for; the first operand is the image.
 
     Raises:
@@ -156,7 +156,7 @@ def decode(words: Arguments, *, detached: bool) -> Options:
     values: dict[str, Any] = {}
     for part in parts:
         values.update(part)
-    return Options(detached=detached, **values)
+    return RunOptions(detached=detached, **values)
 
 
 def _program(words: Arguments) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def attached(words: Arguments) -> frozenset[str]:
 def _life(words: Arguments) -> dict[str, Any]:
     return {
         "auto_remove": words.flag("rm"),
-        "restart": _one(words, "restart", option_values.restart, Options().restart),
+        "restart": _one(words, "restart", option_values.restart, RunOptions().restart),
         "healthcheck": _healthcheck(words),
         "stop_signal": words.text("stop-signal"),
         "stop_timeout": _one(words, "stop-timeout", lambda t: float(limits.whole(t, -1)), None),

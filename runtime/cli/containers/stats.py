@@ -58,7 +58,7 @@ def stats(layout: Layout, words: Arguments) -> int:
         before = after
 
 
-class _Reading:
+class _ContainerReading:
     """One container at one moment."""
 
     def __init__(self, name: str, spec: Spec, state: State) -> None:
@@ -70,7 +70,7 @@ class _Reading:
         self.network = _network(state.pid) if self.runs else (0, 0)
 
 
-def _read(layout: Layout, words: Arguments) -> dict[str, _Reading]:
+def _read(layout: Layout, words: Arguments) -> dict[str, _ContainerReading]:
     """Return id → reading, in the order they are shown."""
     if words.operands:
         chosen = [(name, *lookup.one(layout, name)) for name in words.operands]
@@ -80,7 +80,7 @@ def _read(layout: Layout, words: Arguments) -> dict[str, _Reading]:
             for spec, state in lookup.every(layout)
             if words.flag("all") or state.status in ("running", "paused")
         ]
-    return {spec.id: _Reading(name, spec, state) for name, spec, state in chosen}
+    return {spec.id: _ContainerReading(name, spec, state) for name, spec, state in chosen}
 
 
 def _network(pid: int) -> tuple[int, int]:
@@ -100,7 +100,9 @@ def _network(pid: int) -> tuple[int, int]:
     return received, sent
 
 
-def _show(words: Arguments, before: dict[str, _Reading], after: dict[str, _Reading]) -> None:
+def _show(
+    words: Arguments, before: dict[str, _ContainerReading], after: dict[str, _ContainerReading]
+) -> None:
     rows = [
         _row(reading, before.get(container_id), no_trunc=words.flag("no-trunc"))
         for container_id, reading in after.items()
@@ -108,7 +110,9 @@ def _show(words: Arguments, before: dict[str, _Reading], after: dict[str, _Readi
     output.show(words, rows, columns.STATS, columns.STATS_TABLE)
 
 
-def _row(now: _Reading, before: _Reading | None, *, no_trunc: bool) -> dict[str, Any]:
+def _row(
+    now: _ContainerReading, before: _ContainerReading | None, *, no_trunc: bool
+) -> dict[str, Any]:
     used = now.used
     row = {
         "Container": now.name,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.language.commandline import Arguments
-    from runtime.store.archive import Archive
+    from runtime.store.archive import ArchiveFile
     from runtime.store.layout import Layout
 
 IMPORT = Verb(
@@ -125,7 +125,7 @@ def load(layout: Layout, words: Arguments) -> int:
     return 0
 
 
-def _archive(layout: Layout, words: Arguments) -> Archive:
+def _archive(layout: Layout, words: Arguments) -> ArchiveFile:
     path = words.text("input")
     if path:
         try:

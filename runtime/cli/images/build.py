@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime.builder.build_progress import Progress
-    from runtime.builder.job import Request
+    from runtime.builder.build_progress import BuildProgress
+    from runtime.builder.job import BuildRequest
     from runtime.builder.steps.run_mounts import Given
     from runtime.language.commandline import Arguments
     from runtime.store.layout import Layout
@@ -120,12 +120,12 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _request(words: Arguments) -> Request:
+def _request(words: Arguments) -> BuildRequest:
     from runtime.builder import entitlements
-    from runtime.builder.job import Request
+    from runtime.builder.job import BuildRequest
 
     build_args = _build_args(words)
-    return Request(
+    return BuildRequest(
         where=words.operands[0],
         dockerfile=words.text("file"),
         tags=words.many("tag"),
@@ -233,21 +233,21 @@ def _agent(text: str) -> tuple[str, str]:
     return name, os.path.abspath(path)
 
 
-def _progress(words: Arguments) -> Progress:
+def _progress(words: Arguments) -> BuildProgress:
     from runtime.builder import build_progress as progress
 
     kind = words.text("progress", "auto")
     if kind not in ("auto", "plain", "tty", "json"):
         raise RuntimeFailure(f"--progress: '{kind}' is none of auto, plain, tty, json", code=1)
     if words.flag("quiet"):
-        return progress.Quiet(2)
+        return progress.QuietBuildProgress(2)
     if kind == "json":
-        return progress.Json(2)
+        return progress.JsonBuildProgress(2)
     if kind == "tty" or (kind == "auto" and os.isatty(2)):
         from runtime.builder.live_view import View
 
         return View(2)
-    return progress.Plain(2)
+    return progress.PlainBuildProgress(2)
 
 
 def _write_id(path: str, image_id: str) -> None:

@@ -61,5 +61,5 @@ def _pull(layout: Layout, words: Arguments) -> None:
         name = names.parse(one)
         shown.say(f"{name.digest or name.tag}: Pulling from {name.path}")
         pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
-        if not isinstance(shown, transfer_progress.Json):
+        if not isinstance(shown, transfer_progress.JsonTransferProgress):
             output.say(str(name))

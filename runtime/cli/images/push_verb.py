@@ -14,7 +14,7 @@ from runtime.store.images import Images
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.language.commandline import Arguments
-    from runtime.registry.pull import Progress
+    from runtime.registry.pull import TransferProgress
     from runtime.store.layout import Layout
 
 PUSH = Verb(
@@ -55,7 +55,7 @@ def push(layout: Layout, words: Arguments) -> int:
     return 0
 
 
-def _tagged(text: str, shown: Progress) -> str:
+def _tagged(text: str, shown: TransferProgress) -> str:
     name = names.parse_tagged(text)
     if ":" not in text.rpartition("/")[2]:
         shown.say(f"Using default tag: {names.DEFAULT_TAG}")

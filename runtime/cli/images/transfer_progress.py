@@ -1,6 +1,6 @@
 """How pull and push are shown: a line a layer that changes on a terminal, plain lines elsewhere.
 
-Each class is what `runtime.registry.pull.Progress` describes; threads call it.
+Each class is what `runtime.registry.pull.TransferProgress` describes; threads call it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from runtime.registry.pull import Progress
+    from runtime.registry.pull import TransferProgress
 
 _MOVES = frozenset({"Downloading", "Extracting", "Pushing"})  # with how far it is
 _FRAME = 0.1  # seconds between two pictures
@@ -30,7 +30,7 @@ _BAR = 30  # columns
 _FORMS = ("auto", "plain", "json", "quiet")
 
 
-def choose(form: str, stream: TextIO, *, quiet: bool) -> Progress:
+def choose(form: str, stream: TextIO, *, quiet: bool) -> TransferProgress:
     """Return what shows progress on *stream*, as ``--progress`` and ``-q`` say.
 
     Raises:
@@ -41,10 +41,10 @@ def choose(form: str, stream: TextIO, *, quiet: bool) -> Progress:
     if quiet or form == "quiet":
         return Silent()
     if form == "json":
-        return Json(stream)
+        return JsonTransferProgress(stream)
     if form == "auto" and stream.isatty() and os.environ.get("TERM") != "dumb":
         return Bars(stream)
-    return Lines(stream)
+    return LineTransferProgress(stream)
 
 
 class Silent:
@@ -57,7 +57,7 @@ class Silent:
         """Hear what happens to one layer."""
 
 
-class Lines:
+class LineTransferProgress:
     """One line whenever something else happens to a layer, as docker writes into a pipe."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -83,7 +83,7 @@ class Lines:
         self._stream.flush()
 
 
-class Json:
+class JsonTransferProgress:
     """One JSON object a line, for programs."""
 
     def __init__(self, stream: TextIO) -> None:

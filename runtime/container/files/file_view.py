@@ -89,12 +89,14 @@ def _private_namespace() -> None:
         ) from error
 
 
-def _owner(spec: Spec) -> root_mounts.Owner:
+def _owner(spec: Spec) -> root_mounts.FileOwner:
     """Return who owns the files: a stopped container is seen with the ids of a running one."""
     shift = idmap.shift_of(spec)
     if not shift:
-        return root_mounts.Owner()
-    return root_mounts.Owner(shift, namespaces.make_user_namespace(shift, defaults.MAPPED_COUNT))
+        return root_mounts.FileOwner()
+    return root_mounts.FileOwner(
+        shift, namespaces.make_user_namespace(shift, defaults.MAPPED_COUNT)
+    )
 
 
 def _place(layout: Layout) -> str:
@@ -113,7 +115,7 @@ def _lowers(layout: Layout, spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...
     return images.lowers(image), images.hidden()
 
 
-def _mount_inside(layout: Layout, root_fd: int, mount: Mount, owner: root_mounts.Owner) -> None:
+def _mount_inside(layout: Layout, root_fd: int, mount: Mount, owner: root_mounts.FileOwner) -> None:
     """Bind a volume or a host's directory at its place, which is made when it is missing."""
     source = Volumes(layout).path(mount.source) if mount.kind == "volume" else mount.source
     if not os.path.exists(source):

@@ -232,7 +232,7 @@ class Extractor:
             OSError, RuntimeFailure: an entry cannot be made.
             ValueError: it is no tar archive.
         """
-        reader = tar.Reader(feed.take)
+        reader = tar.TarReader(feed.take)
         while (entry := reader.next()) is not None:
             reader.raw.clear()
             self._entry(entry, feed)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.container.monitor.loop import Loop
+    from runtime.container.monitor.loop import MonitorLoop
 
 SOCKET = "monitor.sock"
 _BACKLOG = 64
@@ -24,7 +24,7 @@ class Clients:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: MonitorLoop,
         run_directory: str,
         on_frame: Callable[[Peer, int, bytes], None],
         on_change: Callable[[Peer], None],

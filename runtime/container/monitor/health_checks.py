@@ -16,7 +16,7 @@ from runtime.container.monitor.loop import READ
 from runtime.container.start import becoming
 from runtime.model import jsontext
 from runtime.model.container import health
-from runtime.model.container.state import Probe
+from runtime.model.container.state import HealthProbe
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from supervise.linux import prctl
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from runtime.container.monitor.loop import Loop, Timer
+    from runtime.container.monitor.loop import MonitorLoop, MonitorTimer
     from runtime.model.container.spec import Spec
     from runtime.model.container.state import State
     from runtime.model.image.image_config import Healthcheck
@@ -48,12 +48,12 @@ class Checks:
         layout: Layout,
         spec: Spec,
         check: Healthcheck,
-        loop: Loop,
-        on_result: Callable[[Probe], State],
+        loop: MonitorLoop,
+        on_result: Callable[[HealthProbe], State],
     ) -> None:
         self._layout, self._spec, self._check, self._loop = layout, spec, check, loop
         self._on_result = on_result  # returns the state it led to
-        self._timer: Timer | None = None
+        self._timer: MonitorTimer | None = None
         self._prober = 0  # its pid
         self._read_fd = -1
         self._report = bytearray()
@@ -108,12 +108,12 @@ class Checks:
             self._timer.cancel()
         self.start(self._on_result(self._result()))
 
-    def _result(self) -> Probe:
+    def _result(self) -> HealthProbe:
         code, output = health.TIMED_OUT, "the process that was to check was killed"
         if self._report:
             said = jsontext.loads(bytes(self._report))
             code, output = said["code"], said["output"]
-        return Probe(self._began, time.time(), code, output)
+        return HealthProbe(self._began, time.time(), code, output)
 
     def _close(self) -> None:
         if self._read_fd >= 0:
@@ -131,9 +131,9 @@ def _probe(layout: Layout, spec: Spec, state: State, check: Healthcheck, write_f
         _signal.signal(_SIGTERM, _signal.SIG_DFL)
         prctl.prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         limit = health.timeout(check)
-        request = execute.Request(argv=health.argv(check, spec.shell))
+        request = execute.ExecRequest(argv=health.argv(check, spec.shell))
         try:
-            code, output = _run(execute.Process(layout, spec, state, request), limit)
+            code, output = _run(execute.ExecProcess(layout, spec, state, request), limit)
         except (RuntimeFailure, OSError) as error:
             code, output = health.TIMED_OUT, str(error).encode()
         text = output.decode(errors="replace")
@@ -142,7 +142,7 @@ def _probe(layout: Layout, spec: Spec, state: State, check: Healthcheck, write_f
         os._exit(0)
 
 
-def _run(process: execute.Process, limit: float) -> tuple[int, bytes]:
+def _run(process: execute.ExecProcess, limit: float) -> tuple[int, bytes]:
     """Wait for the command at most *limit* seconds; return its exit code and what it printed."""
 
     def give_up(_number: int, _frame: object) -> None:
@@ -171,13 +171,13 @@ def _run(process: execute.Process, limit: float) -> tuple[int, bytes]:
     return shell_code(from_wait_status(status)), bytes(output)
 
 
-def _kill(process: execute.Process) -> None:
+def _kill(process: execute.ExecProcess) -> None:
     """End the command and what it has started: it leads a session of its own."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, _SIGKILL)
 
 
-def _keep(process: execute.Process, output: bytearray) -> None:
+def _keep(process: execute.ExecProcess, output: bytearray) -> None:
     """Keep the first of what it prints and throw the rest away, so that it can go on."""
     for waiting in process.output.values():
         output += waiting[: max(0, health.MOST_OUTPUT - len(output))]

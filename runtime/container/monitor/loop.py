@@ -19,7 +19,7 @@ WRITE = select.EPOLLOUT
 _ENDED = select.EPOLLHUP | select.EPOLLERR
 
 
-class Timer:
+class MonitorTimer:
     """One callback that is due at a time; `cancel` may be called at any time."""
 
     def __init__(self, due: float, callback: Callable[[], None]) -> None:
@@ -30,17 +30,17 @@ class Timer:
         """Never call back."""
         self.callback = None
 
-    def __lt__(self, other: Timer) -> bool:
+    def __lt__(self, other: MonitorTimer) -> bool:
         return self.due < other.due
 
 
-class Loop:
+class MonitorLoop:
     """Waits, and calls back; nothing wakes it while nothing happens."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[int], None]] = {}
-        self._timers: list[Timer] = []
+        self._timers: list[MonitorTimer] = []
         self._running = True
 
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
@@ -59,9 +59,9 @@ class Loop:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def after(self, delay: float, callback: Callable[[], None]) -> Timer:
+    def after(self, delay: float, callback: Callable[[], None]) -> MonitorTimer:
         """Call back once in *delay* seconds."""
-        timer = Timer(time.monotonic() + delay, callback)
+        timer = MonitorTimer(time.monotonic() + delay, callback)
         heapq.heappush(self._timers, timer)
         return timer
 

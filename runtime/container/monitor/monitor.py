@@ -13,11 +13,11 @@ import os
 import time
 
 from runtime.container import remains
-from runtime.container.connection import Connection
+from runtime.container.connection import NetworkConnection
 from runtime.container.monitor import stopping
 from runtime.container.monitor.clients import Clients
 from runtime.container.monitor.jsonlog import JsonLog
-from runtime.container.monitor.loop import READ, Loop, Timer
+from runtime.container.monitor.loop import READ, MonitorLoop, MonitorTimer
 from runtime.container.monitor.starting import Start
 from runtime.container.monitor.streams import Streams
 from runtime.container.start.launch import Launch
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from runtime.container.monitor.health_checks import Checks
     from runtime.container.monitor.peer import Peer
-    from runtime.model.container.state import Probe
+    from runtime.model.container.state import HealthProbe
     from runtime.store.layout import Layout
 
 _SIGINT, _SIGTERM, _SIGHUP, _SIGPIPE, _SIGCHLD = 2, 15, 1, 13, 17
@@ -55,8 +55,8 @@ class Monitor:
         self._spec = spec
         self._directory = layout.container(spec.id)
         self._containers = Containers(layout)
-        self._network = Connection(layout, spec)
-        self._loop = Loop()
+        self._network = NetworkConnection(layout, spec)
+        self._loop = MonitorLoop()
         self._log = JsonLog(self._directory, spec.logging)
         self._streams = self._new_streams()
         self._begun: Start | None = Start(self._loop)  # until the program runs
@@ -65,8 +65,8 @@ class Monitor:
         self._window = (0, 0)
         self._over = False  # nothing is left to be done
         self._stop: stopping.Stop | None = None
-        self._stop_timer: Timer | None = None
-        self._restart_timer: Timer | None = None
+        self._stop_timer: MonitorTimer | None = None
+        self._restart_timer: MonitorTimer | None = None
         self._delay = 0.0  # seconds, the last one before a restart
         self._started = 0.0  # monotonic
         self._checks: Checks | None = None
@@ -449,7 +449,7 @@ class Monitor:
         if self._checks is not None:
             self._checks.stop()
 
-    def _checked(self, probe: Probe) -> State:
+    def _checked(self, probe: HealthProbe) -> State:
         assert self._spec.healthcheck is not None
         before = self._state.health
         self._state = health.after(self._spec.healthcheck, self._state, probe)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
-    from runtime.container.monitor.loop import Loop
+    from runtime.container.monitor.loop import MonitorLoop
 
 MUCH = 1 << 20  # bytes waiting for one client from which on it holds the output back
 _CHUNK = 65536
@@ -24,7 +24,7 @@ class Peer:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: MonitorLoop,
         sock: _socket.socket,
         on_frame: Callable[[Peer, int, bytes], None],
         on_change: Callable[[Peer], None],
@@ -33,7 +33,7 @@ class Peer:
         self._sock = sock
         self._on_frame = on_frame
         self._on_change = on_change  # it has drained, or it is gone
-        self._reader = frames.Reader()
+        self._reader = frames.FrameReader()
         self._out = bytearray()
         self._events = READ
         self._held_back = False  # its input, while the container does not take it

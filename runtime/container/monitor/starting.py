@@ -14,7 +14,7 @@ from runtime.model.errors import RuntimeFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.container.monitor.loop import Loop
+    from runtime.container.monitor.loop import MonitorLoop
     from runtime.container.start.launch import Launch
 
 _HEARD = frozenset({2, 15})  # INT, TERM
@@ -24,7 +24,7 @@ _ENDING = frozenset({1, 2, 3, 9, 15})  # HUP, INT, QUIT, KILL, TERM
 class Start:
     """One start; its monitor owns it until the program runs or the start has failed."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: MonitorLoop) -> None:
         self._loop = loop
         self._launch: Launch | None = None
         self._ended_by = 0  # a signal's number

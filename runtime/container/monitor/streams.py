@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.container.monitor.loop import Loop
+    from runtime.container.monitor.loop import MonitorLoop
 
 _CHUNK = 65536
 _MOST_INPUT = 65536  # bytes waiting for the container
@@ -30,7 +30,7 @@ class Streams:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: MonitorLoop,
         on_output: Callable[[str, bytes], None],
         on_input_room: Callable[[bool], None],
     ) -> None:

@@ -119,11 +119,11 @@ class _Child:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._spec = setup.spec
-        self._owner = root_mounts.Owner(setup.id_shift, setup.user_namespace_fd)
-        self._sources: list[root_mounts.Source] = []
-        self._ipc: list[root_mounts.Source] = []
-        self._bundle: root_mounts.Source | None = None
-        self._services: list[root_mounts.Source] = []
+        self._owner = root_mounts.FileOwner(setup.id_shift, setup.user_namespace_fd)
+        self._sources: list[root_mounts.MountSource] = []
+        self._ipc: list[root_mounts.MountSource] = []
+        self._bundle: root_mounts.MountSource | None = None
+        self._services: list[root_mounts.MountSource] = []
         self._cgroups: list[tuple[str, int]] = []
         self._root = setup.merged
         self._machine_dev = (-1, -1)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from runtime.container.connection import Connection
+    from runtime.container.connection import NetworkConnection
     from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
@@ -47,7 +47,9 @@ _BINFMT = "/proc/sys/fs/binfmt_misc"
 class Launch:
     """One start of one container, from nothing to a running process and back."""
 
-    def __init__(self, layout: Layout, spec: Spec, network: Connection, *, now: float) -> None:
+    def __init__(
+        self, layout: Layout, spec: Spec, network: NetworkConnection, *, now: float
+    ) -> None:
         self._layout = layout
         self._spec = spec
         self._network = network

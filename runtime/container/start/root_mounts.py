@@ -41,7 +41,7 @@ _TMPFS_FLAGS = {
 _MOST_LINKS = 40  # MAXSYMLINKS of the kernel
 
 
-class Owner:
+class FileOwner:
     """Who owns what is made for the container: root, or with --userns root's stand-in here."""
 
     def __init__(self, shift: int = 0, user_namespace_fd: int = -1) -> None:
@@ -64,7 +64,7 @@ class Owner:
             os.chown(name, self.shift, self.shift, dir_fd=parent_fd, follow_symlinks=False)
 
 
-def map_layers(layers: Sequence[str], place: str, owner: Owner) -> tuple[tuple[str, ...], str]:
+def map_layers(layers: Sequence[str], place: str, owner: FileOwner) -> tuple[tuple[str, ...], str]:
     """Return *layers* with the container's owners, and where their overlay is to be mounted.
 
     They are mounted below the directory *place*, for overlayfs takes nothing that is not.
@@ -84,10 +84,10 @@ def map_layers(layers: Sequence[str], place: str, owner: Owner) -> tuple[tuple[s
     return tuple(mapped), target
 
 
-class Source:
+class MountSource:
     """A host's file or directory, held as a mount tree that is attached nowhere."""
 
-    def __init__(self, mount: Mount, owned_tree_fd: int, owner: Owner) -> None:
+    def __init__(self, mount: Mount, owned_tree_fd: int, owner: FileOwner) -> None:
         self.mount = mount
         self.fd = owned_tree_fd
         self._owner = owner
@@ -140,13 +140,13 @@ class Source:
         os.close(self.fd)
 
 
-def hold(mount: Mount, path: str, owner: Owner) -> Source:
+def hold(mount: Mount, path: str, owner: FileOwner) -> MountSource:
     """Take hold of *path* on the host, with what is mounted below it if that is wanted."""
     tree_fd = trees.clone(path, recursive=mount.propagation.startswith("r"))
-    return Source(mount, tree_fd, owner)
+    return MountSource(mount, tree_fd, owner)
 
 
-def hold_ipc(shared: Sequence[Mount], namespace_fd: int, owner: Owner) -> list[Source]:
+def hold_ipc(shared: Sequence[Mount], namespace_fd: int, owner: FileOwner) -> list[MountSource]:
     """Take hold of another's /dev/shm and /dev/mqueue, in the mount namespace *namespace_fd*.
 
     -1 is ours.  A tree can be cloned in one's own namespace alone, so we go there and back.
@@ -165,7 +165,7 @@ def hold_ipc(shared: Sequence[Mount], namespace_fd: int, owner: Owner) -> list[S
         os.close(namespace_fd)
 
 
-def _hold_inside(mount: Mount, owner: Owner) -> Source:
+def _hold_inside(mount: Mount, owner: FileOwner) -> MountSource:
     """Take hold of a directory in the mount namespace of a container that runs, by no link of it."""
     root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     flags = os.O_PATH | os.O_DIRECTORY
@@ -175,7 +175,7 @@ def _hold_inside(mount: Mount, owner: Owner) -> Source:
     finally:
         os.close(root_fd)
     try:
-        return Source(mount, trees.clone("", directory_fd=fd), owner)
+        return MountSource(mount, trees.clone("", directory_fd=fd), owner)
     finally:
         os.close(fd)
 
@@ -202,7 +202,7 @@ def pivot(root: str) -> None:
     os.chdir("/")
 
 
-def open_target(path: str, owner: Owner, *, directory: bool) -> int:
+def open_target(path: str, owner: FileOwner, *, directory: bool) -> int:
     """Return a descriptor of what is to be mounted on at *path*, made when missing.
 
     Links lead to places in the image, also dangling ones; those of /proc that lead elsewhere
@@ -218,7 +218,7 @@ def open_target(path: str, owner: Owner, *, directory: bool) -> int:
         os.close(root_fd)
 
 
-def _open_or_make(root_fd: int, path: str, owner: Owner, *, directory: bool, links: int) -> int:
+def _open_or_make(root_fd: int, path: str, owner: FileOwner, *, directory: bool, links: int) -> int:
     """Open *path* below *root_fd*; make what is missing, following at most *links* links."""
     try:
         return beneath.open_in_root(root_fd, os.fsencode(path), os.O_PATH)
@@ -236,7 +236,7 @@ def _open_or_make(root_fd: int, path: str, owner: Owner, *, directory: bool, lin
     return _open_or_make(root_fd, path, owner, directory=directory, links=links - 1)
 
 
-def _make(parent_fd: int, name: str, owner: Owner, *, directory: bool) -> str | None:
+def _make(parent_fd: int, name: str, owner: FileOwner, *, directory: bool) -> str | None:
     """Make a directory or an empty file; return where a link that is there already leads."""
     with suppress(OSError):
         return os.readlink(name, dir_fd=parent_fd)
@@ -252,12 +252,12 @@ def _make(parent_fd: int, name: str, owner: Owner, *, directory: bool) -> str | 
     return None
 
 
-def make_directories(path: str, owner: Owner) -> None:
+def make_directories(path: str, owner: FileOwner) -> None:
     """Make the directory *path* and those above it, within the image."""
     os.close(open_target(path, owner, directory=True))
 
 
-def make_device(path: str, mode: int, device: int, owner: Owner) -> None:
+def make_device(path: str, mode: int, device: int, owner: FileOwner) -> None:
     """Make a device node at *path* unless something is there, with exactly that mode."""
     above, _, name = path.rstrip("/").rpartition("/")
     parent_fd = open_target(above or "/", owner, directory=True)
@@ -272,7 +272,7 @@ def make_device(path: str, mode: int, device: int, owner: Owner) -> None:
         os.close(parent_fd)
 
 
-def mount_tmpfs(mount: Mount, owner: Owner, kernel: KernelFiles) -> None:
+def mount_tmpfs(mount: Mount, owner: FileOwner, kernel: KernelFiles) -> None:
     """Mount an empty tmpfs; docker's flags unless the options say otherwise.
 
     Raises:
@@ -301,7 +301,7 @@ def mount_tmpfs(mount: Mount, owner: Owner, kernel: KernelFiles) -> None:
         os.close(target_fd)
 
 
-def mount_private(source: Source, path: str, owner: int, kernel: KernelFiles) -> None:
+def mount_private(source: MountSource, path: str, owner: int, kernel: KernelFiles) -> None:
     """Mount a small directory in memory, for the user *owner* alone to write to.
 
     Its place is *path*, which is in the tree of *source* that is mounted.

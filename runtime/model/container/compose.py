@@ -12,12 +12,12 @@ from runtime.model.container import (
     option_values,
 )
 from runtime.model.container.spec import (
+    ContainerRestartPolicy,
     Join,
     Limits,
     Logging,
     Mount,
     Port,
-    RestartPolicy,
     Spec,
 )
 from runtime.model.errors import RuntimeFailure
@@ -38,7 +38,7 @@ _SHELLS = ("sh", "bash", "ash", "dash", "zsh", "fish")
 _INITS = ("supervise", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan", "init")
 
 
-class Options(Record):
+class RunOptions(Record):
     """What the command line decided; None, empty and () leave it to the image and the defaults."""
 
     name: str = ""
@@ -87,7 +87,7 @@ class Options(Record):
     limits: Limits = Limits()
     sysctls: Mapping[str, str] = {}
     oom_score_adj: int = 0
-    restart: RestartPolicy = RestartPolicy()
+    restart: ContainerRestartPolicy = ContainerRestartPolicy()
     healthcheck: Healthcheck | None = None  # what it leaves out is the image's
     stop_signal: str = ""
     stop_timeout: float | None = None
@@ -98,7 +98,7 @@ class Options(Record):
 
 def compose(
     config: ImageConfig,
-    options: Options,
+    options: RunOptions,
     *,
     container_id: str,
     name: str,
@@ -160,7 +160,7 @@ _TAKEN_OVER = (
 )
 
 
-def _refuse_contradictions(options: Options) -> None:
+def _refuse_contradictions(options: RunOptions) -> None:
     if options.auto_remove and options.restart.mode != "no":
         raise RuntimeFailure("--rm and --restart exclude each other")
     if options.services and not options.init:
@@ -173,7 +173,7 @@ def _refuse_contradictions(options: Options) -> None:
         )
 
 
-def _refuse_network(options: Options) -> None:
+def _refuse_network(options: RunOptions) -> None:
     """Refuse what the chosen network has no use for: nothing is taken and left undone."""
     mode = options.network
     shares = mode.startswith("container:")
@@ -203,7 +203,7 @@ def _refuse_network(options: Options) -> None:
     _refuse_joins(options)
 
 
-def _refuse_joins(options: Options) -> None:
+def _refuse_joins(options: RunOptions) -> None:
     known = {options.network}
     for join in options.joins:
         alone = join.network in ("host", "none") or ":" in join.network
@@ -219,7 +219,7 @@ def _refuse_joins(options: Options) -> None:
         )
 
 
-def _command(config: ImageConfig, options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _command(config: ImageConfig, options: RunOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return ENTRYPOINT and CMD after what replaces which; see docker run --entrypoint."""
     if options.entrypoint is not None:
         entrypoint, command = options.entrypoint, options.command
@@ -238,7 +238,7 @@ def _command(config: ImageConfig, options: Options) -> tuple[tuple[str, ...], tu
     return entrypoint, command
 
 
-def _is_idle_shell(argv: tuple[str, ...], options: Options) -> bool:
+def _is_idle_shell(argv: tuple[str, ...], options: RunOptions) -> bool:
     """Tell whether the command would be a shell that nobody talks to.
 
     Most images have one for their CMD.  It ends at once, and would take the services with it.
@@ -247,7 +247,7 @@ def _is_idle_shell(argv: tuple[str, ...], options: Options) -> bool:
     return alone and not options.tty and not options.interactive
 
 
-def _environment(config: ImageConfig, options: Options, container_id: str) -> dict[str, str]:
+def _environment(config: ImageConfig, options: RunOptions, container_id: str) -> dict[str, str]:
     """HOME is set by whoever resolves the user: it is in the image's passwd(5)."""
     base = {"PATH": defaults.PATH, "HOSTNAME": options.hostname or container_id[:12]}
     if options.tty:
@@ -255,13 +255,13 @@ def _environment(config: ImageConfig, options: Options, container_id: str) -> di
     return {**base, **image_environment(config), **options.environment}
 
 
-def _hostname(options: Options, container_id: str) -> str:
+def _hostname(options: RunOptions, container_id: str) -> str:
     shares = options.uts_mode == "host" or options.network == "host"
     joins = options.network.startswith("container:")
     return "" if shares or joins else container_id[:12]
 
 
-def _init(argv: tuple[str, ...], options: Options) -> str:
+def _init(argv: tuple[str, ...], options: RunOptions) -> str:
     if not options.init:
         return "none"
     first = argv[0].rpartition("/")[2] if argv else ""
@@ -272,7 +272,7 @@ def _init(argv: tuple[str, ...], options: Options) -> str:
     return "supervise"
 
 
-def _mounts(config: ImageConfig, options: Options) -> tuple[Mount, ...]:
+def _mounts(config: ImageConfig, options: RunOptions) -> tuple[Mount, ...]:
     """Those asked for, and an anonymous volume for each VOLUME that nothing is mounted on."""
     taken = {mount.target for mount in options.mounts}
     if len(taken) < len(options.mounts):
@@ -290,7 +290,7 @@ def _mounts(config: ImageConfig, options: Options) -> tuple[Mount, ...]:
     return tuple(sorted((*options.mounts, *anonymous), key=lambda mount: mount.target.count("/")))
 
 
-def _exposed(config: ImageConfig, options: Options) -> tuple[tuple[int, str], ...]:
+def _exposed(config: ImageConfig, options: RunOptions) -> tuple[tuple[int, str], ...]:
     found: dict[tuple[int, str], None] = dict.fromkeys(options.expose)
     for text in config.exposed_ports:
         try:
@@ -300,7 +300,7 @@ def _exposed(config: ImageConfig, options: Options) -> tuple[tuple[int, str], ..
     return tuple(found)
 
 
-def _capabilities(options: Options, known: tuple[str, ...]) -> tuple[str, ...]:
+def _capabilities(options: RunOptions, known: tuple[str, ...]) -> tuple[str, ...]:
     """The bounding set in the kernel's order; an added one counts more than a dropped ALL."""
     if options.privileged:
         return known
@@ -312,7 +312,7 @@ def _capabilities(options: Options, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in known if name in kept)
 
 
-def _security(options: Options) -> tuple[bool, str]:
+def _security(options: RunOptions) -> tuple[bool, str]:
     """Return (no_new_privileges, seccomp) of the --security-opt words."""
     no_new_privileges, seccomp = False, "unconfined" if options.privileged else "default"
     for text in options.security:
@@ -329,12 +329,12 @@ def _security(options: Options) -> tuple[bool, str]:
     return no_new_privileges, seccomp
 
 
-def _sysctls(options: Options) -> dict[str, str]:
+def _sysctls(options: RunOptions) -> dict[str, str]:
     private = options.network != "host" and not options.network.startswith("container:")
     return {**(defaults.NETWORK_SYSCTLS if private else {}), **options.sysctls}
 
 
-def _stop_signal(config: ImageConfig, options: Options) -> int:
+def _stop_signal(config: ImageConfig, options: RunOptions) -> int:
     text = options.stop_signal or config.stop_signal
     if not text:
         return defaults.STOP_SIGNAL

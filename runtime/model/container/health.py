@@ -7,7 +7,7 @@ passed, and only so many failures in a row make a container unhealthy.
 
 from __future__ import annotations
 
-from runtime.model.container.state import Probe
+from runtime.model.container.state import HealthProbe
 from runtime.model.image.image_config import Healthcheck
 
 TYPE_CHECKING = False
@@ -61,7 +61,7 @@ def begin(state: State) -> State:
     return state.replace(health=STARTING, health_streak=0, health_log=())
 
 
-def after(check: Healthcheck, state: State, probe: Probe) -> State:
+def after(check: Healthcheck, state: State, probe: HealthProbe) -> State:
     """Return what *probe* makes of a container that runs."""
     log = (*state.health_log, probe)[-_KEPT:]
     if probe.exit_code == 0:

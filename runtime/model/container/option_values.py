@@ -9,10 +9,10 @@ from __future__ import annotations
 from runtime.model import units
 from runtime.model.container import limits
 from runtime.model.container.spec import (
+    ContainerRestartPolicy,
     Join,
     Mount,
     Port,
-    RestartPolicy,
 )
 from supervise.model.numerals import whole
 
@@ -192,14 +192,14 @@ def pause(text: str) -> float:
     return seconds
 
 
-def restart(text: str) -> RestartPolicy:
+def restart(text: str) -> ContainerRestartPolicy:
     """Return the policy of ``no``, ``always``, ``unless-stopped`` or ``on-failure[:N]``."""
     mode, colon, count = text.partition(":")
     if mode not in ("no", "always", "unless-stopped", "on-failure"):
         raise ValueError(f"'{text}' is none of no, always, unless-stopped, on-failure[:N]")
     if colon and mode != "on-failure":
         raise ValueError(f"'{text}': only on-failure takes a number of tries")
-    return RestartPolicy(mode, limits.whole(count) if colon else 0)
+    return ContainerRestartPolicy(mode, limits.whole(count) if colon else 0)
 
 
 def environment(entries: Iterable[str], host: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.model.container.spec import RestartPolicy
+    from runtime.model.container.spec import ContainerRestartPolicy
 
 _FIRST = 0.1  # seconds
 _LONGEST = 60.0
@@ -12,7 +12,7 @@ _RESET_AFTER = 10.0  # seconds up, after which it counts as a fresh start
 
 
 def delay(
-    policy: RestartPolicy,
+    policy: ContainerRestartPolicy,
     *,
     exit_code: int,
     restarts: int,

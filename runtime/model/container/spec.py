@@ -65,7 +65,7 @@ class Logging(Record):
     max_file: int = 3
 
 
-class RestartPolicy(Record):
+class ContainerRestartPolicy(Record):
     """docker run --restart."""
 
     mode: str = "no"  # no | on-failure | always | unless-stopped
@@ -132,7 +132,7 @@ class Spec(Record):
     sysctls: Mapping[str, str] = {}
     oom_score_adj: int = 0
     # life
-    restart: RestartPolicy = RestartPolicy()
+    restart: ContainerRestartPolicy = ContainerRestartPolicy()
     stop_signal: int = 15
     stop_timeout: float | None = None  # seconds; None: 10
     logging: Logging = Logging()

@@ -24,7 +24,7 @@ class Endpoint(Record):
     extra: Mapping[str, str] = {}  # a CNI result, …
 
 
-class Probe(Record):
+class HealthProbe(Record):
     """One run of a container's health check.  Times are wall clock seconds."""
 
     started: float
@@ -50,5 +50,5 @@ class State(Record):
     stopped_by_user: bool = False
     health: str = ""  # "" without a check | starting | healthy | unhealthy
     health_streak: int = 0  # failures in a row
-    health_log: tuple[Probe, ...] = ()  # the last ones
+    health_log: tuple[HealthProbe, ...] = ()  # the last ones
     endpoints: tuple[Endpoint, ...] = ()

@@ -8,11 +8,11 @@ from __future__ import annotations
 from supervise.config import search
 from supervise.config.declared import Configuration
 from supervise.config.yaml import groups
-from supervise.config.yaml.files import Reader
+from supervise.config.yaml.files import SourceReader
 from supervise.config.yaml.keys.shapes import Table
 from supervise.config.yaml.services import Defaults, build_service, check_name
 from supervise.model.errors import Problem
-from supervise.model.service import Control, Origin, Plan
+from supervise.model.service import ControlSettings, Origin, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from supervise.config.declared import Declared
     from supervise.config.problems import Problems
-    from supervise.config.yaml.files import Document
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.files import SourceDocument
+    from supervise.config.yaml.nodes import YamlNode
 
 PROFILES = "SUPERVISE_PROFILES"
 
@@ -32,7 +32,7 @@ def read(
     roots: Seq[str], environ: Mapping[str, str], cwd: str, problems: Problems
 ) -> Configuration:
     """Return what the files and directories *roots* declare; only of use without problems."""
-    reader = Reader(environ, cwd, problems)
+    reader = SourceReader(environ, cwd, problems)
     for path in roots:
         reader.read_root(path)
     return _Assembly(reader).configuration(roots[0])
@@ -41,10 +41,12 @@ def read(
 class _Assembly:
     """Makes one configuration of the documents that were read."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: SourceReader) -> None:
         self.reader = reader
         self.decoder = reader.decoder
-        self.settings: dict[str, tuple[Any, Node]] = {}  # "logs.format" → value, where it is set
+        self.settings: dict[
+            str, tuple[Any, YamlNode]
+        ] = {}  # "logs.format" → value, where it is set
 
     def configuration(self, root: str) -> Configuration:
         """Return the services with their places, and the plan's other fields."""
@@ -78,7 +80,7 @@ class _Assembly:
             for name, value in table.get("environment", {}).items():
                 self._set(f"environment.{name}", value, table.place("environment"))
 
-    def _set(self, path: str, value: Any, place: Node) -> None:
+    def _set(self, path: str, value: Any, place: YamlNode) -> None:
         if path not in self.settings:
             self.settings[path] = value, place
         elif self.settings[path][0] != value:
@@ -109,7 +111,7 @@ class _Assembly:
                     services[name] = self._service(document, name, table, defaults, key_node)
         return services
 
-    def _twice(self, name: str, node: Node, first: Declared) -> None:
+    def _twice(self, name: str, node: YamlNode, first: Declared) -> None:
         place = first.place("")
         self.decoder.problem(
             node,
@@ -119,7 +121,12 @@ class _Assembly:
         )
 
     def _service(
-        self, document: Document, name: str, table: Table, defaults: Defaults, key_node: Node
+        self,
+        document: SourceDocument,
+        name: str,
+        table: Table,
+        defaults: Defaults,
+        key_node: YamlNode,
     ) -> Declared:
         env_files = self.reader.environments(document, table, f"services.{name}")
         origin = Origin(search.absolute(document.file, self.reader.cwd), key_node.line)
@@ -147,10 +154,10 @@ class _Assembly:
             what, hint = "declares no services", "add `services: {NAME: {command: [...]}}`"
             self.decoder.problems.report(Problem(root, 1, 1, "", what, hint))
 
-    def _control(self) -> Control:
+    def _control(self) -> ControlSettings:
         fields = self._below("control.")
         for key in ("operators", "readers"):
             if key in fields:
                 place = self.settings[f"control.{key}"][1]
                 fields[key] = groups.resolve(self.reader, fields[key], place, f"control.{key}")
-        return Control(**fields)
+        return ControlSettings(**fields)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from supervise.config.yaml.interpolate import InterpolationError, Interpolator
-from supervise.config.yaml.nodes import Mapping, Node, Scalar, Sequence
+from supervise.config.yaml.nodes import Mapping, Scalar, Sequence, YamlNode
 from supervise.config.yaml.scalars import resolve
 from supervise.model.errors import Problem
 
@@ -34,11 +34,11 @@ class Decoder:
         self.problems = problems
         self.interpolator = Interpolator(environ)
 
-    def problem(self, node: Node, path: str, what: str, hint: str = "") -> None:
+    def problem(self, node: YamlNode, path: str, what: str, hint: str = "") -> None:
         """Note that the value at *node* cannot be used."""
         self.problems.report(Problem(node.file, node.line, node.column, path, what, hint))
 
-    def warn(self, node: Node, path: str, what: str, hint: str = "") -> None:
+    def warn(self, node: YamlNode, path: str, what: str, hint: str = "") -> None:
         """Note something that is probably not meant, and harmless."""
         self.problems.warn(Problem(node.file, node.line, node.column, path, what, hint))
 
@@ -76,12 +76,12 @@ class Decoder:
         return resolve(text) if node.plain or "$" in node.text else text
 
 
-def is_null(node: Node) -> bool:
+def is_null(node: YamlNode) -> bool:
     """Say whether *node* is YAML's null: nothing, ``~`` or ``null``."""
     return isinstance(node, Scalar) and node.plain and resolve(node.text) is None
 
 
-def describe(node: Node, interpolator: Interpolator) -> str:
+def describe(node: YamlNode, interpolator: Interpolator) -> str:
     """Name what stands at *node*, as in "must be a duration, not a list"."""
     if isinstance(node, Sequence):
         return "a list"

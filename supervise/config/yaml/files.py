@@ -17,7 +17,7 @@ from supervise.config.yaml.nodes import Sequence
 from supervise.config.yaml.services import MAX_FILE_BYTES, decode_file
 from supervise.linux import directory
 from supervise.model.errors import Problem
-from supervise.model.service import Source
+from supervise.model.service import ConfigurationSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from supervise.config.problems import Problems
     from supervise.config.yaml.keys.shapes import Table
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
     EnvFile = dict[str, str | None]
 
 _MAGIC = frozenset("*?[")
 
 
-class Document:
+class SourceDocument:
     """One file that could be decoded."""
 
     def __init__(self, file: str, table: Table) -> None:
@@ -41,14 +41,14 @@ class Document:
         self.table = table
 
 
-class Reader:
+class SourceReader:
     """Reads files, once each, and remembers what the plan will depend on."""
 
     def __init__(self, environ: Mapping[str, str], cwd: str, problems: Problems) -> None:
         self.decoder = Decoder(environ, problems)
         self.cwd = cwd
-        self.documents: list[Document] = []
-        self.sources: dict[tuple[str, str], Source] = {}
+        self.documents: list[SourceDocument] = []
+        self.sources: dict[tuple[str, str], ConfigurationSource] = {}
         self.read: set[str] = set()  # real paths
         self.stack: list[str] = []  # real paths of the files that include each other
         self.env_files: dict[str, EnvFile] = {}
@@ -60,7 +60,7 @@ class Reader:
         else:
             self._read_file(path, None)
 
-    def _read_directory(self, path: str, include: Node | None) -> None:
+    def _read_directory(self, path: str, include: YamlNode | None) -> None:
         try:
             names = search.listing(os.path.join(self.cwd, path))
         except OSError as error:
@@ -73,7 +73,7 @@ class Reader:
         for name in names:
             self._read_file(os.path.join(path, name), include)
 
-    def _read_file(self, path: str, include: Node | None) -> None:
+    def _read_file(self, path: str, include: YamlNode | None) -> None:
         real = os.path.realpath(os.path.join(self.cwd, path))
         if real in self.stack:
             names = [os.path.basename(p) for p in (*self.stack[self.stack.index(real) :], real)]
@@ -96,7 +96,7 @@ class Reader:
         table = decode_file(self.decoder, data, path)
         if table is None:
             return
-        self.documents.append(Document(path, table))
+        self.documents.append(SourceDocument(path, table))
         self.stack.append(real)
         self._include(path, table)
         self.stack.pop()
@@ -115,7 +115,7 @@ class Reader:
             else:
                 self._read_file(target, place)
 
-    def _include_pattern(self, pattern: str, place: Node) -> None:
+    def _include_pattern(self, pattern: str, place: YamlNode) -> None:
         full = search.absolute(pattern, self.cwd)
         matches = search.matches(full)
         self.add_source(pattern, digest.of_names(matches), "glob")
@@ -124,7 +124,7 @@ class Reader:
         for match in matches:
             self._read_file(match[cut:], place)
 
-    def _bytes(self, path: str, include: Node | None) -> bytes | None:
+    def _bytes(self, path: str, include: YamlNode | None) -> bytes | None:
         try:
             with _opened(os.path.join(self.cwd, path)) as file:
                 return file.read(MAX_FILE_BYTES + 1)
@@ -132,7 +132,7 @@ class Reader:
             self._unreadable(path, error, include)
             return None
 
-    def _unreadable(self, path: str, error: OSError, include: Node | None) -> None:
+    def _unreadable(self, path: str, error: OSError, include: YamlNode | None) -> None:
         what = f"cannot read '{path}': {error.strerror}"
         if include is not None:
             self.decoder.problem(include, "include", what, "a pattern such as *.yaml may be empty")
@@ -143,9 +143,9 @@ class Reader:
     def add_source(self, path: str, value: str, kind: str) -> None:
         """Note that the plan depends on *path*: its digest, or "" when it is not there."""
         full = search.absolute(path, self.cwd)
-        self.sources.setdefault((full, kind), Source(full, value, kind))
+        self.sources.setdefault((full, kind), ConfigurationSource(full, value, kind))
 
-    def environments(self, document: Document, table: Table, path: str) -> list[EnvFile]:
+    def environments(self, document: SourceDocument, table: Table, path: str) -> list[EnvFile]:
         """Return the variables of the env files of the service at *path*, in order."""
         if "env_file" not in table:
             return []
@@ -157,7 +157,7 @@ class Reader:
             for (file, required), place in zip(table["env_file"], nodes, strict=True)
         ]
 
-    def _environment(self, path: str, place: Node, service: str, *, required: bool) -> EnvFile:
+    def _environment(self, path: str, place: YamlNode, service: str, *, required: bool) -> EnvFile:
         if path in self.env_files:
             return self.env_files[path]
         try:

@@ -9,13 +9,15 @@ from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervise.config.yaml.files import Reader
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.files import SourceReader
+    from supervise.config.yaml.nodes import YamlNode
 
 GROUP_FILE = "/etc/group"
 
 
-def resolve(reader: Reader, names: tuple[str, ...], place: Node, path: str) -> tuple[int, ...]:
+def resolve(
+    reader: SourceReader, names: tuple[str, ...], place: YamlNode, path: str
+) -> tuple[int, ...]:
     """Return the gids of *names*; numbers are gids already.  Unknown names are problems."""
     known: dict[str, int] | None = None
     gids: list[int] = []
@@ -34,7 +36,7 @@ def resolve(reader: Reader, names: tuple[str, ...], place: Node, path: str) -> t
     return tuple(gids)
 
 
-def _read(reader: Reader) -> dict[str, int]:
+def _read(reader: SourceReader) -> dict[str, int]:
     if not os.path.isfile(GROUP_FILE):  # a FIFO would be waited for, a device read for ever
         reader.add_source(GROUP_FILE, "", "groups")
         return {}

@@ -39,7 +39,7 @@ _HINTS = (
 )
 
 
-class Node:
+class YamlNode:
     """A value and its place; line and column are counted from 1."""
 
     __slots__ = ("column", "file", "line", "weight")
@@ -51,7 +51,7 @@ class Node:
         self.weight = 1  # nodes below and including this one, aliases followed
 
 
-class Scalar(Node):
+class Scalar(YamlNode):
     """Text, and whether it was written plain: only then does ``5`` mean a number."""
 
     __slots__ = ("plain", "text")
@@ -62,32 +62,32 @@ class Scalar(Node):
         self.plain = plain
 
 
-class Sequence(Node):
+class Sequence(YamlNode):
     """A list."""
 
     __slots__ = ("items",)
 
     def __init__(self, file: str, mark: Any) -> None:
         super().__init__(file, mark)
-        self.items: list[Node] = []
+        self.items: list[YamlNode] = []
 
 
-class Mapping(Node):
+class Mapping(YamlNode):
     """A mapping: key text → (key, value), in the order of the file, merged keys last."""
 
     __slots__ = ("merges", "pairs")
 
     def __init__(self, file: str, mark: Any) -> None:
         super().__init__(file, mark)
-        self.pairs: dict[str, tuple[Node, Node]] = {}
-        self.merges: list[Node] = []
+        self.pairs: dict[str, tuple[YamlNode, YamlNode]] = {}
+        self.merges: list[YamlNode] = []
 
 
 class _UnreadableError(Exception):
     """The file cannot be read any further; the reason has been reported."""
 
 
-def compose(text: str, file: str, report: Report) -> Node | None:
+def compose(text: str, file: str, report: Report) -> YamlNode | None:
     """Return the tree of the one document in *text*, None if there is none to be had.
 
     Problems go to *report*; the tree holds whatever could be read before and around them.
@@ -100,13 +100,15 @@ class _Composer:
         self.text = text
         self.file = file
         self.report = report
-        self.anchors: dict[str, Node] = {}
-        self.open: list[Node] = []  # collections begun and not ended, outermost first
-        self.keys: list[Node | None] = []  # of each open mapping: the key that waits for its value
+        self.anchors: dict[str, YamlNode] = {}
+        self.open: list[YamlNode] = []  # collections begun and not ended, outermost first
+        self.keys: list[
+            YamlNode | None
+        ] = []  # of each open mapping: the key that waits for its value
         self.total = 0
-        self.root: Node | None = None
+        self.root: YamlNode | None = None
 
-    def compose(self) -> Node | None:
+    def compose(self) -> YamlNode | None:
         try:
             yaml = libyaml.backend()
         except ModuleNotFoundError:
@@ -169,7 +171,7 @@ class _Composer:
             self._foreign_tag(event)
         self._open(Mapping(self.file, event.start_mark), event)
 
-    def _open(self, node: Node, event: Any) -> None:
+    def _open(self, node: YamlNode, event: Any) -> None:
         if len(self.open) >= MAX_DEPTH:
             self._problem(event.start_mark, *_TOO_DEEP)
             raise _UnreadableError
@@ -205,7 +207,7 @@ class _Composer:
         self._count(node.weight, event.start_mark)
         self._place(node)
 
-    def _add(self, node: Node, anchor: str | None) -> None:
+    def _add(self, node: YamlNode, anchor: str | None) -> None:
         if anchor is not None:
             self.anchors[anchor] = node
         self._count(1, node)
@@ -221,7 +223,7 @@ class _Composer:
             )
             raise _UnreadableError
 
-    def _place(self, node: Node) -> None:
+    def _place(self, node: YamlNode) -> None:
         """Put *node* where it belongs in the innermost open collection."""
         if not self.open:
             self.root = node
@@ -239,7 +241,7 @@ class _Composer:
         self.keys[-1] = None
         self._pair(parent, key, node)
 
-    def _pair(self, mapping: Mapping, key: Node, value: Node) -> None:
+    def _pair(self, mapping: Mapping, key: YamlNode, value: YamlNode) -> None:
         if not isinstance(key, Scalar):
             self._problem(key, "a key is a word, not a list or a mapping", "quote it")
         elif key.plain and key.text == "<<":
@@ -310,7 +312,7 @@ class _Composer:
 
 
 def _line_column(place: Any) -> tuple[int, int]:
-    if isinstance(place, Node):
+    if isinstance(place, YamlNode):
         return place.line, place.column
     return place.line + 1, place.column + 1
 

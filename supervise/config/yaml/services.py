@@ -6,7 +6,7 @@ No files are opened here: `load` reads them, and brings the env files' variables
 from __future__ import annotations
 
 from supervise.config import dialects
-from supervise.config.declared import Declared, Place
+from supervise.config.declared import Declared, SourcePlace
 from supervise.config.dialects import Dialect
 from supervise.config.yaml.keys.schema import TOP
 from supervise.config.yaml.keys.shapes import Table
@@ -15,7 +15,7 @@ from supervise.config.yaml.wording import WORDING
 from supervise.model.errors import Problem
 from supervise.model.service import (
     HealthCheck,
-    Logs,
+    LogSettings,
     Origin,
     Probe,
     RestartMode,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from supervise.config.yaml.decoder import Decoder
     from supervise.config.yaml.interpolate import Interpolator
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -95,7 +95,7 @@ def build_service(
     defaults: Defaults,
     *,
     env_files: Iterable[Map[str, str | None]],
-    name_node: Node,
+    name_node: YamlNode,
     origin: Origin,
 ) -> Declared:
     """Return the service that *table*, behind the key at *name_node* in *origin*, describes.
@@ -168,9 +168,9 @@ def _set_ready(decoder: Decoder, table: Table, path: str, fields: dict[str, Any]
         )
 
 
-def _logs(decoder: Decoder, table: Table, path: str, defaults: Defaults) -> Logs:
+def _logs(decoder: Decoder, table: Table, path: str, defaults: Defaults) -> LogSettings:
     own = table.get("logs", {})
-    logs = Logs(**{**defaults.logs, **own})
+    logs = LogSettings(**{**defaults.logs, **own})
     if not isinstance(own, Table):
         return logs
     if logs.file is not None and not logs.file.startswith("/"):
@@ -209,7 +209,7 @@ def merge_environment(
     return merged
 
 
-def _places(table: Table, spec: ServiceSpec, name_node: Node) -> dict[str, Place]:
+def _places(table: Table, spec: ServiceSpec, name_node: YamlNode) -> dict[str, SourcePlace]:
     places = {"": _place(name_node)}
     for key in ("stdin", "stop_grace_period"):
         if key in table.node.pairs:
@@ -225,11 +225,11 @@ def _places(table: Table, spec: ServiceSpec, name_node: Node) -> dict[str, Place
     return places
 
 
-def _place(node: Node) -> Place:
-    return Place(node.file, node.line, node.column)
+def _place(node: YamlNode) -> SourcePlace:
+    return SourcePlace(node.file, node.line, node.column)
 
 
-def check_name(decoder: Decoder, name: str, node: Node) -> bool:
+def check_name(decoder: Decoder, name: str, node: YamlNode) -> bool:
     """Say whether *name* is one for a service, having reported it when not."""
     if 0 < len(name) <= _MAX_NAME and _NAME_CHARACTERS.issuperset(name) and name[0] not in "._-":
         return True

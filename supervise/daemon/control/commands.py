@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from supervise.daemon.control import selection
-from supervise.daemon.control.expectations import Outcome, Reloaded, Started, Stopped
+from supervise.daemon.control.expectations import (
+    Reloaded,
+    ServiceOutcome,
+    StartExpectation,
+    Stopped,
+)
 from supervise.daemon.control.operations import Operation, answer
 from supervise.daemon.control.selection import RefusalError
 from supervise.model.errors import ConfigError
@@ -15,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.control.connection import Request
+    from supervise.daemon.control.connection import ControlRequest
     from supervise.daemon.control.contract import Supervisor
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop
@@ -32,7 +37,7 @@ class Commands:
 
     def start(
         self,
-        request: Request,
+        request: ControlRequest,
         *,
         services: list[str] | None,
         all: bool | None,  # noqa: A002 - the parameter's name in the API
@@ -43,7 +48,7 @@ class Commands:
         self._require_running()
         names = selection.chosen(self._supervisor, services, all, self._starts_by_itself)
         expected: dict[str, Expectation] = {
-            name: Started(
+            name: StartExpectation(
                 self._supervisor.view(name), selection.spec(self._supervisor, name), restart=False
             )
             for name in names
@@ -53,7 +58,7 @@ class Commands:
 
     def stop(
         self,
-        request: Request,
+        request: ControlRequest,
         *,
         services: list[str] | None,
         all: bool | None,  # noqa: A002
@@ -75,7 +80,7 @@ class Commands:
 
     def restart(
         self,
-        request: Request,
+        request: ControlRequest,
         *,
         services: list[str] | None,
         all: bool | None,  # noqa: A002
@@ -87,7 +92,7 @@ class Commands:
         self._require_running()
         names = selection.chosen(self._supervisor, services, all, lambda view: view.desired == "up")
         expected: dict[str, Expectation] = {
-            name: Started(
+            name: StartExpectation(
                 self._supervisor.view(name), selection.spec(self._supervisor, name), restart=True
             )
             for name in names
@@ -101,7 +106,7 @@ class Commands:
 
     def reload(
         self,
-        request: Request,
+        request: ControlRequest,
         *,
         services: list[str] | None,
         all: bool | None,  # noqa: A002
@@ -121,7 +126,7 @@ class Commands:
 
     def signal(
         self,
-        request: Request,
+        request: ControlRequest,
         *,
         services: list[str] | None,
         all: bool | None,  # noqa: A002
@@ -134,7 +139,7 @@ class Commands:
         names = selection.chosen(self._supervisor, services, all, lambda view: view.pid is not None)
         answer(request, [self._signal(name, number) for name in names])
 
-    def apply(self, request: Request, *, dry_run: bool | None) -> None:
+    def apply(self, request: ControlRequest, *, dry_run: bool | None) -> None:
         """Read the configuration anew; one caller at a time."""
         self._require_running()
         if self._applying:
@@ -155,7 +160,7 @@ class Commands:
             self._applying = False
             raise
 
-    def shutdown(self, request: Request, *, exit_code: int | None) -> None:
+    def shutdown(self, request: ControlRequest, *, exit_code: int | None) -> None:
         """Reply, then begin to stop everything."""
         if exit_code is not None and not 0 <= exit_code <= 255:
             raise InvalidParameterError("exit_code")
@@ -165,7 +170,7 @@ class Commands:
 
     def _operate(
         self,
-        request: Request,
+        request: ControlRequest,
         expected: dict[str, Expectation],
         ask: Callable[[], None],
         wait: bool | None,  # noqa: FBT001 - null is true
@@ -173,7 +178,7 @@ class Commands:
     ) -> None:
         if wait is False or request.call.oneway or not expected:
             ask()
-            answer(request, [Outcome(name, "has been asked") for name in expected])
+            answer(request, [ServiceOutcome(name, "has been asked") for name in expected])
         else:
             Operation(self._loop, self._supervisor, request, expected).begin(ask, timeout)
 
@@ -193,7 +198,7 @@ class Commands:
             and (spec.reload_signal is not None or spec.reload_command is not None)
         )
 
-    def _reload(self, name: str) -> Outcome:
+    def _reload(self, name: str) -> ServiceOutcome:
         view = self._supervisor.view(name)
         if view.pid is None:
             return _not_running(view)
@@ -201,15 +206,15 @@ class Commands:
         if how is None:
             hint = f"give it one, or run: supervisectl restart {name}"
             message = "has neither reload_signal nor reload_command"
-            return Outcome(name, message, "failed", hint)
-        return Outcome(name, f"is reloading: {how}")
+            return ServiceOutcome(name, message, "failed", hint)
+        return ServiceOutcome(name, f"is reloading: {how}")
 
-    def _signal(self, name: str, number: int) -> Outcome:
+    def _signal(self, name: str, number: int) -> ServiceOutcome:
         if self._supervisor.signal(name, number):
-            return Outcome(name, f"got {signal_name(number)}")
+            return ServiceOutcome(name, f"got {signal_name(number)}")
         return _not_running(self._supervisor.view(name))
 
 
-def _not_running(view: ServiceView) -> Outcome:
+def _not_running(view: ServiceView) -> ServiceOutcome:
     hint = f"supervisectl start {view.name}"
-    return Outcome(view.name, f"is not running ({view.state})", "not_running", hint)
+    return ServiceOutcome(view.name, f"is not running ({view.state})", "not_running", hint)

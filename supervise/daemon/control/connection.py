@@ -2,7 +2,7 @@
 
 A call may be answered at once or much later (waits, streams); meanwhile nothing more is read, so
 a client cannot make us hold its requests.  Replies are held only as long as the kernel does not
-take them; who produces a stream asks `Request.has_room` first.  What the calls mean is in
+take them; who produces a stream asks `ControlRequest.has_room` first.  What the calls mean is in
 `supervise.daemon.control.methods`.
 """
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from supervise.daemon.loop import Loop
-    from supervise.linux.unixsocket import Peer
+    from supervise.linux.unixsocket import PeerCredentials
 
     class Server(Protocol):
         """What a connection needs of the control socket."""
 
-        def dispatch(self, request: Request) -> None:
+        def dispatch(self, request: ControlRequest) -> None:
             """Answer *request*, now or later."""
 
-        def has_worked(self, connection: Connection) -> None:
+        def has_worked(self, connection: ControlConnection) -> None:
             """Note that *connection* is alive; it may be told to close when memory is short."""
 
-        def has_closed(self, connection: Connection) -> None:
+        def has_closed(self, connection: ControlConnection) -> None:
             """Forget *connection*."""
 
 
@@ -44,7 +44,7 @@ class Role:
     NOTHING, READ, OPERATE = range(3)
 
 
-class Request:
+class ControlRequest:
     """One call and the way to answer it: any number of `stream`, then `reply` or `fail`.
 
     After the last answer, or when the client has gone, what `when_over` was given has been run.
@@ -52,7 +52,7 @@ class Request:
 
     __slots__ = ("_cleanups", "_connection", "_over", "call", "on_room", "parameters")
 
-    def __init__(self, connection: Connection, call: varlink.Call) -> None:
+    def __init__(self, connection: ControlConnection, call: varlink.Call) -> None:
         self.call = call
         self.parameters: dict[str, Any] = {}  # checked, every optional one there
         self.on_room: Callable[[], None] | None = None  # called when the output has been taken
@@ -61,7 +61,7 @@ class Request:
         self._over = False
 
     @property
-    def peer(self) -> Peer:
+    def peer(self) -> PeerCredentials:
         """Return who calls."""
         return self._connection.peer
 
@@ -71,7 +71,7 @@ class Request:
         return self._connection.role
 
     @property
-    def owner(self) -> Connection:
+    def owner(self) -> ControlConnection:
         """Return whom a fault in handling this costs, for the loop."""
         return self._connection
 
@@ -123,11 +123,11 @@ class Request:
         self._connection.call_is_over()
 
 
-class Connection:
+class ControlConnection:
     """A client, from accept to close.  As an owner of the loop, a fault costs it alone."""
 
     def __init__(
-        self, loop: Loop, server: Server, sock: _socket.socket, peer: Peer, role: int
+        self, loop: Loop, server: Server, sock: _socket.socket, peer: PeerCredentials, role: int
     ) -> None:
         self.name = f"control client {peer.pid}"
         self.peer = peer
@@ -139,7 +139,7 @@ class Connection:
         strangers = role == Role.NOTHING
         self._frames = varlink.Frames(MAX_STRANGERS_MESSAGE if strangers else varlink.MAX_MESSAGE)
         self._output = bytearray()
-        self._request: Request | None = None
+        self._request: ControlRequest | None = None
         self._interest = READABLE
         self._ended = False  # the client will send no more
         self._leaving = False  # close once the output has been taken
@@ -241,7 +241,7 @@ class Connection:
             if call is None:
                 self._leaving = self._leaving or self._ended
                 break
-            self._request = Request(self, call)
+            self._request = ControlRequest(self, call)
             self._server.dispatch(self._request)
         self._working = False
         if calls == _CALLS_A_TURN:

@@ -38,7 +38,7 @@ PATIENCE = 1.0  # seconds in which a start that supervise took up shows an event
 _DOWN = ("stopped", "exited", "failed")
 
 
-class Outcome(Record):
+class ServiceOutcome(Record):
     """What became of one service; see the API's type of this name."""
 
     service: str
@@ -53,10 +53,10 @@ class Later(Record):
     seconds: float | None = None
 
 
-Verdict = Outcome | Later
+Verdict = ServiceOutcome | Later
 
 
-class Started:
+class StartExpectation:
     """A start or restart: the service is ready, has settled, or, a oneshot, has completed."""
 
     def __init__(self, before: ServiceView, spec: ServiceSpec | None, *, restart: bool) -> None:
@@ -66,7 +66,7 @@ class Started:
         self._old_pid = before.pid if restart or before.state == "stopping" else None
         self._was_running = before.state == "running" and not restart
         self._noticed = False
-        self._known: Outcome | None = None
+        self._known: ServiceOutcome | None = None
 
     def note(self, event: Announcement) -> None:
         """Keep what says how the start ended: by the time of a view it may have been tried again."""
@@ -89,7 +89,7 @@ class Started:
         elif event.name == "service.unkillable":
             self._known = self._failed(f"pid {fields.get('pid')} survives SIGKILL")
         elif event.name == "service.completed":
-            self._known = Outcome(self._name, "completed")
+            self._known = ServiceOutcome(self._name, "completed")
 
     def judge(
         self, view: ServiceView, waited: float, explain: Callable[[], Explanation]
@@ -115,7 +115,7 @@ class Started:
             verb = verb if self._was_running else f"ready after {view.uptime or 0.0:.2g} s"
         elif (view.uptime or 0.0) < SETTLED:
             return Later(SETTLED - (view.uptime or 0.0))
-        return Outcome(self._name, f"{verb}, pid {view.pid}")
+        return ServiceOutcome(self._name, f"{verb}, pid {view.pid}")
 
     def _judge_blockers(self, explain: Callable[[], Explanation]) -> Verdict:
         for blocker in explain().blockers:
@@ -133,15 +133,15 @@ class Started:
             if waited < PATIENCE:
                 return Later(PATIENCE - waited)
             if self._is_oneshot and view.state == "exited" and not view.exit_code:
-                return Outcome(self._name, "has completed already")
+                return ServiceOutcome(self._name, "has completed already")
             hint = f"supervisectl explain {self._name}"
             return self._failed(f"is still {view.state}{reason}", hint)
         if view.state == "stopped":
             return self._failed("was stopped meanwhile") if view.desired == "down" else Later()
         return self._failed(f"is {view.state}{reason}", _see_logs(self._name))
 
-    def _failed(self, message: str, hint: str = "") -> Outcome:
-        return Outcome(self._name, message, "failed", hint)
+    def _failed(self, message: str, hint: str = "") -> ServiceOutcome:
+        return ServiceOutcome(self._name, message, "failed", hint)
 
 
 class Stopped:
@@ -153,7 +153,7 @@ class Stopped:
         self._down_before = before.state if before.state in _DOWN else ""
         self._pid = before.pid
         self._killed: float | None = None
-        self._known: Outcome | None = None
+        self._known: ServiceOutcome | None = None
 
     def note(self, event: Announcement) -> None:
         """Keep what a view does not show."""
@@ -163,7 +163,7 @@ class Stopped:
         elif event.name == "service.unkillable":
             message = f"pid {event.fields.get('pid')} survives SIGKILL"
             hint = "it hangs in the kernel (state D): see its /proc/PID/stack"
-            self._known = Outcome(self._name, message, "failed", hint)
+            self._known = ServiceOutcome(self._name, message, "failed", hint)
 
     def judge(
         self,
@@ -176,15 +176,15 @@ class Stopped:
             return self._known
         if view.pid is not None:
             if view.pid != self._pid and view.desired == "up":
-                return Outcome(self._name, "was started again meanwhile", "failed")
+                return ServiceOutcome(self._name, "was started again meanwhile", "failed")
             return Later()
         if view.state not in _DOWN:
             return Later()
         if self._down_before:
-            return Outcome(self._name, f"is not running ({self._down_before})")
+            return ServiceOutcome(self._name, f"is not running ({self._down_before})")
         if self._killed is not None:
-            return Outcome(self._name, f"stopped; SIGKILL after {self._killed:g} s")
-        return Outcome(self._name, "stopped")
+            return ServiceOutcome(self._name, f"stopped; SIGKILL after {self._killed:g} s")
+        return ServiceOutcome(self._name, "stopped")
 
 
 class Reloaded:
@@ -192,19 +192,19 @@ class Reloaded:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.known: Outcome | None = None
+        self.known: ServiceOutcome | None = None
 
     def note(self, event: Announcement) -> None:
         """Keep how the command ended."""
         if self.known is not None:
             return
         if event.name == "service.reloaded":
-            self.known = Outcome(self._name, f"has reloaded: {event.fields.get('how')}")
+            self.known = ServiceOutcome(self._name, f"has reloaded: {event.fields.get('how')}")
         elif event.name == "service.reload_failed":
             message = f"cannot reload: {event.fields.get('message')}"
-            self.known = Outcome(self._name, message, "failed", "it goes on as it was")
+            self.known = ServiceOutcome(self._name, message, "failed", "it goes on as it was")
         elif event.name == "supervise.stopping":
-            self.known = Outcome(self._name, "supervise is shutting down", "failed")
+            self.known = ServiceOutcome(self._name, "supervise is shutting down", "failed")
 
     def judge(
         self,
@@ -244,13 +244,15 @@ class Reached:
             return verdict
         if view.state == "failed" and self._milestone != "stopped":
             reason = f": {view.detail}" if view.detail else ""
-            return Outcome(self._name, f"has failed{reason}", "failed", _see_logs(self._name))
+            return ServiceOutcome(
+                self._name, f"has failed{reason}", "failed", _see_logs(self._name)
+            )
         return Later()
 
     def _is_started(self, view: ServiceView) -> Verdict | None:
         if view.pid is None or view.state == "stopping":
             return None
-        return Outcome(self._name, f"has started, pid {view.pid}")
+        return ServiceOutcome(self._name, f"has started, pid {view.pid}")
 
     def _is_ready(self, view: ServiceView) -> Verdict | None:
         if view.state != "running" or view.pid is None:
@@ -260,26 +262,26 @@ class Reached:
             return Later(SETTLED - uptime)
         if self._reports_ready and not view.ready:
             return None
-        return Outcome(self._name, f"is ready, pid {view.pid}")
+        return ServiceOutcome(self._name, f"is ready, pid {view.pid}")
 
     def _is_healthy(self, view: ServiceView) -> Verdict | None:
         if not self._has_check:
             hint = "give it one, or wait for ready"
-            return Outcome(self._name, "has no healthcheck", "failed", hint)
-        return Outcome(self._name, "is healthy") if view.health == "healthy" else None
+            return ServiceOutcome(self._name, "has no healthcheck", "failed", hint)
+        return ServiceOutcome(self._name, "is healthy") if view.health == "healthy" else None
 
     def _is_completed(self, view: ServiceView) -> Verdict | None:
         succeeded = view.state == "exited" and view.exit_code in self._success
         if self._completed or succeeded:
-            return Outcome(self._name, "has completed")
+            return ServiceOutcome(self._name, "has completed")
         if view.state == "exited":
             message = f"ended with exit code {view.exit_code}"
-            return Outcome(self._name, message, "failed", _see_logs(self._name))
+            return ServiceOutcome(self._name, message, "failed", _see_logs(self._name))
         return None
 
     def _is_stopped(self, view: ServiceView) -> Verdict | None:
         if view.pid is None and view.state in _DOWN:
-            return Outcome(self._name, "is stopped")
+            return ServiceOutcome(self._name, "is stopped")
         return None
 
 

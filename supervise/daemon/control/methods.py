@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervise.daemon.control.connection import Request
+    from supervise.daemon.control.connection import ControlRequest
     from supervise.daemon.control.contract import LogReader, Supervisor
     from supervise.daemon.loop import Loop
 
@@ -53,7 +53,7 @@ class Methods:
             "Version": queries.version,
         }
 
-    def dispatch(self, request: Request) -> None:
+    def dispatch(self, request: ControlRequest) -> None:
         """Answer *request*, now or later."""
         try:
             handler = self._find(request)
@@ -65,7 +65,7 @@ class Methods:
         except InvalidParameterError as error:
             request.fail(varlink.INVALID_PARAMETER, {"parameter": error.parameter})
 
-    def _find(self, request: Request) -> Callable[..., None]:
+    def _find(self, request: ControlRequest) -> Callable[..., None]:
         call = request.call
         if request.role == Role.NOTHING:
             raise RefusalError(f"{api.NAME}.NotPermitted", need=READERS)
@@ -83,7 +83,7 @@ class Methods:
         return self.handlers[call.name]
 
 
-def _get_info(request: Request) -> None:
+def _get_info(request: ControlRequest) -> None:
     """Say who this is."""
     request.reply(
         vendor=api.VENDOR,
@@ -94,7 +94,7 @@ def _get_info(request: Request) -> None:
     )
 
 
-def _get_interface_description(request: Request, *, interface: str) -> None:
+def _get_interface_description(request: ControlRequest, *, interface: str) -> None:
     """Describe an interface."""
     if interface not in api.INTERFACES:
         raise RefusalError(varlink.INTERFACE_NOT_FOUND, interface=interface)

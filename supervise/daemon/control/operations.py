@@ -5,7 +5,7 @@ What counts as success is in `supervise.daemon.control.expectations`; nothing he
 
 from __future__ import annotations
 
-from supervise.daemon.control.expectations import Later, Outcome
+from supervise.daemon.control.expectations import Later, ServiceOutcome
 from supervise.wire import api
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from supervise.daemon.control.connection import Request
+    from supervise.daemon.control.connection import ControlRequest
     from supervise.daemon.control.contract import Supervisor
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop, Timer
@@ -33,14 +33,14 @@ class Operation:
         self,
         loop: Loop,
         supervisor: Supervisor,
-        request: Request,
+        request: ControlRequest,
         expectations: dict[str, Expectation],
     ) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._request = request
         self._pending = expectations  # keyed by service name, in the order asked for
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[ServiceOutcome] = []
         self._dirty: dict[str, None] = dict.fromkeys(expectations)
         self._scheduled = False
         self._timers: dict[str, Timer] = {}
@@ -86,17 +86,17 @@ class Operation:
         for name in dirty:
             if name in self._pending:
                 verdict = self._verdict(name)
-                if isinstance(verdict, Outcome):
+                if isinstance(verdict, ServiceOutcome):
                     found.append(verdict)
                 elif verdict.seconds is not None:
                     self._look_again(name, verdict.seconds)
         self._settle(found)
 
-    def _verdict(self, name: str) -> Outcome | Later:
+    def _verdict(self, name: str) -> ServiceOutcome | Later:
         try:
             view = self._supervisor.view(name)
         except KeyError:
-            return Outcome(name, "is no longer in the configuration", "failed")
+            return ServiceOutcome(name, "is no longer in the configuration", "failed")
         waited = self._loop.now() - self._began
         return self._pending[name].judge(view, waited, lambda: self._supervisor.explain(name))
 
@@ -118,10 +118,10 @@ class Operation:
                 continue
             detail = f": {view.detail}" if view.detail else ""
             message = f"not in {self._timeout:g} s; it is {view.state}{detail}"
-            found.append(Outcome(name, message, "timed_out", f"supervisectl explain {name}"))
+            found.append(ServiceOutcome(name, message, "timed_out", f"supervisectl explain {name}"))
         self._settle(found)
 
-    def _settle(self, found: list[Outcome]) -> None:
+    def _settle(self, found: list[ServiceOutcome]) -> None:
         for outcome in found:
             del self._pending[outcome.service]
         self._outcomes += found
@@ -136,7 +136,7 @@ class Operation:
             timer.cancel()
 
 
-def answer(request: Request, outcomes: list[Outcome]) -> None:
+def answer(request: ControlRequest, outcomes: list[ServiceOutcome]) -> None:
     """Give the last reply: *outcomes*, or without `more` the error of the first that failed."""
     bad = next((outcome for outcome in outcomes if outcome.trouble), None)
     if bad is None or request.more:
@@ -152,6 +152,6 @@ def answer(request: Request, outcomes: list[Outcome]) -> None:
     request.fail(f"{api.NAME}.{_ERRORS[bad.trouble]}", parameters)
 
 
-def plain(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+def plain(outcomes: Iterable[ServiceOutcome]) -> list[dict[str, Any]]:
     """Return *outcomes* as JSON values."""
     return [dict(outcome.items()) for outcome in outcomes]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from supervise.daemon.control.connection import Request
+    from supervise.daemon.control.connection import ControlRequest
     from supervise.daemon.control.contract import LogReader, Supervisor
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop
@@ -43,7 +43,7 @@ class Queries:
         self._supervisor = supervisor
         self._logs = logs
 
-    def status(self, request: Request, *, services: list[str] | None) -> None:
+    def status(self, request: ControlRequest, *, services: list[str] | None) -> None:
         """Send the views, once or at every change."""
         if services is not None:
             selection.named(self._supervisor, services)
@@ -59,7 +59,7 @@ class Queries:
         else:
             request.reply(services=take())
 
-    def explain(self, request: Request, *, service: str) -> None:
+    def explain(self, request: ControlRequest, *, service: str) -> None:
         """Say why a service is not up."""
         selection.named(self._supervisor, [service])
         explanation = self._supervisor.explain(service)
@@ -72,17 +72,17 @@ class Queries:
             origin=dict(origin.items()) if origin is not None else None,
         )
 
-    def processes(self, request: Request, *, services: list[str] | None) -> None:
+    def processes(self, request: ControlRequest, *, services: list[str] | None) -> None:
         """List the pids of services."""
         names = selection.named(self._supervisor, services)
         groups = [{"service": name, "pids": self._supervisor.pids(name)} for name in names]
         request.reply(services=groups)
 
-    def graph(self, request: Request) -> None:
+    def graph(self, request: ControlRequest) -> None:
         """Show who depends on whom."""
         request.reply(nodes=[self._node(name) for name in self._supervisor.names()])
 
-    def health(self, request: Request) -> None:
+    def health(self, request: ControlRequest) -> None:
         """Judge everything that should be up."""
         complaints = []
         if self._supervisor.stopping:
@@ -93,13 +93,13 @@ class Queries:
                 complaints.append({"service": name, "reason": reason})
         request.reply(healthy=not complaints, complaints=complaints)
 
-    def version(self, request: Request) -> None:
+    def version(self, request: ControlRequest) -> None:
         """Say which supervise this is."""
         python = ".".join(map(str, sys.version_info[:3]))
         request.reply(version=__version__, python=python, pid=os.getpid())
 
     def wait(
-        self, request: Request, *, services: list[str], until: str, timeout: float | None
+        self, request: ControlRequest, *, services: list[str], until: str, timeout: float | None
     ) -> None:
         """Answer when the services have come to a milestone."""
         names = selection.named(self._supervisor, services)
@@ -110,7 +110,7 @@ class Queries:
 
     def logs(
         self,
-        request: Request,
+        request: ControlRequest,
         *,
         services: list[str] | None,
         lines: int | None,
@@ -140,7 +140,10 @@ class Queries:
         queue.begin(follow=bool(follow))
 
     def _follow(
-        self, request: Request, services: list[str] | None, listener: Callable[[LogRecord], None]
+        self,
+        request: ControlRequest,
+        services: list[str] | None,
+        listener: Callable[[LogRecord], None],
     ) -> None:
         """Have *listener* told of lines to come; for None also of services to come."""
         if services is not None:
@@ -164,7 +167,7 @@ class Queries:
 
         request.when_over(end)
 
-    def events(self, request: Request, *, backlog: bool | None, follow: bool | None) -> None:
+    def events(self, request: ControlRequest, *, backlog: bool | None, follow: bool | None) -> None:
         """Send the recent past, and with *follow* what comes."""
         if follow and not request.more:
             raise RefusalError(varlink.EXPECTED_MORE)

@@ -10,7 +10,7 @@ import errno
 import os
 from contextlib import suppress
 
-from supervise.daemon.control.connection import Connection, Role
+from supervise.daemon.control.connection import ControlConnection, Role
 from supervise.daemon.loop import READABLE
 from supervise.linux import descriptors, dnotify, unixsocket
 from supervise.model.announcement import Announcement
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
-    from supervise.daemon.control.connection import Request
+    from supervise.daemon.control.connection import ControlRequest
     from supervise.daemon.control.contract import LogReader, Supervisor
     from supervise.daemon.control.methods import Methods
     from supervise.daemon.loop import Loop, Timer
@@ -37,7 +37,7 @@ _REOPEN_AFTER = 0.1  # seconds from the file's removal; `rm -r` of its directory
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
-class Control:
+class ControlServer:
     """The control socket of one supervise, open from construction to `close`.
 
     Where no place can be had it says so once and goes on without; `ensure_listening` tries again.
@@ -50,7 +50,7 @@ class Control:
         loop: Loop,
         supervisor: Supervisor,
         logs: LogReader,
-        settings: service.Control,
+        settings: service.ControlSettings,
         announce: Callable[[Announcement], None],
     ) -> None:
         self._loop = loop
@@ -59,7 +59,7 @@ class Control:
         self._supervisor = supervisor
         self._logs = logs
         self._methods: Methods | None = None  # once somebody has called
-        self._connections: dict[Connection, None] = {}  # the one silent for longest first
+        self._connections: dict[ControlConnection, None] = {}  # the one silent for longest first
         self._listener: unixsocket.Listener | None = None
         self._watch: dnotify.DirectoryWatch | None = None
         self._reserve = _spare_descriptor()
@@ -73,7 +73,7 @@ class Control:
         """Return where clients connect: a path, ``@name``, or None without a socket."""
         return self._listener.place if self._listener is not None else None
 
-    def ensure_listening(self, settings: service.Control | None = None) -> None:
+    def ensure_listening(self, settings: service.ControlSettings | None = None) -> None:
         """Open the socket anew if its file is gone, or if new *settings* want it elsewhere.
 
         Connections stay; new *settings* decide about those who connect from here on.
@@ -111,7 +111,7 @@ class Control:
 
     # -- what connections need
 
-    def dispatch(self, request: Request) -> None:
+    def dispatch(self, request: ControlRequest) -> None:
         """Answer *request*, now or later."""
         if self._methods is None:
             # 0.4 MB and 4 ms that a container nobody asks anything never pays.
@@ -120,7 +120,7 @@ class Control:
             self._methods = Methods(self._loop, self._supervisor, self._logs)
         self._methods.dispatch(request)
 
-    def has_worked(self, connection: Connection) -> None:
+    def has_worked(self, connection: ControlConnection) -> None:
         """Note that *connection* is alive; close the heaviest while too much is held."""
         if connection not in self._connections:
             return
@@ -129,7 +129,7 @@ class Control:
         if connection.weight > _NOTABLE:
             self._relieve()
 
-    def has_closed(self, connection: Connection) -> None:
+    def has_closed(self, connection: ControlConnection) -> None:
         """Forget *connection*."""
         self._connections.pop(connection, None)
 
@@ -208,9 +208,9 @@ class Control:
         role = self._role(peer)
         if role == Role.NOTHING:
             self._complain(peer)
-        self._connections[Connection(self._loop, self, sock, peer, role)] = None
+        self._connections[ControlConnection(self._loop, self, sock, peer, role)] = None
 
-    def _role(self, peer: unixsocket.Peer) -> int:
+    def _role(self, peer: unixsocket.PeerCredentials) -> int:
         groups = {peer.gid, *peer.groups}
         if peer.uid in (0, os.geteuid()) or groups.intersection(self._settings.operators):
             return Role.OPERATE
@@ -218,7 +218,7 @@ class Control:
             return Role.READ
         return Role.NOTHING
 
-    def _complain(self, peer: unixsocket.Peer) -> None:
+    def _complain(self, peer: unixsocket.PeerCredentials) -> None:
         if peer.uid in self._refused or len(self._refused) > MAX_CONNECTIONS:
             return
         self._refused.add(peer.uid)

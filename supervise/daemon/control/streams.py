@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from supervise.daemon.control.connection import Request
+    from supervise.daemon.control.connection import ControlRequest
     from supervise.daemon.control.contract import Supervisor
     from supervise.daemon.loop import Loop, Timer
     from supervise.model.announcement import Announcement
@@ -30,7 +30,7 @@ class Queue:
     """Sends entries in batches: first a backlog, then what `put` adds."""
 
     def __init__(
-        self, loop: Loop, request: Request, key: str, backlog: Iterable[tuple[int, Any]]
+        self, loop: Loop, request: ControlRequest, key: str, backlog: Iterable[tuple[int, Any]]
     ) -> None:
         self._loop = loop
         self._request = request
@@ -92,7 +92,7 @@ class Queue:
 class Snapshots:
     """Sends the status again whenever something changed, at most once a `SNAPSHOT_PAUSE`."""
 
-    def __init__(self, loop: Loop, request: Request, take: Callable[[], list[Any]]) -> None:
+    def __init__(self, loop: Loop, request: ControlRequest, take: Callable[[], list[Any]]) -> None:
         self._loop = loop
         self._request = request
         self._take = take

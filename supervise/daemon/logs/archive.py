@@ -27,7 +27,7 @@ _SURPLUS = 1000
 _PACKED_MODE = 0o640
 
 
-class Archive:
+class LogArchive:
     """What was rotated away from one log file.
 
     *on_trouble* is told why a file could not be compressed; it stays as it is then.

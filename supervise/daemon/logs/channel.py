@@ -1,4 +1,4 @@
-"""One service's output: its pipes (`Source`), its ring, its sinks, its listeners (`Channel`).
+"""One service's output: its pipes (`PipeSource`), its ring, its sinks, its listeners (`Channel`).
 
 The relay makes them and hands out what they hold; nobody else does.
 """
@@ -31,7 +31,7 @@ _FOLLOWED_CHUNK = 8 * 1024
 _PIPE_SIZE = 64 * 1024
 
 
-class Route:
+class LogRoute:
     """One sink of one stream and how lines look there."""
 
     __slots__ = ("dropped", "render", "sink")
@@ -60,15 +60,15 @@ class Channel:
     def __init__(self, loop: Loop, name: str, announce: Announce) -> None:
         self.name = name
         self.ring = Ring()
-        self.sources: list[Source] = []
-        self.routes: dict[str, list[Route]] = {"stdout": [], "stderr": []}
+        self.sources: list[PipeSource] = []
+        self.routes: dict[str, list[LogRoute]] = {"stdout": [], "stderr": []}
         self.on_stall = OnStall.BLOCK
         self.chunk = CHUNK
         self._loop = loop
         self._announce = announce
         self._listeners: list[Listener] = []
 
-    def publish(self, source: Source, block: bytes) -> None:
+    def publish(self, source: PipeSource, block: bytes) -> None:
         """Hand one block (see `supervise.wire.lines`) to the ring, the sinks and the listeners."""
         when = time.time()
         stream, pid = source.stream, source.pid
@@ -128,7 +128,7 @@ class Channel:
         if dropped:
             self._announce(Announcement("log.dropped", {"service": self.name, "lines": dropped}))
 
-    def _drop(self, route: Route, block: bytes) -> None:
+    def _drop(self, route: LogRoute, block: bytes) -> None:
         if not route.dropped:
             route.sink.when_drained(self.report_dropped, None)
         route.dropped += lines.count_lines(block)
@@ -147,7 +147,7 @@ class Channel:
         return tell
 
 
-class Source:
+class PipeSource:
     """The read end of one pipe.  An `Owner`: a fault costs this stream and nothing else."""
 
     __slots__ = (

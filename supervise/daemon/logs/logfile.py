@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 
 from supervise.daemon.logs import sinks
-from supervise.daemon.logs.archive import Archive
+from supervise.daemon.logs.archive import LogArchive
 from supervise.linux import directory
 from supervise.wire.lines import count_lines
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from supervise.daemon.logs.compressor import Compressor
     from supervise.daemon.logs.sinks import Announce, Outlet
-    from supervise.daemon.loop import Loop, Owner
-    from supervise.model.service import Logs
+    from supervise.daemon.loop import CallbackOwner, Loop
+    from supervise.model.service import LogSettings
 
 _NEWLINE = 10
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -41,7 +41,7 @@ class LogFile:
         self,
         path: str,
         service: str,
-        logs: Logs,
+        logs: LogSettings,
         *,
         loop: Loop,
         compressor: Compressor,
@@ -54,7 +54,7 @@ class LogFile:
         self._loop = loop
         self._announce = announce
         self._logs = logs
-        self._archive = Archive(compressor, self._cannot_compress)
+        self._archive = LogArchive(compressor, self._cannot_compress)
         self._archive_trouble = sinks.Trouble(loop, path, announce)
         self._name = ""  # in the archive's directory
         self._fd = -1
@@ -74,7 +74,7 @@ class LogFile:
         """Return whether its reader does not keep up; only a FIFO or a device has one."""
         return self._outlet is not None and self._outlet.full
 
-    def when_drained(self, callback: Callable[[], None], owner: Owner | None) -> None:
+    def when_drained(self, callback: Callable[[], None], owner: CallbackOwner | None) -> None:
         """Run *callback* once from the loop when there is room again."""
         if self._outlet is not None:
             self._outlet.when_drained(callback, owner)
@@ -100,7 +100,7 @@ class LogFile:
 
     # -- its life
 
-    def configure(self, logs: Logs) -> None:
+    def configure(self, logs: LogSettings) -> None:
         """Rotate, keep and compress by *logs* from here on."""
         self._logs = logs
         self._archive.keep = logs.keep

@@ -6,12 +6,12 @@ the rings.  Nothing here blocks before `finish`, and no service can make another
 
 from __future__ import annotations
 
-from supervise.daemon.logs.channel import CHUNK, Channel, Route, Source
+from supervise.daemon.logs.channel import CHUNK, Channel, LogRoute, PipeSource
 from supervise.daemon.logs.console import stream_of_path
 from supervise.daemon.logs.ring import Ring
 from supervise.linux import directory
 from supervise.model.announcement import Announcement
-from supervise.model.service import LogFormat, Logs
+from supervise.model.service import LogFormat, LogSettings
 from supervise.wire import lines, sentences
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SEVERITY_COLOURS = {"warning": 33, "error": 31}
 
 
-class Relay:
+class LogRelay:
     """All output of all services, and our own events.
 
     *announce* is told of dropped lines and of log files that cannot be written; whoever it is
@@ -42,11 +42,13 @@ class Relay:
         self._console = console
         self._announce = announce
         self._channels: dict[str, Channel] = {}
-        self._logs: dict[str, Logs] = {}
+        self._logs: dict[str, LogSettings] = {}
         self._width = len(sentences.OURSELVES)
         self._event_format = LogFormat.PREFIX
         self._events_dropped = 0
-        self._leaving: dict[Source, Logs] = {}  # of removed services, with words to be written
+        self._leaving: dict[
+            PipeSource, LogSettings
+        ] = {}  # of removed services, with words to be written
         self._files: dict[str, LogFile] = {}  # by real path; services may share one
         self._real_paths: dict[str, str] = {}  # as configured → without symbolic links
         self._compressor: Compressor | None = None  # once there is a log file
@@ -99,7 +101,7 @@ class Relay:
         if logs is not None and logs.file is not None:
             self._settle_files()
 
-    def _let_go(self, source: Source) -> None:
+    def _let_go(self, source: PipeSource) -> None:
         """Write what *source* still has, as soon as its sink takes it, and close it."""
         source.drain()
         sink = source.must_wait_for()
@@ -120,7 +122,7 @@ class Relay:
         That may be long after the process: a service may have several pipes a stream at once.
         """
         channel = self._channel(service)
-        channel.sources.append(Source(self._loop, channel, stream, pid, owned_fd))
+        channel.sources.append(PipeSource(self._loop, channel, stream, pid, owned_fd))
 
     def drain(self, service: str) -> None:
         """Relay what the service's process left in its pipes when it died.
@@ -199,7 +201,7 @@ class Relay:
         for file in self._files.values():
             file.reopen()
 
-    def _file(self, service: str, logs: Logs) -> LogFile:
+    def _file(self, service: str, logs: LogSettings) -> LogFile:
         assert logs.file is not None
         path = self._real_path(logs.file)
         file = self._files.get(path)
@@ -232,7 +234,7 @@ class Relay:
 
     def _settle_files(self) -> None:
         """Close the files nobody writes to; of services that share one, the first one's rules."""
-        rules: dict[str, Logs] = {}
+        rules: dict[str, LogSettings] = {}
         for logs in (*self._logs.values(), *self._leaving.values()):
             if logs.file is not None:
                 rules.setdefault(self._real_path(logs.file), logs)
@@ -266,7 +268,7 @@ class Relay:
         self._console.finish(deadline)
         self.stop_helpers()
 
-    def _exhaust(self, source: Source, deadline: float) -> None:
+    def _exhaust(self, source: PipeSource, deadline: float) -> None:
         while self._loop.now() < deadline:
             sink = source.must_wait_for()
             if sink is not None:
@@ -279,7 +281,7 @@ class Relay:
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:
             self._channels[name] = Channel(self._loop, name, self._announce)
-            self._logs.setdefault(name, Logs())
+            self._logs.setdefault(name, LogSettings())
             self._route(name)
         return self._channels[name]
 
@@ -295,12 +297,12 @@ class Relay:
         for stream in channel.routes:
             routes = []
             if logs.file and target is None:
-                routes.append(Route(self._file(name, logs), plain))
+                routes.append(LogRoute(self._file(name, logs), plain))
             if not routes or logs.tee:
                 shown = target or stream
                 coloured = self._console.coloured(shown)
                 render = self._renderer(name, logs.format, coloured=True) if coloured else plain
-                routes.append(Route(self._console.outlet(shown), render))
+                routes.append(LogRoute(self._console.outlet(shown), render))
             channel.routes[stream] = routes
 
     def _renderer(self, name: str, form: LogFormat, *, coloured: bool) -> Render:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from supervise.daemon.loop import Loop, Owner
+    from supervise.daemon.loop import CallbackOwner, Loop
 
     # Takes buffers, returns how many bytes the kernel took; BlockingIOError when it takes none.
     Send = Callable[[list[bytes | memoryview]], int]
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         def write(self, block: bytes, service: str) -> None:
             """Take *block*, whole lines of *service*; never blocks, never raises OSError."""
 
-        def when_drained(self, callback: Callable[[], None], owner: Owner | None) -> None:
+        def when_drained(self, callback: Callable[[], None], owner: CallbackOwner | None) -> None:
             """Run *callback* once from the loop when there is room again."""
 
         def finish(self, deadline: float) -> None:
@@ -126,7 +126,7 @@ class Outlet:
         self._send = send
         self._release = release  # closes what was opened for this outlet
         self._queue: list[tuple[bytes | memoryview, str]] = []
-        self._drained: list[tuple[Callable[[], None], Owner | None]] = []
+        self._drained: list[tuple[Callable[[], None], CallbackOwner | None]] = []
         self._watching = False
         self._torn = False  # the last byte written was not the end of a line
 
@@ -163,7 +163,7 @@ class Outlet:
         self.write(block, service)
         return True
 
-    def when_drained(self, callback: Callable[[], None], owner: Owner | None) -> None:
+    def when_drained(self, callback: Callable[[], None], owner: CallbackOwner | None) -> None:
         """Run *callback* once from the loop when there is room again."""
         self._drained.append((callback, owner))
 

@@ -73,7 +73,7 @@ class NotifySocket:
         if message is not None and message.pid > 0:
             self._loop.call_soon(lambda: self._deliver(message))
 
-    def _deliver(self, message: notifysocket.Message) -> None:
+    def _deliver(self, message: notifysocket.NotifyMessage) -> None:
         if self._closed:
             return
         notification = notify.parse(message.data)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.loop import Loop, Timer
-    from supervise.daemon.readiness.tries import CommandTry, Outcome, TcpTry
+    from supervise.daemon.readiness.tries import CommandTry, ProbeOutcome, TcpTry
     from supervise.model.exitstatus import ExitStatus
     from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec
 
@@ -40,7 +40,7 @@ class Prober:
     def __init__(self, loop: Loop, run_command: RunCommand) -> None:
         self.loop = loop
         self.run_command = run_command
-        self._watches: dict[tuple[str, str], _Watch] = {}  # keyed by (service, kind)
+        self._watches: dict[tuple[str, str], _ProbeWatch] = {}  # keyed by (service, kind)
 
     def watch_ready(self, name: str, spec: ServiceSpec, on_ready: Callable[[], None]) -> None:
         """Try until the service is ready, the first time at once, then call *on_ready* once.
@@ -79,19 +79,19 @@ class Prober:
         watches = [self._watches.get((name, kind)) for kind in (_READY, _HEALTH)]
         return next((watch.failure for watch in watches if watch and watch.failure), "")
 
-    def drop(self, watch: _Watch) -> None:
+    def drop(self, watch: _ProbeWatch) -> None:
         """Forget *watch*, which has ended by itself."""
         if self._watches.get(watch.key) is watch:
             del self._watches[watch.key]
 
-    def _put(self, key: tuple[str, str], watch: _Watch) -> None:
+    def _put(self, key: tuple[str, str], watch: _ProbeWatch) -> None:
         earlier = self._watches.get(key)
         if earlier is not None:
             earlier.stop()
         self._watches[key] = watch
 
 
-class _Watch:
+class _ProbeWatch:
     """One question, asked again and again.  At any time: one try, or one timer, or stopped."""
 
     def __init__(
@@ -130,7 +130,7 @@ class _Watch:
         self.failure = f"the {self.name} was given up after an internal fault"
         self.stop()
 
-    def _judge(self, outcome: Outcome) -> float | None:
+    def _judge(self, outcome: ProbeOutcome) -> float | None:
         """Tell the supervisor what changed; return the delay to the next try, None to end."""
         raise NotImplementedError
 
@@ -145,7 +145,7 @@ class _Watch:
         try:
             self._try = self._make_try()
         except ValueError as error:  # a plan not made by our loader
-            self._answered(tries.Outcome(ok=False, text=str(error)))
+            self._answered(tries.ProbeOutcome(ok=False, text=str(error)))
             return
         self._try.start()
 
@@ -164,7 +164,7 @@ class _Watch:
         assert argv is not None, "a probe has exactly one target"
         return self._prober.run_command(self._spec, argv, self._timeout, ended)
 
-    def _answered(self, outcome: Outcome) -> None:
+    def _answered(self, outcome: ProbeOutcome) -> None:
         self._try = None
         told = outcome.replace(text=f"{describe(self._probe)}: {outcome.text}")
         self.failure = "" if outcome.ok else told.text
@@ -173,7 +173,7 @@ class _Watch:
             self._ask_in(max(delay, _SHORTEST_DELAY))
 
 
-class _ReadyWatch(_Watch):
+class _ReadyWatch(_ProbeWatch):
     def __init__(
         self,
         prober: Prober,
@@ -187,7 +187,7 @@ class _ReadyWatch(_Watch):
         self._on_ready = on_ready
         self._ask_in(0.0)
 
-    def _judge(self, outcome: Outcome) -> float | None:
+    def _judge(self, outcome: ProbeOutcome) -> float | None:
         if not outcome.ok:
             return self._interval
         self._on_ready()
@@ -195,7 +195,7 @@ class _ReadyWatch(_Watch):
         return None
 
 
-class _HealthWatch(_Watch):
+class _HealthWatch(_ProbeWatch):
     def __init__(
         self,
         prober: Prober,
@@ -211,7 +211,7 @@ class _HealthWatch(_Watch):
         self._health = health.Health()
         self._ask_in(max(health.first_delay(check), _SHORTEST_DELAY))
 
-    def _judge(self, outcome: Outcome) -> float | None:
+    def _judge(self, outcome: ProbeOutcome) -> float | None:
         before = self._health
         if outcome.ok is not None:
             age = self._began - self._started

@@ -21,12 +21,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.loop import Loop, Owner
+    from supervise.daemon.loop import CallbackOwner, Loop
     from supervise.model.exitstatus import ExitStatus
     from supervise.model.target import HttpTarget, Target
 
     Ended = Callable[[ExitStatus | None, bytes], None]
-    Done = Callable[["Outcome"], None]
+    Done = Callable[["ProbeOutcome"], None]
 
 _LOCALHOST = ("127.0.0.1", "::1")  # RFC 6761, 6.3; a service may listen on one of them alone
 # Our own shortage says nothing about the service.
@@ -36,7 +36,7 @@ _SHOWN = 200  # characters of a command's output
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger of socket(7): on, 0 seconds
 
 
-class Outcome(Record):
+class ProbeOutcome(Record):
     """How one try went."""
 
     ok: bool | None  # None: it could not be tried, for a reason on our side
@@ -50,7 +50,7 @@ class TcpTry:
     """
 
     def __init__(
-        self, loop: Loop, owner: Owner, target: Target, timeout: float, done: Done
+        self, loop: Loop, owner: CallbackOwner, target: Target, timeout: float, done: Done
     ) -> None:
         self._loop = loop
         self._owner = owner
@@ -128,7 +128,7 @@ class TcpTry:
         done = self._done
         self.cancel()
         if done is not None:
-            done(Outcome(ok, text))
+            done(ProbeOutcome(ok, text))
 
     def _hang_up(self) -> None:
         if self._socket is not None:
@@ -145,7 +145,7 @@ class HttpTry(TcpTry):
     """
 
     def __init__(
-        self, loop: Loop, owner: Owner, target: HttpTarget, timeout: float, done: Done
+        self, loop: Loop, owner: CallbackOwner, target: HttpTarget, timeout: float, done: Done
     ) -> None:
         super().__init__(loop, owner, target.address, timeout, done)
         self._unsent = http.get_request(target)
@@ -208,7 +208,7 @@ class CommandTry:
     def __init__(
         self,
         loop: Loop,
-        owner: Owner,
+        owner: CallbackOwner,
         run: Callable[[Ended], Callable[[], None]],
         timeout: float,
         done: Done,
@@ -239,7 +239,7 @@ class CommandTry:
         """Leave the reaper's stack first: what follows belongs to the probe, not to it."""
         self._running = False
         overdue = self._loop.now() - self._began >= self._timeout
-        outcome = Outcome(status == Exited(0), self._describe(status, output, overdue=overdue))
+        outcome = ProbeOutcome(status == Exited(0), self._describe(status, output, overdue=overdue))
         self._loop.call_soon(lambda: self._tell(outcome), self._owner)
 
     def _describe(self, status: ExitStatus | None, output: bytes, *, overdue: bool) -> str:
@@ -250,7 +250,7 @@ class CommandTry:
             how = f"no result within {self._timeout:g} s" if overdue else "cannot be run"
         return f"{how}: {said}" if said else how
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _tell(self, outcome: ProbeOutcome) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(outcome)

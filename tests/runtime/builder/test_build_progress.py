@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.builder.build_progress import (
-    Json,
-    Lines,
-    Plain,
-    Progress,
-    Quiet,
+    BuildProgress,
+    JsonBuildProgress,
+    OutputLines,
+    PlainBuildProgress,
+    QuietBuildProgress,
     one_line,
 )
 from runtime.builder.live_view import Running, View, frame
@@ -42,7 +42,7 @@ def shown(tmp_path: Path) -> Shown:
     return Shown(tmp_path / "shown")
 
 
-def story(progress: Progress, *, fails: bool = False) -> None:
+def story(progress: BuildProgress, *, fails: bool = False) -> None:
     """Tell of a stage with a step that writes."""
     progress.started((0, 1), "build", FROM)
     progress.finished((0, 1), 0.0, cached=False)
@@ -57,7 +57,7 @@ def story(progress: Progress, *, fails: bool = False) -> None:
 
 
 def test_plain_numbers_the_steps(shown: Shown) -> None:
-    story(Plain(shown.fd))
+    story(PlainBuildProgress(shown.fd))
 
     lines = shown.text.splitlines()
     assert lines[0] == "#1 [build 1/2] FROM x"
@@ -69,7 +69,7 @@ def test_plain_numbers_the_steps(shown: Shown) -> None:
 
 
 def test_plain_names_a_step_again_after_another_s_line(shown: Shown) -> None:
-    progress = Plain(shown.fd)
+    progress = PlainBuildProgress(shown.fd)
     progress.started((0, 1), "a", {"step": 1, "total": 1, "text": "RUN a"})
     progress.started((1, 1), "b", {"step": 1, "total": 1, "text": "RUN b"})
 
@@ -79,7 +79,7 @@ def test_plain_names_a_step_again_after_another_s_line(shown: Shown) -> None:
 
 
 def test_json_has_every_event(shown: Shown) -> None:
-    story(Json(shown.fd), fails=True)
+    story(JsonBuildProgress(shown.fd), fails=True)
 
     events = [json.loads(line) for line in shown.text.splitlines()]
 
@@ -92,16 +92,16 @@ def test_json_has_every_event(shown: Shown) -> None:
 
 
 def test_quiet_speaks_when_something_fails(shown: Shown) -> None:
-    story(Quiet(shown.fd))
+    story(QuietBuildProgress(shown.fd))
     assert shown.text == ""
 
-    story(Quiet(shown.fd), fails=True)
+    story(QuietBuildProgress(shown.fd), fails=True)
 
     assert shown.text == "half a line\nand the rest"
 
 
 def test_a_failure_before_any_step_is_no_fault_of_plain(shown: Shown) -> None:
-    Plain(shown.fd).failed((0, 0), "no such image")
+    PlainBuildProgress(shown.fd).failed((0, 0), "no such image")
 
     assert shown.text == ""
 
@@ -159,7 +159,7 @@ def test_a_frame_fits_the_terminal(
 @given(st.lists(st.binary(max_size=20)))
 def test_lines_do_not_depend_on_how_they_were_cut(pieces: list[bytes]) -> None:
     """Splitting the output elsewhere yields the same lines."""
-    whole, parts = Lines(), Lines()
+    whole, parts = OutputLines(), OutputLines()
 
     at_once = whole.feed(b"".join(pieces)) + whole.flush()
     in_parts = [line for piece in pieces for line in parts.feed(piece)] + parts.flush()
@@ -168,7 +168,7 @@ def test_lines_do_not_depend_on_how_they_were_cut(pieces: list[bytes]) -> None:
 
 
 def test_what_is_written_over_is_not_shown() -> None:
-    assert Lines().feed(b"10%\r50%\r100%\r\n") == ["100%"]
+    assert OutputLines().feed(b"10%\r50%\r100%\r\n") == ["100%"]
 
 
 def test_an_instruction_of_many_lines_is_cut() -> None:

@@ -145,7 +145,9 @@ def test_signals_that_are_none_are_refused() -> None:
 
 
 def test_durations_become_seconds() -> None:
-    check = commands.Healthcheck(HERE, ("CMD", "true"), interval=1_500_000_000, retries=2)
+    check = commands.HealthcheckInstruction(
+        HERE, ("CMD", "true"), interval=1_500_000_000, retries=2
+    )
 
     changed, _ = drafts.apply(BASE, check)
 

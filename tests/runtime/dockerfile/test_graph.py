@@ -10,11 +10,11 @@ from runtime.dockerfile.dockerfile_error import DockerfileError
 PLATFORM = predefined.platform_args("linux/amd64", "linux/amd64")
 
 
-def plan(text: str, target: str = "", **arguments: str) -> graph.Plan:
+def plan(text: str, target: str = "", **arguments: str) -> graph.BuildPlan:
     return graph.target_stages(parser.parse(text), target, arguments, PLATFORM)
 
 
-def order(found: graph.Plan) -> list[int]:
+def order(found: graph.BuildPlan) -> list[int]:
     return [node.index for node in found.stages]
 
 

@@ -161,7 +161,7 @@ def test_env_knows_both_its_forms() -> None:
 def test_healthcheck_counts_in_nanoseconds() -> None:
     health = only("HEALTHCHECK --interval=1m30s --timeout=1.5s --retries=2 CMD curl -f x")
 
-    assert isinstance(health, commands.Healthcheck)
+    assert isinstance(health, commands.HealthcheckInstruction)
     assert health.test == ("CMD-SHELL", "curl -f x")
     assert (health.interval, health.timeout, health.retries) == (90 * 10**9, 15 * 10**8, 2)
 

@@ -18,7 +18,7 @@ from tests.support.eventually import eventually, holds
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("root")]
 
-Group = cgroup_v1.Group | cgroup_v2.Group
+Group = cgroup_v1.GroupV1 | cgroup_v2.GroupV2
 NAME = f"runtime-test-{os.getpid()}/one"
 
 
@@ -33,8 +33,8 @@ def unified() -> str:
 
 def make(version: int) -> Group:
     if version == 1:
-        return cgroup_v1.Group(NAME, cgroup_v1.hierarchies())
-    return cgroup_v2.Group(unified(), NAME)
+        return cgroup_v1.GroupV1(NAME, cgroup_v1.hierarchies())
+    return cgroup_v2.GroupV2(unified(), NAME)
 
 
 @pytest.fixture(params=[1, 2])
@@ -134,7 +134,7 @@ def test_devices_are_limited(group: Group) -> None:
 
 
 def test_a_limit_that_cannot_be_kept_is_said() -> None:
-    bare = cgroup_v2.Group(unified(), NAME)
+    bare = cgroup_v2.GroupV2(unified(), NAME)
     bare._mount = "/nonexistent"  # the one thing a machine with all controllers does not have
     bare.directory = "/nonexistent"
 

@@ -235,7 +235,7 @@ def test_an_interface_with_a_dot_has_a_sysctl(here: Namespace) -> None:
 class TestAgainstPyroute2:
     """PyPI's pyroute2 decodes what we encode."""
 
-    def decode(self, message: netlink.Message, cls: str) -> Any:
+    def decode(self, message: netlink.NetlinkMessage, cls: str) -> Any:
         module = importlib.import_module(f"pyroute2.netlink.rtnl.{cls}")
         header = struct.pack("=IHHII", 16 + len(message.body), message.type, message.flags, 1, 0)
         decoded = getattr(module, cls)(header + message.body)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.model.container.spec import (
+    ContainerRestartPolicy,
     Limits,
     Logging,
     Mount,
     Port,
-    RestartPolicy,
     Spec,
 )
 from runtime.model.container.state import Endpoint, State
@@ -34,7 +34,7 @@ specs = st.builds(
     exposed=st.lists(st.tuples(st.integers(), text), max_size=2).map(tuple),
     rlimits=st.dictionaries(text, st.tuples(st.integers(), st.integers()), max_size=2),
     limits=st.builds(Limits, memory=st.none() | st.integers(), cpus=st.none() | st.just(1.5)),
-    restart=st.builds(RestartPolicy, text, st.integers()),
+    restart=st.builds(ContainerRestartPolicy, text, st.integers()),
     logging=st.builds(Logging, st.integers()),
     stop_timeout=st.none() | st.floats(0, 100),
 )

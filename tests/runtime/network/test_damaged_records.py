@@ -10,13 +10,13 @@ from runtime.linux import documents
 from runtime.model.errors import DamagedFailure
 from runtime.model.network.network_records import Lease, Network
 from runtime.network.leases import Leases
-from runtime.network.records import DAMAGED, Records
+from runtime.network.records import DAMAGED, NetworkRecords
 
 NET = Network("net", "a" * 64, subnet="172.30.0.0/16", gateway="172.30.0.1", created=1.0)
 
 
 def test_a_damaged_network_is_passed_over_and_goes(tmp_path: Path) -> None:
-    records = Records(str(tmp_path))
+    records = NetworkRecords(str(tmp_path))
     records.save(NET)
     records.save(NET.replace(name="other", id="b" * 64))
     path = tmp_path / "net.json"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtime.registry import transport
-from runtime.registry.problems import RegistryError, UnreachableError
+from runtime.registry.problems import RegistryError, RegistryUnreachableError
 from runtime.registry.settings import Patience
 from runtime.store.images import Images
 from tests.support import hostile_registry as hostile
@@ -35,7 +35,7 @@ def test_an_address_that_a_server_gives_is_followed(target: str, expected: str) 
     "target", ["file:///etc/passwd", "http://[", "ftp://x/", "https://x:port/"]
 )
 def test_an_address_that_is_none_of_ours_is_not(target: str) -> None:
-    with pytest.raises(UnreachableError, match="no address"):
+    with pytest.raises(RegistryUnreachableError, match="no address"):
         transport.join(BASE, target)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from runtime.store.build_cache import Step, Steps
+from runtime.store.build_cache import CachedStep, Steps
 from runtime.store.layout import Layout
 from tests.support.images import import_image, make_images
 
@@ -22,7 +22,7 @@ def make(directory: Path) -> Steps:
 
 def test_what_is_kept_is_found(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    step = Step(layer="sha256:1", created="2026-01-01T00:00:00Z", text="RUN x", seconds=1.5)
+    step = CachedStep(layer="sha256:1", created="2026-01-01T00:00:00Z", text="RUN x", seconds=1.5)
 
     steps.keep(KEY, step)
 
@@ -32,7 +32,7 @@ def test_what_is_kept_is_found(tmp_path: Path) -> None:
 
 def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step(text="RUN true"))
+    steps.keep(KEY, CachedStep(text="RUN true"))
 
     steps.forget(KEY)
     steps.forget(KEY)
@@ -42,7 +42,7 @@ def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) ->
 
 def test_a_torn_record_is_none(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step(text="RUN true"))
+    steps.keep(KEY, CachedStep(text="RUN true"))
     (records(tmp_path) / f"{KEY}.json").write_text("")
 
     assert steps.find(KEY) is None
@@ -51,7 +51,7 @@ def test_a_torn_record_is_none(tmp_path: Path) -> None:
 
 def test_a_use_is_noted(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step(text="RUN true"))
+    steps.keep(KEY, CachedStep(text="RUN true"))
     os.utime(records(tmp_path) / f"{KEY}.json", (1, 1))
 
     steps.find(KEY)
@@ -62,7 +62,7 @@ def test_a_use_is_noted(tmp_path: Path) -> None:
 
 def test_tidy_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     steps = make(tmp_path)
-    steps.keep(KEY, Step(text="RUN true"))
+    steps.keep(KEY, CachedStep(text="RUN true"))
     (records(tmp_path) / ".tmp-x").touch()
 
     steps.tidy()
@@ -75,7 +75,7 @@ def test_a_layer_stays_as_long_as_a_record_names_it(tmp_path: Path) -> None:
     image = import_image(images, "x")
     (layer,) = image.layers
     steps = make(tmp_path)
-    steps.keep(KEY, Step(layer=layer))
+    steps.keep(KEY, CachedStep(layer=layer))
     with images.changing():
         images.write_tags({})
         images.discard(image.id, retire=False)

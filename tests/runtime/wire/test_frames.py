@@ -17,7 +17,7 @@ def test_where_the_stream_is_cut_does_not_matter(
 ) -> None:
     """Reading in pieces of any length yields the frames that were written."""
     stream = b"".join(frames.encode(kind, body) for kind, body in messages)
-    reader, found, at = frames.Reader(), [], 0
+    reader, found, at = frames.FrameReader(), [], 0
     while at < len(stream):
         piece = cuts[at % len(cuts)]
         found += reader.feed(stream[at : at + piece])
@@ -28,11 +28,11 @@ def test_where_the_stream_is_cut_does_not_matter(
 
 def test_a_stranger_is_noticed() -> None:
     with pytest.raises(ValueError, match="frame"):
-        frames.Reader().feed(b"GET / HTTP/1.1\r\n\r\n")
+        frames.FrameReader().feed(b"GET / HTTP/1.1\r\n\r\n")
 
 
 def test_a_window_survives() -> None:
-    [(kind, body)] = frames.Reader().feed(frames.encode_window(24, 80))
+    [(kind, body)] = frames.FrameReader().feed(frames.encode_window(24, 80))
 
     assert (kind, frames.decode_window(body)) == (frames.RESIZE, (24, 80))
 

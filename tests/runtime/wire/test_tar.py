@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.wire import tar, tarwrite
-from runtime.wire.tar import Entry, Reader, TarError
+from runtime.wire.tar import Entry, TarError, TarReader
 from tests.support.tars import Member, directory, file, hard_link, make_tar, symlink
 
 FORMS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -21,7 +21,7 @@ FORMS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 def read(data: bytes) -> list[tuple[Entry, bytes]]:
     """Return every entry of the archive with its contents."""
     stream = io.BytesIO(data)
-    reader = Reader(stream.read)
+    reader = TarReader(stream.read)
     found = []
     while (entry := reader.next()) is not None:
         contents = stream.read(entry.size)

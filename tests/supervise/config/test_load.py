@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from supervise.config.digest import of_bytes, of_variable
-from supervise.config.load import Outcome, examine, load
+from supervise.config.load import LoadOutcome, examine, load
 from supervise.model.errors import ConfigError
-from supervise.model.service import Control, ExitPolicy, LogFormat, Origin, Plan, Source
+from supervise.model.service import (
+    ConfigurationSource,
+    ControlSettings,
+    ExitPolicy,
+    LogFormat,
+    Origin,
+    Plan,
+)
 
 
 @pytest.fixture
@@ -34,7 +41,7 @@ class Files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
-    def examine(self, *paths: str) -> Outcome:
+    def examine(self, *paths: str) -> LoadOutcome:
         return examine(list(paths) or None, self.environ, str(self.directory))
 
     def plan(self, *paths: str) -> Plan:
@@ -305,7 +312,7 @@ def test_groups_are_gids_or_names(files: Files) -> None:
     )
     files.write(f_yaml="control: {operators: [root, 1000]}\nservices: {a: {command: x}}")
     plan = files.plan("f.yaml")
-    assert plan.control == Control(operators=(0, 1000))
+    assert plan.control == ControlSettings(operators=(0, 1000))
     assert "/etc/group" in [source.path for source in plan.sources]
 
 
@@ -394,8 +401,8 @@ def test_env_files_may_be_optional_and_are_sources_all_the_same(files: Files) ->
 
     directory = str(files.directory)
     assert plan.sources[1:] == (
-        Source(f"{directory}/a.env", of_bytes(b"A=1"), "env_file"),
-        Source(f"{directory}/b.env", "", "env_file"),
+        ConfigurationSource(f"{directory}/a.env", of_bytes(b"A=1"), "env_file"),
+        ConfigurationSource(f"{directory}/b.env", "", "env_file"),
     )
 
 

@@ -11,11 +11,11 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervise.config.load import Outcome, examine
+from supervise.config.load import LoadOutcome, examine
 from supervise.config.yaml.explain import explain
 from supervise.config.yaml.json_schema import json_schema
 from supervise.config.yaml.keys.limits import CAPABILITIES, ULIMITS
-from supervise.config.yaml.nodes import Mapping, Node, Scalar, Sequence, compose
+from supervise.config.yaml.nodes import Mapping, Scalar, Sequence, YamlNode, compose
 from supervise.config.yaml.scalars import resolve
 from supervise.model import service as model
 from supervise.model.errors import Problem
@@ -51,7 +51,7 @@ limits = st.tuples(st.integers(0, 99), st.integers(99, 2**40)) | st.sampled_from
     [(-1, -1), (5, 5), (7, -1)]
 )
 logs = st.builds(
-    model.Logs,
+    model.LogSettings,
     format=st.sampled_from(model.LogFormat),
     file=paths,
     tee=st.booleans(),
@@ -61,7 +61,9 @@ logs = st.builds(
     compress=st.booleans(),
     on_stall=st.sampled_from(model.OnStall),
 ) | st.builds(
-    model.Logs, format=st.sampled_from(model.LogFormat), on_stall=st.sampled_from(model.OnStall)
+    model.LogSettings,
+    format=st.sampled_from(model.LogFormat),
+    on_stall=st.sampled_from(model.OnStall),
 )
 restarts = st.sampled_from(
     [model.RestartPolicy(mode) for mode in model.RestartMode]
@@ -140,7 +142,7 @@ def plans(draw: st.DrawFn) -> model.Plan:
         log_format=draw(st.sampled_from(model.LogFormat)),
         control=draw(
             st.builds(
-                model.Control,
+                model.ControlSettings,
                 socket=st.none() | words,
                 operators=st.lists(st.integers(0, 2**32), max_size=2).map(tuple),
                 readers=st.lists(st.integers(0, 2**32), max_size=2).map(tuple),
@@ -170,7 +172,7 @@ def edges(draw: st.DrawFn, earlier: list[model.ServiceSpec]) -> dict[str, model.
     return found
 
 
-def examine_bytes(data: bytes, environ: dict[str, str] | None = None) -> Outcome:
+def examine_bytes(data: bytes, environ: dict[str, str] | None = None) -> LoadOutcome:
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "f.yaml").write_bytes(data)
         return examine(["f.yaml"], environ or {}, directory)
@@ -186,7 +188,7 @@ def test_what_explain_prints_loads_as_the_same_plan(plan: model.Plan) -> None:
     assert meaning(outcome.plan) == plan
 
 
-def values(node: Node) -> Any:
+def values(node: YamlNode) -> Any:
     """Return what an editor's YAML 1.2 parser makes of *node*."""
     if isinstance(node, Mapping):
         return {key: values(value) for key, (_, value) in node.pairs.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervise.config import validate
-from supervise.config.declared import Declared, Place
+from supervise.config.declared import Declared, SourcePlace
 from supervise.config.problems import Problems
 from supervise.config.yaml.wording import WORDING
 from supervise.model.errors import Problem
@@ -14,7 +14,9 @@ def declare(name: str, *edges: str, active: bool = True, required: bool = True) 
     depends_on = {edge: Dependency(required=required) for edge in edges}
     spec = ServiceSpec(name, ("x",), depends_on=depends_on)
     profiles = () if active else ("p",)
-    return Declared(spec, {"": Place("units", 1, 1)}, WORDING, active=active, profiles=profiles)
+    return Declared(
+        spec, {"": SourcePlace("units", 1, 1)}, WORDING, active=active, profiles=profiles
+    )
 
 
 def check(*declared: Declared) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from supervise.daemon.control.expectations import Later, Outcome, Reached, Started, Stopped
+from supervise.daemon.control.expectations import (
+    Later,
+    Reached,
+    ServiceOutcome,
+    StartExpectation,
+    Stopped,
+)
 from supervise.model.announcement import Announcement
 from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec, ServiceType
 from supervise.model.view import Blocker, Explanation, ServiceView
@@ -41,20 +47,22 @@ def event(name: str, **fields: Any) -> Announcement:
 
 
 def judged(
-    it: Started | Stopped | Reached,
+    it: StartExpectation | Stopped | Reached,
     view: ServiceView,
     *blockers: Blocker,
     waited: float = 0.0,
-) -> Outcome | Later:
+) -> ServiceOutcome | Later:
     return it.judge(view, waited, lambda: Explanation(view, blockers, ()))
 
 
-def start(before: ServiceView, spec: ServiceSpec = PLAIN, *, restart: bool = False) -> Started:
-    return Started(before, spec, restart=restart)
+def start(
+    before: ServiceView, spec: ServiceSpec = PLAIN, *, restart: bool = False
+) -> StartExpectation:
+    return StartExpectation(before, spec, restart=restart)
 
 
-def failed(message: str, hint: str = "supervisectl logs web") -> Outcome:
-    return Outcome("web", message, "failed", hint)
+def failed(message: str, hint: str = "supervisectl logs web") -> ServiceOutcome:
+    return ServiceOutcome("web", message, "failed", hint)
 
 
 # -- start
@@ -64,14 +72,14 @@ def test_without_readiness_a_program_has_to_run_for_a_moment() -> None:
     it = start(seen("stopped"))
 
     assert judged(it, seen("running", uptime=0.05)) == Later(0.2)
-    assert judged(it, seen("running", uptime=0.25)) == Outcome("web", "started, pid 10")
+    assert judged(it, seen("running", uptime=0.25)) == ServiceOutcome("web", "started, pid 10")
 
 
 def test_with_readiness_it_has_to_be_ready() -> None:
     it = start(seen("stopped"), REPORTING)
 
     assert judged(it, seen("running", uptime=50.0)) == Later()
-    assert judged(it, seen("running", uptime=1.5, ready=True)) == Outcome(
+    assert judged(it, seen("running", uptime=1.5, ready=True)) == ServiceOutcome(
         "web", "ready after 1.5 s, pid 10"
     )
 
@@ -79,7 +87,9 @@ def test_with_readiness_it_has_to_be_ready() -> None:
 def test_what_runs_is_said_to_run() -> None:
     it = start(seen("running", uptime=100.0))
 
-    assert judged(it, seen("running", uptime=100.0)) == Outcome("web", "is running already, pid 10")
+    assert judged(it, seen("running", uptime=100.0)) == ServiceOutcome(
+        "web", "is running already, pid 10"
+    )
 
 
 def test_an_early_end_is_a_failure_even_if_its_successor_runs() -> None:
@@ -122,13 +132,17 @@ def test_a_oneshot_has_started_when_it_completed() -> None:
 
     assert judged(it, seen("running", type="oneshot", uptime=60.0)) == Later()
     it.note(event("service.completed"))
-    assert judged(it, seen("exited", type="oneshot", exit_code=0)) == Outcome("web", "completed")
+    assert judged(it, seen("exited", type="oneshot", exit_code=0)) == ServiceOutcome(
+        "web", "completed"
+    )
 
 
 def test_a_oneshot_that_is_left_as_it_is_has_completed_already() -> None:
     done = seen("exited", type="oneshot", exit_code=0)
 
-    assert judged(start(done, ONESHOT), done, waited=1.0) == Outcome("web", "has completed already")
+    assert judged(start(done, ONESHOT), done, waited=1.0) == ServiceOutcome(
+        "web", "has completed already"
+    )
 
 
 def test_a_wait_for_a_dependency_goes_on_until_that_is_hopeless() -> None:
@@ -162,14 +176,14 @@ def test_a_restart_is_about_the_successor() -> None:
     assert judged(it, seen("stopping", pid=9)) == Later()
     it.note(event("service.stopped"))
     assert judged(it, seen("stopped")) == Later()
-    assert judged(it, seen("running", pid=10)) == Outcome("web", "started, pid 10")
+    assert judged(it, seen("running", pid=10)) == ServiceOutcome("web", "started, pid 10")
 
 
 def test_a_start_during_a_stop_waits_for_the_successor() -> None:
     it = start(seen("stopping", pid=9))
 
     assert judged(it, seen("stopping", pid=9)) == Later()
-    assert judged(it, seen("running", pid=10)) == Outcome("web", "started, pid 10")
+    assert judged(it, seen("running", pid=10)) == ServiceOutcome("web", "started, pid 10")
 
 
 # -- stop
@@ -179,33 +193,35 @@ def test_a_stop_is_done_when_no_process_is_left() -> None:
     it = Stopped(seen("running"))
 
     assert judged(it, seen("stopping", desired="down")) == Later()
-    assert judged(it, seen("stopped", desired="down")) == Outcome("web", "stopped")
+    assert judged(it, seen("stopped", desired="down")) == ServiceOutcome("web", "stopped")
 
 
 def test_a_stop_says_that_it_took_sigkill() -> None:
     it = Stopped(seen("running"))
     it.note(event("service.killed", grace=5.0))
 
-    assert judged(it, seen("stopped")) == Outcome("web", "stopped; SIGKILL after 5 s")
+    assert judged(it, seen("stopped")) == ServiceOutcome("web", "stopped; SIGKILL after 5 s")
 
 
 def test_the_callers_grace_is_the_one_that_ended() -> None:
     it = Stopped(seen("running"), 0.5)
     it.note(event("service.killed", grace=5.0))
 
-    assert judged(it, seen("stopped")) == Outcome("web", "stopped; SIGKILL after 0.5 s")
+    assert judged(it, seen("stopped")) == ServiceOutcome("web", "stopped; SIGKILL after 0.5 s")
 
 
 def test_a_stop_of_what_is_down_says_so() -> None:
     it = Stopped(seen("failed"))
 
-    assert judged(it, seen("stopped", desired="down")) == Outcome("web", "is not running (failed)")
+    assert judged(it, seen("stopped", desired="down")) == ServiceOutcome(
+        "web", "is not running (failed)"
+    )
 
 
 def test_a_stop_in_backoff_waits_for_nothing() -> None:
     it = Stopped(seen("backoff"))
 
-    assert judged(it, seen("stopped", desired="down")) == Outcome("web", "stopped")
+    assert judged(it, seen("stopped", desired="down")) == ServiceOutcome("web", "stopped")
 
 
 def test_a_process_that_survives_sigkill_is_a_failure() -> None:
@@ -214,7 +230,7 @@ def test_a_process_that_survives_sigkill_is_a_failure() -> None:
 
     verdict = judged(it, seen("stopping"))
 
-    assert isinstance(verdict, Outcome)
+    assert isinstance(verdict, ServiceOutcome)
     assert (verdict.trouble, verdict.message) == ("failed", "pid 10 survives SIGKILL")
 
 
@@ -238,7 +254,7 @@ def test_a_start_by_somebody_else_ends_a_stop() -> None:
     ],
 )
 def test_milestones_that_are_reached(milestone: str, view: ServiceView, message: str) -> None:
-    assert judged(Reached("web", milestone, PLAIN), view) == Outcome("web", message)
+    assert judged(Reached("web", milestone, PLAIN), view) == ServiceOutcome("web", message)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +276,7 @@ def test_readiness_is_what_the_service_reports() -> None:
     it = Reached("web", "ready", REPORTING)
 
     assert judged(it, seen("running", uptime=100.0)) == Later()
-    assert judged(it, seen("running", ready=True)) == Outcome("web", "is ready, pid 10")
+    assert judged(it, seen("running", ready=True)) == ServiceOutcome("web", "is ready, pid 10")
 
 
 def test_health_needs_a_check() -> None:
@@ -270,9 +286,9 @@ def test_health_needs_a_check() -> None:
         "has no healthcheck", "give it one, or wait for ready"
     )
     assert judged(Reached("web", "healthy", checked), seen("running", health="starting")) == Later()
-    assert judged(Reached("web", "healthy", checked), seen("running", health="healthy")) == Outcome(
-        "web", "is healthy"
-    )
+    assert judged(
+        Reached("web", "healthy", checked), seen("running", health="healthy")
+    ) == ServiceOutcome("web", "is healthy")
 
 
 def test_what_failed_for_good_reaches_nothing() -> None:

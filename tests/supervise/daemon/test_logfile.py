@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervise.daemon.logs import sinks
-from supervise.model.service import LogFormat, Logs, OnStall
+from supervise.model.service import LogFormat, LogSettings, OnStall
 from tests.support import descriptors
 from tests.support.loops import turn_until
 from tests.support.relaying import Stage, file_size_limit, staged
@@ -38,8 +38,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage, float], None]:
     return forward
 
 
-def raw(path: Path, **settings: object) -> Logs:
-    return Logs(format=LogFormat.RAW, file=str(path), **settings)  # type: ignore[arg-type]
+def raw(path: Path, **settings: object) -> LogSettings:
+    return LogSettings(format=LogFormat.RAW, file=str(path), **settings)  # type: ignore[arg-type]
 
 
 def family(path: Path) -> dict[str, bytes]:
@@ -57,7 +57,7 @@ def family(path: Path) -> dict[str, bytes]:
 
 
 def test_lines_go_to_the_file_and_not_to_the_console(stage: Stage, path: Path) -> None:
-    stage.configure(web=Logs(file=str(path)))
+    stage.configure(web=LogSettings(file=str(path)))
 
     stage.say("web", b"hello\n")
     stage.say("web", b"oops\n", "stderr")
@@ -67,7 +67,7 @@ def test_lines_go_to_the_file_and_not_to_the_console(stage: Stage, path: Path) -
 
 
 def test_tee_writes_to_both(stage: Stage, path: Path) -> None:
-    stage.configure(web=Logs(file=str(path), tee=True))
+    stage.configure(web=LogSettings(file=str(path), tee=True))
 
     stage.say("web", b"hello\n")
 
@@ -83,7 +83,7 @@ def test_raw_is_byte_exact_in_a_file(stage: Stage, path: Path) -> None:
 
 
 def test_raw_output_of_two_writers_never_shares_a_line(stage: Stage, path: Path) -> None:
-    stage.configure(web=raw(path), db=Logs(file=str(path)))
+    stage.configure(web=raw(path), db=LogSettings(file=str(path)))
 
     stage.say("web", b"no end", pid=1)
     stage.say("web", b"next process\n", pid=2)
@@ -94,7 +94,7 @@ def test_raw_output_of_two_writers_never_shares_a_line(stage: Stage, path: Path)
 
 
 def test_services_that_name_one_file_share_one_writer(stage: Stage, path: Path) -> None:
-    logs = Logs(file=str(path), max_size=90, keep=2)
+    logs = LogSettings(file=str(path), max_size=90, keep=2)
     stage.configure(web=logs, db=logs)
 
     for number in range(6):
@@ -108,7 +108,7 @@ def test_services_that_name_one_file_share_one_writer(stage: Stage, path: Path) 
 
 def test_missing_directories_are_made(stage: Stage, tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "x.log"
-    stage.configure(web=Logs(file=str(path)))
+    stage.configure(web=LogSettings(file=str(path)))
 
     stage.say("web", b"hello\n")
 
@@ -461,7 +461,7 @@ def test_a_fifo_without_a_reader_does_not_block(
 def test_a_fifo_that_is_not_read_stalls_its_service_alone(stage: Stage, path: Path) -> None:
     os.mkfifo(path)
     read_fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    stage.configure(web=raw(path, on_stall=OnStall.BLOCK), db=Logs())
+    stage.configure(web=raw(path, on_stall=OnStall.BLOCK), db=LogSettings())
     write_fd = stage.pipe("web")
     os.set_blocking(write_fd, False)
     while not stage.relay.is_stalled("web"):

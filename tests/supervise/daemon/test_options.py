@@ -5,30 +5,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervise.daemon import options
-from supervise.daemon.options import Options, UsageError, parse
+from supervise.daemon.options import BootOptions, UsageError, parse
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", Options()),
-        ("-c a.yaml", Options(config=("a.yaml",))),
-        ("-c a.yaml --config b.yaml", Options(config=("a.yaml", "b.yaml"))),
-        ("--config=a=b.yaml", Options(config=("a=b.yaml",))),
-        ("-- nginx -g x", Options(command=("nginx", "-g", "x"))),
-        ("-c a --", Options(config=("a",))),
-        ("-- sh -c -- --help", Options(command=("sh", "-c", "--", "--help"))),
-        ("--rewrite 15:3 --rewrite HUP:0", Options(rewrite=((15, 3), (1, 0)))),
-        ("--rewrite=TERM:SIGRTMIN+3", Options(rewrite=((15, 37),))),
-        ("--remap-exit 143:0 --remap-exit=1:255", Options(remap_exit=((143, 0), (1, 255)))),
-        ("--no-group -- x", Options(command=("x",), group=False)),
-        ("-h", Options(show="help")),
-        ("--help", Options(show="help")),
-        ("-V", Options(show="version")),
-        ("-c a --version -- x", Options(show="version")),
+        ("", BootOptions()),
+        ("-c a.yaml", BootOptions(config=("a.yaml",))),
+        ("-c a.yaml --config b.yaml", BootOptions(config=("a.yaml", "b.yaml"))),
+        ("--config=a=b.yaml", BootOptions(config=("a=b.yaml",))),
+        ("-- nginx -g x", BootOptions(command=("nginx", "-g", "x"))),
+        ("-c a --", BootOptions(config=("a",))),
+        ("-- sh -c -- --help", BootOptions(command=("sh", "-c", "--", "--help"))),
+        ("--rewrite 15:3 --rewrite HUP:0", BootOptions(rewrite=((15, 3), (1, 0)))),
+        ("--rewrite=TERM:SIGRTMIN+3", BootOptions(rewrite=((15, 37),))),
+        ("--remap-exit 143:0 --remap-exit=1:255", BootOptions(remap_exit=((143, 0), (1, 255)))),
+        ("--no-group -- x", BootOptions(command=("x",), group=False)),
+        ("-h", BootOptions(show="help")),
+        ("--help", BootOptions(show="help")),
+        ("-V", BootOptions(show="version")),
+        ("-c a --version -- x", BootOptions(show="version")),
     ],
 )
-def test_words_are_understood(words: str, expected: Options) -> None:
+def test_words_are_understood(words: str, expected: BootOptions) -> None:
     assert parse(words.split()) == expected
 
 

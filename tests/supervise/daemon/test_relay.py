@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from supervise.daemon.logs.console import Console
-from supervise.daemon.logs.relay import Relay
+from supervise.daemon.logs.relay import LogRelay
 from supervise.daemon.loop import Loop
 from supervise.model.announcement import Announcement
-from supervise.model.service import LogFormat, Logs
+from supervise.model.service import LogFormat, LogSettings
 from supervise.wire.lines import LogRecord
 from tests.support.loops import running_loop, turn_until
 from tests.support.relaying import Stage, specs, staged
@@ -34,7 +34,7 @@ def started(name: str = "web") -> Announcement:
 
 
 def test_prefixes_are_aligned_to_the_longest_name(stage: Stage) -> None:
-    stage.configure(web=Logs(), **{"postgres-db": Logs()})
+    stage.configure(web=LogSettings(), **{"postgres-db": LogSettings()})
 
     stage.say("web", b"hello\n")
     stage.say("postgres-db", b"ready\n")
@@ -43,7 +43,7 @@ def test_prefixes_are_aligned_to_the_longest_name(stage: Stage) -> None:
 
 
 def test_our_own_name_takes_part_in_the_alignment(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
 
     stage.say("web", b"hello\n")
     stage.relay.event(started(), 0.0)
@@ -53,7 +53,7 @@ def test_our_own_name_takes_part_in_the_alignment(stage: Stage) -> None:
 
 
 def test_stderr_of_a_service_goes_to_stderr(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
 
     stage.say("web", b"oops\n", "stderr")
 
@@ -84,7 +84,7 @@ def test_events_have_the_format_of_the_plan(stage: Stage, form: LogFormat, line:
 
 
 def test_json_and_prefix_live_side_by_side(stage: Stage) -> None:
-    stage.configure(web=Logs(format=LogFormat.JSON), db=Logs())
+    stage.configure(web=LogSettings(format=LogFormat.JSON), db=LogSettings())
 
     stage.say("web", b'{"level": "info"}\n', pid=44)
     stage.say("db", b"hello\n")
@@ -111,8 +111,8 @@ def test_colours_are_for_terminals_that_want_them(
     with running_loop() as loop:
         master, terminal = pty.openpty()
         console = Console(loop, terminal, terminal, environment)
-        relay = Relay(loop, console, lambda _: None)
-        relay.configure(specs(web=Logs()))
+        relay = LogRelay(loop, console, lambda _: None)
+        relay.configure(specs(web=LogSettings()))
 
         relay.event(started(), 0.0)
 
@@ -128,8 +128,8 @@ def test_a_colour_stays_with_its_name_and_starts_from_a_reset() -> None:
     with running_loop() as loop:
         master, terminal = pty.openpty()
         console = Console(loop, terminal, terminal, {})
-        relay = Relay(loop, console, lambda _: None)
-        relay.configure(specs(web=Logs(), db=Logs()))
+        relay = LogRelay(loop, console, lambda _: None)
+        relay.configure(specs(web=LogSettings(), db=LogSettings()))
         shown = []
         for name in ("web", "db", "web"):
             read_fd, write_fd = os.pipe()
@@ -150,19 +150,19 @@ def test_a_colour_stays_with_its_name_and_starts_from_a_reset() -> None:
 @pytest.mark.parametrize(
     ("logs", "wanted"),
     [
-        (Logs(), True),
-        (Logs(format=LogFormat.JSON), True),
-        (Logs(format=LogFormat.RAW), False),
-        (Logs(format=LogFormat.RAW, file="/var/log/x.log"), True),
+        (LogSettings(), True),
+        (LogSettings(format=LogFormat.JSON), True),
+        (LogSettings(format=LogFormat.RAW), False),
+        (LogSettings(format=LogFormat.RAW, file="/var/log/x.log"), True),
     ],
 )
-def test_raw_without_a_file_needs_no_pipe(stage: Stage, logs: Logs, wanted: bool) -> None:
+def test_raw_without_a_file_needs_no_pipe(stage: Stage, logs: LogSettings, wanted: bool) -> None:
     assert stage.relay.wants_pipe(specs(web=logs)["web"]) is wanted
 
 
 @pytest.mark.parametrize("path", ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"])
 def test_a_file_named_stderr_is_the_console(stage: Stage, path: str) -> None:
-    stage.configure(web=Logs(file=path))
+    stage.configure(web=LogSettings(file=path))
 
     stage.say("web", b"hello\n")
 
@@ -172,7 +172,7 @@ def test_a_file_named_stderr_is_the_console(stage: Stage, path: str) -> None:
 def test_a_link_to_stdout_is_the_console(stage: Stage, tmp_path: os.PathLike[str]) -> None:
     link = os.path.join(tmp_path, "access.log")
     os.symlink("/dev/stdout", link)
-    stage.configure(web=Logs(file=link))
+    stage.configure(web=LogSettings(file=link))
 
     stage.say("web", b"hello\n", "stderr")
 
@@ -183,7 +183,7 @@ def test_a_link_to_stdout_is_the_console(stage: Stage, tmp_path: os.PathLike[str
 
 
 def test_an_unfinished_line_is_written_at_the_end_of_file(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
 
     stage.say("web", b"one\ntwo")
 
@@ -191,7 +191,7 @@ def test_an_unfinished_line_is_written_at_the_end_of_file(stage: Stage) -> None:
 
 
 def test_last_words_come_before_the_exit_even_when_an_orphan_holds_the_pipe(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     write_fd = stage.pipe("web")
     os.write(write_fd, b"whole\nunfinished")
 
@@ -202,7 +202,7 @@ def test_last_words_come_before_the_exit_even_when_an_orphan_holds_the_pipe(stag
 
 
 def test_an_orphan_is_heard_after_the_process_is_dead(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     orphans = stage.pipe("web", pid=1)
     stage.relay.drain("web")
     successors = stage.pipe("web", pid=2)
@@ -221,7 +221,7 @@ def test_an_orphan_is_heard_after_the_process_is_dead(stage: Stage) -> None:
 
 def test_draining_reads_no_more_than_a_pipe_holds(stage: Stage) -> None:
     """A writer that never stops must not keep the reaper."""
-    stage.configure(web=Logs(format=LogFormat.JSON, file="/dev/null"))
+    stage.configure(web=LogSettings(format=LogFormat.JSON, file="/dev/null"))
     read_fd, write_fd = os.pipe()
     stage.relay.adopt("web", "stdout", 1, read_fd)
     endless = subprocess.Popen(["yes"], stdout=write_fd)
@@ -234,7 +234,7 @@ def test_draining_reads_no_more_than_a_pipe_holds(stage: Stage) -> None:
 
 
 def test_a_forgotten_service_leaves_its_last_words_and_nothing_else(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     write_fd = stage.pipe("web")
     os.write(write_fd, b"bye")
 
@@ -248,7 +248,7 @@ def test_a_forgotten_service_leaves_its_last_words_and_nothing_else(stage: Stage
 
 
 def test_a_file_goes_with_the_last_service_that_writes_to_it(stage: Stage, tmp_path: Path) -> None:
-    shared = Logs(file=str(tmp_path / "shared"))
+    shared = LogSettings(file=str(tmp_path / "shared"))
     stage.configure(web=shared, db=shared)
     stage.say("web", b"one\n")
     stage.relay.forget("web")
@@ -262,11 +262,11 @@ def test_a_file_goes_with_the_last_service_that_writes_to_it(stage: Stage, tmp_p
 
 def test_who_follows_a_removed_service_hears_its_successor_of_that_name(stage: Stage) -> None:
     heard: list[bytes] = []
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     cancel = stage.relay.follow(["web"], lambda record: heard.append(record.message))
     stage.relay.forget("web")
 
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     stage.say("web", b"again\n")
     turn_until(stage.loop, lambda: heard)
     stage.relay.forget("web")
@@ -281,7 +281,7 @@ def test_a_fault_of_ours_costs_the_stream_and_not_the_service() -> None:
     loop = Loop(lambda owner, _error: faults.append(owner))
     read_fd, write_fd = os.pipe()
     null = os.open("/dev/null", os.O_WRONLY)
-    relay = Relay(loop, Console(loop, null, null, {}), lambda _: None)
+    relay = LogRelay(loop, Console(loop, null, null, {}), lambda _: None)
     relay.adopt("web", "stdout", 1, read_fd)
     relay._channels["web"].ring = None  # type: ignore[assignment]
 
@@ -302,7 +302,7 @@ def test_a_fault_of_ours_costs_the_stream_and_not_the_service() -> None:
 
 
 def test_tail_merges_services_by_time_and_takes_the_newest(stage: Stage) -> None:
-    stage.configure(web=Logs(), db=Logs())
+    stage.configure(web=LogSettings(), db=LogSettings())
     for number in range(3):
         stage.say("web", b"web %d\n" % number)
         stage.say("db", b"db %d\n" % number)
@@ -316,7 +316,7 @@ def test_tail_merges_services_by_time_and_takes_the_newest(stage: Stage) -> None
 
 
 def test_tail_since_a_moment(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     stage.say("web", b"old\n")
     moment = time.time()
     stage.say("web", b"new\n")
@@ -325,10 +325,12 @@ def test_tail_since_a_moment(stage: Stage) -> None:
 
 
 def test_a_ring_survives_a_new_configuration(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     stage.say("web", b"before\n")
 
-    stage.configure(web=Logs(format=LogFormat.LOGFMT), **{"a-much-longer-name": Logs()})
+    stage.configure(
+        web=LogSettings(format=LogFormat.LOGFMT), **{"a-much-longer-name": LogSettings()}
+    )
     stage.say("web", b"after\n")
 
     assert [record.message for record in stage.relay.tail(["web"])] == [b"before", b"after"]
@@ -336,7 +338,7 @@ def test_a_ring_survives_a_new_configuration(stage: Stage) -> None:
 
 
 def test_followers_hear_what_comes_until_they_cancel(stage: Stage) -> None:
-    stage.configure(web=Logs(), db=Logs())
+    stage.configure(web=LogSettings(), db=LogSettings())
     heard: list[LogRecord] = []
     cancel = stage.relay.follow(["web"], heard.append)
 
@@ -353,7 +355,7 @@ def test_followers_hear_what_comes_until_they_cancel(stage: Stage) -> None:
 
 
 def test_a_follower_may_come_before_the_first_line_ever(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     heard: list[LogRecord] = []
     stage.relay.follow(["web"], heard.append)
 

@@ -12,7 +12,7 @@ import pytest
 
 from supervise.daemon.logs import channel, sinks
 from supervise.model.announcement import Announcement
-from supervise.model.service import LogFormat, Logs, OnStall
+from supervise.model.service import LogFormat, LogSettings, OnStall
 from tests.support.loops import turn_for, turn_until
 from tests.support.relaying import Stage, staged
 
@@ -41,7 +41,7 @@ def fill(stage: Stage, write_fd: int) -> int:
 
 
 def test_block_stops_reading_that_service_and_loses_nothing(stage: Stage) -> None:
-    stage.configure(web=Logs(format=LogFormat.LOGFMT, on_stall=OnStall.BLOCK))
+    stage.configure(web=LogSettings(format=LogFormat.LOGFMT, on_stall=OnStall.BLOCK))
     write_fd = stage.pipe("web")
     written = fill(stage, write_fd)
     assert stage.relay.is_stalled("web")
@@ -62,7 +62,7 @@ def test_block_stops_reading_that_service_and_loses_nothing(stage: Stage) -> Non
 def test_last_words_of_a_removed_service_wait_for_a_slow_reader(
     stage: Stage, *, alive: bool
 ) -> None:
-    stage.configure(web=Logs(format=LogFormat.RAW, on_stall=OnStall.BLOCK))
+    stage.configure(web=LogSettings(format=LogFormat.RAW, on_stall=OnStall.BLOCK))
     write_fd = stage.pipe("web")
     written = fill(stage, write_fd)
     if not alive:
@@ -84,7 +84,7 @@ def test_last_words_of_a_removed_service_wait_for_a_slow_reader(
 
 
 def test_block_keeps_memory_bounded(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     write_fd = stage.pipe("web")
 
     fill(stage, write_fd)
@@ -94,7 +94,7 @@ def test_block_keeps_memory_bounded(stage: Stage) -> None:
 
 
 def test_drop_reads_on_and_says_how_many_lines_are_gone(stage: Stage) -> None:
-    stage.configure(web=Logs(on_stall=OnStall.DROP))
+    stage.configure(web=LogSettings(on_stall=OnStall.DROP))
     write_fd = stage.pipe("web")
     written = fill(stage, write_fd)
     for _ in range(20):  # a pipe's worth each: it is being read although nobody takes it
@@ -121,7 +121,7 @@ def test_a_stalled_stdout_does_not_stop_a_service_with_a_file(
     stage: Stage, tmp_path: os.PathLike[str]
 ) -> None:
     path = os.path.join(tmp_path, "db.log")
-    stage.configure(web=Logs(), db=Logs(file=path))
+    stage.configure(web=LogSettings(), db=LogSettings(file=path))
     write_fd = stage.pipe("web")
     fill(stage, write_fd)
 
@@ -152,7 +152,7 @@ def test_our_events_do_not_wait_for_anybody(stage: Stage) -> None:
 
 
 def test_a_closed_stdout_loses_lines_and_nothing_else(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     stage.close_reader()
 
     stage.say("web", b"one\n")
@@ -170,7 +170,7 @@ def test_a_closed_stdout_loses_lines_and_nothing_else(stage: Stage) -> None:
 
 
 def test_timers_are_on_time_while_services_shout_at_a_reader_that_sleeps(stage: Stage) -> None:
-    stage.configure(web=Logs(), loud=Logs(on_stall=OnStall.DROP))
+    stage.configure(web=LogSettings(), loud=LogSettings(on_stall=OnStall.DROP))
     shouting = []
     for name in ("web", "loud"):
         read_fd, write_fd = os.pipe()
@@ -201,7 +201,7 @@ def test_timers_are_on_time_while_services_shout_at_a_reader_that_sleeps(stage: 
 
 
 def test_finish_delivers_what_is_left(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     write_fd = stage.pipe("web")
     os.write(write_fd, b"one\nunfinished")
 
@@ -212,7 +212,7 @@ def test_finish_delivers_what_is_left(stage: Stage) -> None:
 
 
 def test_finish_gives_up_at_its_deadline(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     write_fd = stage.pipe("web")
     fill(stage, write_fd)
     began = stage.loop.now()
@@ -224,7 +224,7 @@ def test_finish_gives_up_at_its_deadline(stage: Stage) -> None:
 
 
 def test_finish_waits_for_a_slow_reader(stage: Stage) -> None:
-    stage.configure(web=Logs())
+    stage.configure(web=LogSettings())
     write_fd = stage.pipe("web")
     written = fill(stage, write_fd)
     os.close(write_fd)

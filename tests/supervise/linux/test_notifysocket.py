@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervise.linux import notifysocket
-from supervise.linux.notifysocket import BoundSocket, Message
+from supervise.linux.notifysocket import BoundSocket, NotifyMessage
 from tests.support import descriptors
 
 
@@ -29,8 +29,8 @@ def client(address: str) -> socket.socket:
     return sock
 
 
-def me(data: bytes) -> Message:
-    return Message(data, os.getpid(), os.getuid(), os.getgid())
+def me(data: bytes) -> NotifyMessage:
+    return NotifyMessage(data, os.getpid(), os.getuid(), os.getgid())
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from supervise.model.process import (
     DeadlineReached,
     Desired,
     DisarmTimer,
-    Exited,
     Process,
+    ProcessExited,
     ProcessState,
     ShutdownBegan,
     Spawn,
@@ -24,7 +24,7 @@ from supervise.model.process import (
 from supervise.model.service import Backoff, StartLimit
 from tests.support.processes import NEVER, announced, make_process, make_spec
 
-BADLY = Exited(ExitedStatus(1))
+BADLY = ProcessExited(ExitedStatus(1))
 AT_ONCE = make_spec(backoff=Backoff(initial=0.0))
 
 
@@ -60,7 +60,7 @@ def test_end_for_good_in_a_shutdown_is_one() -> None:
 
 def test_end_for_good_whose_leftovers_outlast_the_beginning_of_a_shutdown_is_one() -> None:
     running = make_process(ProcessState.RUNNING, make_spec(restart=NEVER))
-    leaving, _ = on_event(running, Exited(ExitedStatus(9), survivors=True), now=1.0)
+    leaving, _ = on_event(running, ProcessExited(ExitedStatus(9), survivors=True), now=1.0)
 
     after, _ = on_event(
         in_shutdown(leaving).replace(killed=True), DeadlineReached(Deadline.STOP), now=9.0

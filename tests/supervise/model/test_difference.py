@@ -9,7 +9,7 @@ from supervise.model.service import (
     HealthCheck,
     KillMode,
     LogFormat,
-    Logs,
+    LogSettings,
     OnFailure,
     Origin,
     Plan,
@@ -32,7 +32,7 @@ IN_PLACE_CHANGES: dict[str, object] = {
     "depends_on": {"db": Dependency()},
     "essential": True,
     "kill_mode": KillMode.PROCESS,
-    "logs": Logs(format=LogFormat.JSON),
+    "logs": LogSettings(format=LogFormat.JSON),
     "on_failure": OnFailure.SHUTDOWN,
     "origin": Origin("/etc/supervise.yaml", 3),
     "reload_command": ("/bin/reload",),
@@ -96,14 +96,14 @@ def test_change_that_the_program_sees_needs_a_new_process(field: str) -> None:
 
 
 def test_going_from_a_pipe_to_our_own_output_needs_a_new_process() -> None:
-    piped, inherited = changed("logs", Logs(format=LogFormat.RAW))
+    piped, inherited = changed("logs", LogSettings(format=LogFormat.RAW))
 
     assert needs_new_process(piped, inherited)
     assert needs_new_process(inherited, piped)
 
 
 def test_raw_lines_in_a_file_still_go_through_a_pipe() -> None:
-    old, new = changed("logs", Logs(format=LogFormat.RAW, file="/var/log/web"))
+    old, new = changed("logs", LogSettings(format=LogFormat.RAW, file="/var/log/web"))
 
     assert not needs_new_process(old, new)
 

@@ -17,9 +17,9 @@ from supervise.model.process import (
     DeadlineReached,
     Desired,
     DisarmTimer,
-    Exited,
     HealthChanged,
     Process,
+    ProcessExited,
     ProcessState,
     Spawn,
     Spawned,
@@ -58,7 +58,7 @@ from tests.support.processes import (
 
 READY = Ready(Probe(tcp="127.0.0.1:1"))
 CHECK = HealthCheck(Probe(tcp="127.0.0.1:1"))
-WELL, BADLY = Exited(ExitedStatus(0)), Exited(ExitedStatus(1))
+WELL, BADLY = ProcessExited(ExitedStatus(0)), ProcessExited(ExitedStatus(1))
 STOP_OVER = DeadlineReached(Deadline.STOP)
 NOT_THERE = SpawnFailed("exec", errno.ENOENT, "cannot execute 'x': not found in PATH")
 
@@ -209,7 +209,7 @@ def test_jitter_spreads_the_delay() -> None:
 def test_without_a_delay_the_successor_is_spawned_at_once() -> None:
     running = make_process(ProcessState.RUNNING, make_spec(backoff=Backoff(initial=0.0)))
 
-    after, effects = on_event(running, Exited(Killed(9)), now=3.0)
+    after, effects = on_event(running, ProcessExited(Killed(9)), now=3.0)
 
     assert (after.state, after.restarts) == (ProcessState.STARTING, 1)
     assert effects[-1] == Spawn()
@@ -237,7 +237,9 @@ def test_oneshot_completes() -> None:
 def test_exit_code_listed_as_success_completes() -> None:
     spec = make_spec(restart=ON_FAILURE, success_exit_codes=(0, 3))
 
-    after, _ = on_event(make_process(ProcessState.RUNNING, spec), Exited(ExitedStatus(3)), now=3.0)
+    after, _ = on_event(
+        make_process(ProcessState.RUNNING, spec), ProcessExited(ExitedStatus(3)), now=3.0
+    )
 
     assert (after.state, after.failure) == (ProcessState.EXITED, "")
 
@@ -345,7 +347,7 @@ def test_failure_of_an_earlier_run_is_not_blamed_for_a_later_end() -> None:
 
     running, _ = on_event(again, Spawned(PID), now=1.0)
     stopping, _ = on_event(running, HealthChanged("unhealthy"), now=3.0)
-    after, _ = on_event(stopping, Exited(Killed(15)), now=4.0)
+    after, _ = on_event(stopping, ProcessExited(Killed(15)), now=4.0)
 
     assert running.failure == ""
     assert after.failure == "unhealthy"
@@ -376,7 +378,7 @@ def test_announcements_have_the_fields_their_catalogue_lists() -> None:
         (make_process(ProcessState.STARTING, spec), NOT_THERE),
         (starting, BecameReady()),
         (running, BADLY),
-        (running, Exited(Killed(9))),
+        (running, ProcessExited(Killed(9))),
         (running, StatusReported("busy")),
         (running, HealthChanged("healthy")),
         (running, HealthChanged("unhealthy")),

@@ -19,10 +19,10 @@ from supervise.model.process import (
     DeadlineReached,
     Desired,
     Event,
-    Exited,
     HealthChanged,
     HurryRequested,
     Process,
+    ProcessExited,
     ProcessState,
     RestartRequested,
     ShutdownBegan,
@@ -84,7 +84,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(RestartRequested, graces),
     st.builds(Spawned, st.integers(2, 9)),
     st.builds(SpawnFailed, st.just("exec"), errnos, st.just("refused")),
-    st.builds(Exited, statuses, st.booleans()),
+    st.builds(ProcessExited, statuses, st.booleans()),
     st.just(SurvivorsGone()),
     st.builds(DeadlineReached, st.sampled_from(Deadline)),
     st.just(BecameReady()),
@@ -109,8 +109,8 @@ without_starts = lives.map(
     ServiceSpec("web", ("/bin/true",), restart=RestartPolicy(RestartMode.NO)),
     [
         (StartRequested(), 0.0, 0.0),
-        (Exited(Killed(9), survivors=True), 0.0, 0.0),
-        (Exited(ExitedStatus(0)), 0.0, 0.0),
+        (ProcessExited(Killed(9), survivors=True), 0.0, 0.0),
+        (ProcessExited(ExitedStatus(0)), 0.0, 0.0),
     ],
 )
 @given(specs, lives)
@@ -236,7 +236,7 @@ class Life(RuleBasedStateMachine):
     @rule(status=statuses, survivors=st.booleans(), jitter=jitters)
     def main_process_ends(self, status: ExitStatus, survivors: bool, jitter: float) -> None:
         self.child = ""
-        self.feed(Exited(status, survivors), jitter)
+        self.feed(ProcessExited(status, survivors), jitter)
 
     @rule(jitter=jitters)
     def survivors_are_gone(self, jitter: float) -> None:

@@ -11,8 +11,8 @@ from supervise.model.process import (
     DeadlineReached,
     Desired,
     DisarmTimer,
-    Exited,
     HurryRequested,
+    ProcessExited,
     ProcessState,
     RestartRequested,
     RunStopCommand,
@@ -41,7 +41,7 @@ from tests.support.processes import (
     without_announcements,
 )
 
-WELL, BADLY = Exited(ExitedStatus(0)), Exited(ExitedStatus(1))
+WELL, BADLY = ProcessExited(ExitedStatus(0)), ProcessExited(ExitedStatus(1))
 STOP_OVER = DeadlineReached(Deadline.STOP)
 
 
@@ -158,7 +158,7 @@ def test_stop_that_overtakes_the_exec_waits_for_its_end() -> None:
 
     stopping, _ = on_event(starting, StopRequested(), now=1.0)
     executed, effects = on_event(stopping, Spawned(PID), now=1.1)
-    after, _ = on_event(executed, Exited(Killed(15)), now=1.2)
+    after, _ = on_event(executed, ProcessExited(Killed(15)), now=1.2)
 
     assert (executed.state, executed.pid, effects) == (ProcessState.STOPPING, PID, [])
     assert after.state is ProcessState.STOPPED
@@ -183,7 +183,7 @@ def test_restart_replaces_the_process_without_counting_a_failure() -> None:
     stopping, effects = on_event(
         make_process(ProcessState.RUNNING, attempts=3), RestartRequested(2.0), now=4.0
     )
-    after, _ = on_event(stopping, Exited(Killed(15)), now=5.0)
+    after, _ = on_event(stopping, ProcessExited(Killed(15)), now=5.0)
 
     assert (stopping.reason, stopping.desired) == (StopReason.RESTART, Desired.UP)
     assert ArmTimer(Deadline.STOP, 2.0) in effects
@@ -196,7 +196,7 @@ def test_restart_replaces_the_process_without_counting_a_failure() -> None:
 def test_survivors_of_an_end_are_stopped_before_the_next_start() -> None:
     running = make_process(ProcessState.RUNNING)
 
-    stopping, effects = on_event(running, Exited(ExitedStatus(1), survivors=True), now=3.0)
+    stopping, effects = on_event(running, ProcessExited(ExitedStatus(1), survivors=True), now=3.0)
     after, _ = on_event(stopping, SurvivorsGone(), now=4.0)
 
     assert (stopping.state, stopping.reason) == (ProcessState.STOPPING, StopReason.LEFTOVERS)
@@ -208,7 +208,7 @@ def test_oneshot_that_left_processes_behind_completes_when_they_are_gone() -> No
     spec = make_spec(type=ServiceType.ONESHOT, restart=NEVER)
     running = make_process(ProcessState.RUNNING, spec)
 
-    stopping, _ = on_event(running, Exited(ExitedStatus(0), survivors=True), now=3.0)
+    stopping, _ = on_event(running, ProcessExited(ExitedStatus(0), survivors=True), now=3.0)
     after, _ = on_event(stopping, SurvivorsGone(), now=4.0)
 
     assert after.state is ProcessState.EXITED
@@ -218,7 +218,9 @@ def test_survivors_are_none_of_our_business_with_kill_mode_process() -> None:
     spec = make_spec(kill_mode=KillMode.PROCESS)
 
     after, _ = on_event(
-        make_process(ProcessState.RUNNING, spec), Exited(ExitedStatus(1), survivors=True), now=3.0
+        make_process(ProcessState.RUNNING, spec),
+        ProcessExited(ExitedStatus(1), survivors=True),
+        now=3.0,
     )
 
     assert after.state is ProcessState.BACKOFF
@@ -227,7 +229,7 @@ def test_survivors_are_none_of_our_business_with_kill_mode_process() -> None:
 def test_stop_lasts_until_the_survivors_are_gone() -> None:
     stopping = make_process(ProcessState.STOPPING)
 
-    waiting, effects = on_event(stopping, Exited(ExitedStatus(0), survivors=True), now=3.0)
+    waiting, effects = on_event(stopping, ProcessExited(ExitedStatus(0), survivors=True), now=3.0)
     after, _ = on_event(waiting, SurvivorsGone(), now=4.0)
 
     assert (waiting.state, waiting.pid, effects) == (ProcessState.STOPPING, None, [])

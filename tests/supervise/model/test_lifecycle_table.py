@@ -18,10 +18,10 @@ from supervise.model.process import (
     DeadlineReached,
     Desired,
     Event,
-    Exited,
     HealthChanged,
     HurryRequested,
     Process,
+    ProcessExited,
     ProcessState,
     RestartRequested,
     ShutdownBegan,
@@ -104,7 +104,7 @@ EXPECTED: dict[type[Record], dict[ProcessState, tuple[ProcessState, ...]]] = {
         S.EXITED: (),
         S.FAILED: (),
     },
-    Exited: {
+    ProcessExited: {
         S.STOPPED: (),
         S.STARTING: (*RETRIED, S.EXITED, S.STOPPED, S.STOPPING),
         S.RUNNING: (*RETRIED, S.EXITED, S.STOPPED, S.STOPPING),
@@ -224,8 +224,8 @@ _FIELDS: dict[ProcessState, list[dict[str, Any]]] = {
 _EVENTS: dict[type[Record], list[Event]] = {
     Spawned: [Spawned(PID)],
     SpawnFailed: [SpawnFailed("exec", 2, "not found"), SpawnFailed("fork", 11, "try again")],
-    Exited: [
-        Exited(status, survivors)
+    ProcessExited: [
+        ProcessExited(status, survivors)
         for status in (ExitedStatus(0), ExitedStatus(1), Killed(9))
         for survivors in (False, True)
     ],
@@ -253,7 +253,7 @@ def processes_in(state: ProcessState) -> list[Process]:
 
 def examples(state: ProcessState, kind: type[Record]) -> list[tuple[Process, Event]]:
     """Return what can happen in *state*: an answer comes only to a question."""
-    answers: dict[type[Record], bool] = {Spawned: False, SpawnFailed: False, Exited: True}
+    answers: dict[type[Record], bool] = {Spawned: False, SpawnFailed: False, ProcessExited: True}
     events: list[Event] = _EVENTS.get(kind) or [cast("Event", kind())]
     return [
         (process, event)

@@ -13,13 +13,14 @@ from supervise.model.record import Record
 from supervise.model.service import (
     Backoff,
     Condition,
-    Control,
+    ConfigurationSource,
+    ControlSettings,
     Dependency,
     ExitPolicy,
     HealthCheck,
     KillMode,
     LogFormat,
-    Logs,
+    LogSettings,
     OnFailure,
     OnStall,
     OnUnhealthy,
@@ -31,7 +32,6 @@ from supervise.model.service import (
     RestartPolicy,
     ServiceSpec,
     ServiceType,
-    Source,
     StartLimit,
     Stdin,
     plan_from_plain,
@@ -65,7 +65,7 @@ checks = st.builds(
     HealthCheck, probes, seconds, seconds, numbers, seconds, seconds, st.sampled_from(OnUnhealthy)
 )
 logs = st.builds(
-    Logs,
+    LogSettings,
     format=st.sampled_from(LogFormat),
     file=maybe(texts),
     tee=st.booleans(),
@@ -124,8 +124,8 @@ plans = st.builds(
     grace=seconds,
     exit_policy=st.sampled_from(ExitPolicy),
     log_format=st.sampled_from(LogFormat),
-    control=st.builds(Control, maybe(texts), tuples(numbers), tuples(numbers)),
-    sources=tuples(st.builds(Source, texts, texts, texts)),
+    control=st.builds(ControlSettings, maybe(texts), tuples(numbers), tuples(numbers)),
+    sources=tuples(st.builds(ConfigurationSource, texts, texts, texts)),
     variables=st.dictionaries(names, texts, max_size=2),
 )
 
@@ -170,7 +170,7 @@ def test_defaults_are_not_written() -> None:
 def test_value_that_is_not_the_default_is_written_as_json() -> None:
     spec = make_spec(
         backoff=Backoff(),
-        logs=Logs(max_size=None),
+        logs=LogSettings(max_size=None),
         depends_on={"db": Dependency(Condition.HEALTHY)},
         start_limit=StartLimit(),
     )

@@ -8,13 +8,13 @@ import pytest
 import varlink
 
 from supervise.wire import api
-from supervise.wire.interface import Enum, Field, Interface
+from supervise.wire.interface import EnumType, Field, Interface
 
 SIMPLE = {"bool", "int", "float", "string", "object"}
 
 
 def fields_of(interface: Interface) -> list[Field]:
-    structs = [t for t in interface.types.values() if not isinstance(t, Enum)]
+    structs = [t for t in interface.types.values() if not isinstance(t, EnumType)]
     found = [field for struct in structs for field in struct.fields]
     for method in interface.methods.values():
         found += [*method.parameters, *method.returns]
@@ -47,7 +47,7 @@ def test_pypi_varlink_reads_the_description(interface: Interface) -> None:
 @pytest.mark.parametrize("interface", api.INTERFACES.values(), ids=lambda i: i.name)
 def test_names_follow_varlinks_grammar(interface: Interface) -> None:
     members = [*interface.types, *interface.methods, *interface.errors]
-    enums = [t for t in interface.types.values() if isinstance(t, Enum)]
+    enums = [t for t in interface.types.values() if isinstance(t, EnumType)]
     words = [f.name for f in fields_of(interface)] + [v for e in enums for v in e.values]
 
     assert [m for m in members if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", m)] == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervise.wire.interface import (
-    Enum,
+    EnumType,
     Error,
     Field,
     Interface,
@@ -18,7 +18,7 @@ from supervise.wire.interface import (
     Struct,
 )
 
-COLOUR = Enum("Colour", "A colour.", ("red", "green"))
+COLOUR = EnumType("Colour", "A colour.", ("red", "green"))
 POINT = Struct("Point", "A point.", (Field("x", "float"), Field("colour", "?Colour", "or none")))
 DRAW = Method(
     "Draw",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from supervise.config.yaml import words
 from supervise.config.yaml.decoder import INVALID, is_null
-from supervise.config.yaml.keys.kinds import Bool, Enum, Kind, Text
+from supervise.config.yaml.keys.kinds import Bool, Choice, Kind, TextKind
 from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, MapOf
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
 from supervise.model.numerals import whole
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.config.yaml.decoder import Decoder
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 
-class Command(Kind):
+class CommandForm(Kind):
     """An argv: a list as it is, a string split without a shell, or ``{shell: "a | b"}``."""
 
     label = "a command"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the argv at *node*, never empty."""
         if isinstance(node, Mapping):
             return _SHELL_FORM.decode(decoder, node, path)
@@ -41,7 +41,7 @@ class Command(Kind):
         text = decoder.text(node, path)
         return INVALID if text is None else self._split(decoder, node, path, text)
 
-    def _split(self, decoder: Decoder, node: Node, path: str, text: str) -> Any:
+    def _split(self, decoder: Decoder, node: YamlNode, path: str, text: str) -> Any:
         try:
             argv = words.split(text)
         except words.WordsError as error:
@@ -77,10 +77,10 @@ class Command(Kind):
         }
 
 
-_ARGUMENTS = ListOf(Text("an argument", empty=True), "a command")
+_ARGUMENTS = ListOf(TextKind("an argument", empty=True), "a command")
 _SHELL_FORM = Fields(
     'a command: a list, a string or {shell: "..."}',
-    [Key("shell", Text("a shell command"), "Runs `/bin/sh -c`.", '"a | b"')],
+    [Key("shell", TextKind("a shell command"), "Runs `/bin/sh -c`.", '"a | b"')],
     required=("shell",),
     build=lambda _decoder, table, _path: ("/bin/sh", "-c", table["shell"]),
 )
@@ -91,7 +91,7 @@ class HealthTest(Kind):
 
     label = "a test such as [CMD, pg_isready]"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the argv at *node*, None when it switches the check off."""
         if isinstance(node, Scalar) and not is_null(node):
             text = decoder.text(node, path)
@@ -144,7 +144,7 @@ class Restart(Kind):
 
     label = "one of no, always, on-failure[:N], unless-stopped"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the RestartPolicy at *node*."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -184,7 +184,7 @@ class Environment(Kind):
     label = "a mapping or a list of NAME=value"
     nullable = True
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the mapping at *node*; entries that are invalid are left out."""
         if isinstance(node, Mapping):
             table = _VARIABLES.decode(decoder, node, path)
@@ -206,7 +206,7 @@ class Environment(Kind):
                 self._bad_name(decoder, item, f"{path}[{index}]", name)
         return values
 
-    def _bad_name(self, decoder: Decoder, node: Node, path: str, name: str) -> None:
+    def _bad_name(self, decoder: Decoder, node: YamlNode, path: str, name: str) -> None:
         decoder.problem(
             node,
             path,
@@ -225,8 +225,8 @@ class Environment(Kind):
         }
 
 
-_VARIABLES = MapOf(Text("text", empty=True), "a mapping", null_is=lambda: None)
-_ASSIGNMENT = Text("NAME=value")
+_VARIABLES = MapOf(TextKind("text", empty=True), "a mapping", null_is=lambda: None)
+_ASSIGNMENT = TextKind("NAME=value")
 
 
 def is_variable(name: str) -> bool:
@@ -240,7 +240,7 @@ class DependsOn(Kind):
     label = "a list of services or a mapping"
     nullable = True
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return name → Dependency."""
         if isinstance(node, Sequence):
             return self._names(decoder, node, path)
@@ -274,13 +274,13 @@ class DependsOn(Kind):
         return DEPENDENCY
 
 
-_SERVICE_NAME = Text("the name of a service")
+_SERVICE_NAME = TextKind("the name of a service")
 DEPENDENCY = Fields(
     "a mapping such as {condition: service_ready}",
     [
         Key(
             "condition",
-            Enum(Condition),
+            Choice(Condition),
             "What the other service must have reached.",
             "service_ready",
             "service_started",

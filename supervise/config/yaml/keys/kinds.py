@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.config.yaml.decoder import Decoder
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 # Any kind but text may come out of a variable: the schema must let "${PORT:-80}" pass.
 VARIABLE = {"type": "string", "pattern": "\\$"}
@@ -34,7 +34,7 @@ class Kind:
     label = "any value"
     nullable = False  # an empty value means: not given
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the value at *node*, or INVALID after reporting why there is none."""
         raise NotImplementedError
 
@@ -46,14 +46,14 @@ class Kind:
         """Return the JSON Schema of this kind."""
         return {}
 
-    def refuse(self, decoder: Decoder, node: Node, path: str, hint: str = "") -> Any:
+    def refuse(self, decoder: Decoder, node: YamlNode, path: str, hint: str = "") -> Any:
         """Report that *node* is no value of this kind; returns INVALID."""
         found = describe(node, decoder.interpolator)
         decoder.problem(node, path, f"must be {self.label}, not {found}", hint)
         return INVALID
 
 
-class Text(Kind):
+class TextKind(Kind):
     """A string.  Numbers and booleans are taken as written: ``PGPORT: 5432`` is "5432"."""
 
     label = "text"
@@ -62,7 +62,7 @@ class Text(Kind):
         self.label = label
         self.empty = empty
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the text at *node*."""
         if not isinstance(node, Scalar) or is_null(node):
             return self.refuse(decoder, node, path)
@@ -83,7 +83,7 @@ class Bool(Kind):
 
     label = "true or false"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the boolean at *node*."""
         if isinstance(node, Scalar):
             value = decoder.scalar(node, path)
@@ -113,7 +113,7 @@ class Number(Kind):
         bounds = f"from {low} to {high}" if high is not None else f"of at least {low}"
         self.label = f"{noun} {bounds}"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the number at *node*: int if whole, else float."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -143,7 +143,7 @@ class Duration(Kind):
         self.zero = zero
         self.label = "a duration such as 10s" if zero else "a duration above zero such as 10s"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the seconds at *node*."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -173,7 +173,7 @@ class Size(Kind):
 
     label = "a size such as 10m"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the bytes at *node*."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -198,7 +198,7 @@ class Size(Kind):
         }
 
 
-class Enum(Kind):
+class Choice(Kind):
     """One word of an enum of the model."""
 
     def __init__(self, cls: type[enum.Enum], refused: Map[str, tuple[str, str]] | None = None):
@@ -208,7 +208,7 @@ class Enum(Kind):
         self.label = f"one of {', '.join(self.words)}"
         self.members = {str(member.value): member for member in cls}
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the member of the enum at *node*."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -239,7 +239,7 @@ class Signal(Kind):
 
     label = "a signal"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the number of the signal at *node*."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -275,7 +275,7 @@ class Maybe(Kind):
         self.kind = kind
         self.label = f"{kind.label}, or none"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the value at *node*, None for the word."""
         if isinstance(node, Scalar) and node.text == "none":
             return None

@@ -6,7 +6,7 @@ Each is a `kinds.Kind`; `schema` puts them behind keys.
 from __future__ import annotations
 
 from supervise.config.yaml.decoder import INVALID, is_null
-from supervise.config.yaml.keys.kinds import VARIABLE, Kind, Number, Text
+from supervise.config.yaml.keys.kinds import VARIABLE, Kind, Number, TextKind
 from supervise.config.yaml.keys.shapes import Fields, Key, MapOf
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence
 from supervise.config.yaml.scalars import resolve
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.config.yaml.decoder import Decoder
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 CAPABILITIES = (
     *("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE"),
@@ -40,7 +40,7 @@ class Limit(Kind):
 
     label = "a whole number, unlimited, or {soft, hard}"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return (soft, hard) at *node*; -1 is unlimited."""
         if isinstance(node, Mapping):
             return self._pair(decoder, node, path)
@@ -101,7 +101,7 @@ class Ulimits(Kind):
     label = "a mapping such as {nofile: 65536}"
     nullable = True
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the mapping at *node*."""
         if not isinstance(node, Mapping):
             return self.refuse(decoder, node, path)
@@ -130,12 +130,12 @@ class Ulimits(Kind):
 _LIMITS = MapOf(Limit(), "a mapping")
 
 
-class User(Kind):
+class UserKind(Kind):
     """``name``, ``uid``, ``user:group``; resolved in the image at each start."""
 
     label = "a user such as www-data, 1000 or user:group"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the text at *node*."""
         text = _USER.decode(decoder, node, path)
         if text is INVALID:
@@ -150,7 +150,7 @@ class User(Kind):
         return {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
 
 
-_USER = Text("a user such as www-data, 1000 or user:group")
+_USER = TextKind("a user such as www-data, 1000 or user:group")
 
 
 class Umask(Kind):
@@ -158,7 +158,7 @@ class Umask(Kind):
 
     label = "an octal mask such as 022"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the mask at *node*."""
         if not isinstance(node, Scalar):
             return self.refuse(decoder, node, path)
@@ -191,7 +191,7 @@ class IoNice(Kind):
 
     label = "idle, best-effort[:LEVEL] or realtime[:LEVEL], levels from 0 to 7"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return (class 1 to 3, level 0 to 7) at *node*."""
         if isinstance(node, Mapping):
             table = _IONICE.decode(decoder, node, path)
@@ -233,7 +233,7 @@ class IoNice(Kind):
 _IONICE = Fields(
     "a mapping {class, level}",
     [
-        Key("class", Text("idle, best-effort or realtime"), "The class.", "best-effort"),
+        Key("class", TextKind("idle, best-effort or realtime"), "The class.", "best-effort"),
         Key("level", Number(0, 7), "0 is served first.", "4", "4"),
     ],
     required=("class",),
@@ -246,7 +246,7 @@ class Cpus(Kind):
 
     label = "a set of processors such as 0-3,5"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the numbers at *node*."""
         items = node.items if isinstance(node, Sequence) else [node]
         cpus: set[int] = set()
@@ -285,7 +285,7 @@ class Capability(Kind):
 
     label = "a capability such as NET_BIND_SERVICE"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the name at *node*."""
         text = _CAPABILITY.decode(decoder, node, path)
         if text is INVALID:
@@ -301,4 +301,4 @@ class Capability(Kind):
         return {"type": "string", "pattern": "^(CAP_)?[A-Za-z_]+$|\\$"}
 
 
-_CAPABILITY = Text("a capability such as NET_BIND_SERVICE")
+_CAPABILITY = TextKind("a capability such as NET_BIND_SERVICE")

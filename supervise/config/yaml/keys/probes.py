@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from supervise.config.yaml.decoder import INVALID
-from supervise.config.yaml.keys.forms import Command, HealthTest
-from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Kind, Number, Text
+from supervise.config.yaml.keys.forms import CommandForm, HealthTest
+from supervise.config.yaml.keys.kinds import Bool, Choice, Duration, Kind, Number, TextKind
 from supervise.config.yaml.keys.shapes import Fields, Key
 from supervise.model.numerals import whole
 from supervise.model.service import HealthCheck, OnUnhealthy, Probe, Ready
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from supervise.config.yaml.decoder import Decoder
     from supervise.config.yaml.keys.shapes import Table
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 _LOCAL = "PID 1 looks up no names: write an address, or `exec` with a program that does"
 
@@ -26,7 +26,7 @@ class TcpAddress(Kind):
 
     label = "an address such as 127.0.0.1:5432"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return ``host:port`` as text, an IPv6 host in brackets."""
         text = _ADDRESS.decode(decoder, node, path)
         if text is INVALID:
@@ -50,7 +50,7 @@ class HttpUrl(Kind):
 
     label = "a URL such as http://127.0.0.1:8080/health"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the URL as text."""
         text = _URL.decode(decoder, node, path)
         if text is INVALID:
@@ -67,8 +67,8 @@ class HttpUrl(Kind):
         return {"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp]://[^/\s]+\S*$|\$"}
 
 
-_ADDRESS = Text("an address such as 127.0.0.1:5432")
-_URL = Text("a URL such as http://127.0.0.1:8080/health")
+_ADDRESS = TextKind("an address such as 127.0.0.1:5432")
+_URL = TextKind("a URL such as http://127.0.0.1:8080/health")
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF.")
 
 
@@ -94,7 +94,7 @@ class _True(Bool):
 
     label = "true"
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return True."""
         value = super().decode(decoder, node, path)
         return self.refuse(decoder, node, path, "leave it out") if value is False else value
@@ -145,7 +145,7 @@ READY = Fields(
             "A GET of this URL is answered with a status from 200 to 399.",
             "http://127.0.0.1:8080/health",
         ),
-        Key("exec", Command(), "This command exits with 0.", "[pg_isready, -q]"),
+        Key("exec", CommandForm(), "This command exits with 0.", "[pg_isready, -q]"),
         Key("interval", Duration(zero=False), "The pause between two tries.", "500ms", "200ms"),
         Key("try_timeout", Duration(zero=False), "How long one try may take.", "3s", "1s"),
         Key(
@@ -220,7 +220,7 @@ HEALTHCHECK = Fields(
         Key("disable", Bool(), "Switches the check off.", "true", "false"),
         Key(
             "on_unhealthy",
-            Enum(OnUnhealthy),
+            Choice(OnUnhealthy),
             "What being unhealthy does: nothing but show, or a restart.",
             "restart",
             "none",

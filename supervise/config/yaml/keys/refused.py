@@ -6,7 +6,7 @@ container from outside.  Nothing here is accepted and ignored.
 
 from __future__ import annotations
 
-from supervise.config.yaml.keys.kinds import Enum
+from supervise.config.yaml.keys.kinds import Choice
 from supervise.model.service import ServiceType
 
 
@@ -102,7 +102,7 @@ IN_TOP: dict[str, tuple[str, str]] = {
 }
 
 
-class Type(Enum):
+class Type(Choice):
     """``service`` or ``oneshot``; the third kind of daemon is refused by name."""
 
     def __init__(self) -> None:

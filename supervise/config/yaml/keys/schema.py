@@ -7,9 +7,9 @@ The decoder's checks, the JSON Schema (`supervise schema`), docs/configuration.m
 
 from __future__ import annotations
 
-from supervise.config.yaml.keys.forms import Command, DependsOn, Environment, Restart
-from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Maybe, Number, Signal, Text
-from supervise.config.yaml.keys.limits import Capability, Cpus, IoNice, Ulimits, Umask, User
+from supervise.config.yaml.keys.forms import CommandForm, DependsOn, Environment, Restart
+from supervise.config.yaml.keys.kinds import Bool, Choice, Duration, Maybe, Number, Signal, TextKind
+from supervise.config.yaml.keys.limits import Capability, Cpus, IoNice, Ulimits, Umask, UserKind
 from supervise.config.yaml.keys.probes import HEALTHCHECK, READY
 from supervise.config.yaml.keys.refused import IN_SERVICE, IN_TOP, Type
 from supervise.config.yaml.keys.sections import (
@@ -29,14 +29,14 @@ from supervise.model.service import (
     Stdin,
 )
 
-_NAMES = ListOf(Text("a name"), "a list of names")
+_NAMES = ListOf(TextKind("a name"), "a list of names")
 
 # Headings of the reference page → keys, in the order of the page.
 SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
     "What runs": (
         Key(
             "command",
-            Command(),
+            CommandForm(),
             "The program and its arguments.  A list is taken as it is; a string is split like a "
             'shell does, with no shell run; `{shell: "a | b"}` runs `/bin/sh -c`.',
             "[gunicorn, --bind, 0.0.0.0:8080, app:app]",
@@ -59,7 +59,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         ),
         Key(
             "profiles",
-            ListOf(Text("a name"), "a list of names"),
+            ListOf(TextKind("a name"), "a list of names"),
             "The service exists only when `$SUPERVISE_PROFILES`, names separated by commas, has "
             "one of these; `*` has them all.",
             "[debug]",
@@ -67,7 +67,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         ),
         Key(
             "stdin",
-            Enum(Stdin),
+            Choice(Stdin),
             "The standard input: `/dev/null`, or the terminal of supervise itself.",
             "tty",
             "null",
@@ -76,7 +76,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
     "As whom, where": (
         Key(
             "user",
-            User(),
+            UserKind(),
             "A name, a uid, or `user:group`.  HOME, USER, LOGNAME and SHELL follow it.",
             "www-data",
             "as supervise was started",
@@ -90,7 +90,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         ),
         Key(
             "working_dir",
-            Text("a path"),
+            TextKind("a path"),
             "The directory it starts in; a relative one begins where supervise was started.",
             "/srv/app",
             "as supervise was started",
@@ -242,7 +242,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         ),
         Key(
             "on_failure",
-            Enum(OnFailure),
+            Choice(OnFailure),
             "What its failure for good does to the container: nothing, or a shutdown.",
             "shutdown",
             "none",
@@ -259,14 +259,14 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         ),
         Key(
             "stop_command",
-            Command(),
+            CommandForm(),
             "A command that asks it to stop, run before the signal.",
             "[nginx, -s, quit]",
             "none",
         ),
         Key(
             "kill_mode",
-            Enum(KillMode),
+            Choice(KillMode),
             "Who gets the stop signal: the process and all its descendants (`group`), or the "
             "`process` alone.",
             "process",
@@ -283,7 +283,7 @@ SERVICE_GROUPS: dict[str, tuple[Key, ...]] = {
         ),
         Key(
             "reload_command",
-            Command(),
+            CommandForm(),
             "The command that makes it read its configuration again.",
             "[nginx, -s, reload]",
             "none",
@@ -324,7 +324,7 @@ TOP = Fields(
         Key("shutdown", SHUTDOWN, "How the container ends.", "{grace: 8s}"),
         Key(
             "exit",
-            Enum(ExitPolicy),
+            Choice(ExitPolicy),
             "When the container ends by itself: when an `essential` service ends for good or "
             "nothing is left to run; when `any` service ends for good; when `all` have; `never`.",
             "all",
@@ -333,7 +333,7 @@ TOP = Fields(
         Key("control", CONTROL, "Who may use supervisectl, and where.", "{operators: [1000]}"),
         Key(
             "include",
-            ListOf(Text("a path or a pattern"), "a list of paths", single=True),
+            ListOf(TextKind("a path or a pattern"), "a list of paths", single=True),
             "Further files of this form, patterns allowed, relative to this one.  A service, or a "
             "top-level value, may be set in one file only.",
             "[conf.d/*.yaml]",

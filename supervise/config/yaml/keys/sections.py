@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervise.config.yaml.decoder import INVALID
-from supervise.config.yaml.keys.kinds import Bool, Duration, Enum, Maybe, Number, Size, Text
+from supervise.config.yaml.keys.kinds import Bool, Choice, Duration, Maybe, Number, Size, TextKind
 from supervise.config.yaml.keys.refused import IN_LOGS
 from supervise.config.yaml.keys.shapes import Fields, Key, ListOf, OneOf
 from supervise.model.quantities import format_duration
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from supervise.config.yaml.decoder import Decoder
     from supervise.config.yaml.keys.shapes import Table
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 _LOG_KEYS = (
     Key(
         "format",
-        Enum(LogFormat),
+        Choice(LogFormat),
         "How a line looks: `prefix` puts `name | ` before it; `json` and `logfmt` make a record "
         "of it; `raw` hands the descriptor to the service.",
         "json",
@@ -51,7 +51,7 @@ _LOG_KEYS = (
     Key("compress", Bool(), "Rotated files are compressed with gzip.", "true", "false"),
     Key(
         "on_stall",
-        Enum(OnStall),
+        Choice(OnStall),
         "When the reader of the logs does not keep up: `block` lets the service wait in write(2), "
         "`drop` throws lines away and says how many.",
         "drop",
@@ -64,7 +64,7 @@ LOGS = Fields(
         _LOG_KEYS[0],
         Key(
             "file",
-            Text("a path"),
+            TextKind("a path"),
             "Lines go to this file, an absolute path, and not to the console.",
             "/var/log/web.log",
         ),
@@ -136,7 +136,7 @@ START_LIMIT = Fields(
 _ENV_FILE_ENTRY = Fields(
     "a path or {path, required}",
     [
-        Key("path", Text("a path"), "The file, relative to this one.", "db.env"),
+        Key("path", TextKind("a path"), "The file, relative to this one.", "db.env"),
         Key("required", Bool(), "With false the file may be missing.", "false", "true"),
     ],
     required=("path",),
@@ -144,10 +144,10 @@ _ENV_FILE_ENTRY = Fields(
 )
 
 
-class _EnvFilePath(Text):
+class _EnvFilePath(TextKind):
     """A path alone is a required file."""
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return (path, required)."""
         text = super().decode(decoder, node, path)
         return (text, True) if isinstance(text, str) else text
@@ -174,21 +174,21 @@ CONTROL = Fields(
     [
         Key(
             "socket",
-            Text("a path or @name"),
+            TextKind("a path or @name"),
             "Where supervisectl reaches supervise: a path, or `@name` for an abstract socket.",
             "/run/app/control.sock",
             "searched: /run/supervise, $XDG_RUNTIME_DIR, /tmp, an abstract socket",
         ),
         Key(
             "operators",
-            ListOf(Text("a group"), "a list of groups"),
+            ListOf(TextKind("a group"), "a list of groups"),
             "Groups, names or gids, whose members may do everything.",
             "[adm, 1000]",
             "[]",
         ),
         Key(
             "readers",
-            ListOf(Text("a group"), "a list of groups"),
+            ListOf(TextKind("a group"), "a list of groups"),
             "Groups, names or gids, whose members may look.",
             "[1001]",
             "[]",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.config.yaml.decoder import Decoder
-    from supervise.config.yaml.nodes import Node
+    from supervise.config.yaml.nodes import YamlNode
 
 
 class ListOf(Kind):
@@ -26,7 +26,7 @@ class ListOf(Kind):
         self.label = label
         self.single = single
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the tuple of what is at *node*."""
         if isinstance(node, Sequence):
             values = [
@@ -59,7 +59,7 @@ class Table(dict[str, "Any"]):
         super().__init__()
         self.node = node
 
-    def place(self, key: str) -> Node:
+    def place(self, key: str) -> YamlNode:
         """Return the node of *key*'s value, or of the whole mapping when it is not given."""
         pair = self.node.pairs.get(key)
         return pair[1] if pair else self.node
@@ -109,7 +109,7 @@ class Fields(Kind):
         self.encoder = encode
         self.required = required
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the Table at *node*, or what *build* makes of it."""
         if not isinstance(node, Mapping):
             return self.refuse(decoder, node, path)
@@ -139,7 +139,7 @@ class Fields(Kind):
             return table
         return self.build(decoder, table, path) if complete else INVALID
 
-    def _unknown(self, decoder: Decoder, name: str, key_node: Node, path: str) -> bool:
+    def _unknown(self, decoder: Decoder, name: str, key_node: YamlNode, path: str) -> bool:
         if name.startswith("x-"):
             return True
         full = f"{path}.{name}" if path else name
@@ -193,7 +193,7 @@ class MapOf(Kind):
         self.label = label
         self.null_is = null_is  # what a key without a value stands for
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return the Table at *node*; entries that are invalid are left out."""
         if not isinstance(node, Mapping):
             return self.refuse(decoder, node, path)
@@ -235,7 +235,7 @@ class OneOf(Kind):
         self.forms = forms
         self.nullable = any(kind.nullable for kind in forms)
 
-    def decode(self, decoder: Decoder, node: Node, path: str) -> Any:
+    def decode(self, decoder: Decoder, node: YamlNode, path: str) -> Any:
         """Return what the form that fits *node* decodes to."""
         kind = self.mapping
         if isinstance(node, Scalar):

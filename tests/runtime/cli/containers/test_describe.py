@@ -8,10 +8,10 @@ import pytest
 
 from runtime.cli.containers import describe
 from runtime.model.container.spec import (
+    ContainerRestartPolicy,
     Limits,
     Mount,
     Port,
-    RestartPolicy,
     Spec,
 )
 from runtime.model.container.state import Endpoint, State
@@ -36,7 +36,7 @@ SPEC = Spec(
     exposed=((80, "tcp"), (443, "tcp")),
     capabilities=("CHOWN", "SYS_ADMIN"),
     limits=Limits(memory=64 << 20, cpus=0.5, pids=100),
-    restart=RestartPolicy("on-failure", 3),
+    restart=ContainerRestartPolicy("on-failure", 3),
     labels={"a": "b"},
     created=1_700_000_000.0,
 )

@@ -16,7 +16,7 @@ A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 def test_in_a_pipe_there_is_a_line_when_something_changes() -> None:
     stream = io.StringIO()
-    shown = transfer_progress.Lines(stream)
+    shown = transfer_progress.LineTransferProgress(stream)
 
     shown.say("latest: Pulling from x")
     shown.layer(A, "Pulling fs layer")
@@ -36,7 +36,7 @@ def test_in_a_pipe_there_is_a_line_when_something_changes() -> None:
 
 def test_for_programs_each_line_is_an_object() -> None:
     stream = io.StringIO()
-    shown = transfer_progress.Json(stream)
+    shown = transfer_progress.JsonTransferProgress(stream)
 
     shown.say("Digest: x")
     shown.layer(A, "Pulling fs layer")
@@ -111,9 +111,9 @@ def test_nothing_is_said_when_nothing_shall_be() -> None:
 @pytest.mark.parametrize(
     ("form", "kind"),
     [
-        ("auto", transfer_progress.Lines),
-        ("plain", transfer_progress.Lines),
-        ("json", transfer_progress.Json),
+        ("auto", transfer_progress.LineTransferProgress),
+        ("plain", transfer_progress.LineTransferProgress),
+        ("json", transfer_progress.JsonTransferProgress),
     ],
 )
 def test_the_form_is_chosen_by_name(form: str, kind: type) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from runtime.container.monitor.loop import READ, Loop
+from runtime.container.monitor.loop import READ, MonitorLoop
 
 
 def test_a_timer_beyond_what_the_kernel_counts_does_not_break_the_loop() -> None:
-    loop = Loop()
+    loop = MonitorLoop()
     seen: list[int] = []
     read_fd, write_fd = os.pipe()
     loop.watch(read_fd, READ, seen.append)

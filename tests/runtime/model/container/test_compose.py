@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.model.container.compose import Options, compose
+from runtime.model.container.compose import RunOptions, compose
 from runtime.model.container.spec import (
+    ContainerRestartPolicy,
     Mount,
     Port,
-    RestartPolicy,
     Spec,
 )
 from runtime.model.errors import RuntimeFailure
@@ -21,7 +21,7 @@ ID = "ab" * 32
 def composed(config: ImageConfig | None = None, **options: object) -> Spec:
     return compose(
         config or ImageConfig(cmd=("sh",)),
-        Options(**options),  # type: ignore[arg-type]
+        RunOptions(**options),  # type: ignore[arg-type]
         container_id=ID,
         name="n",
         image="image",
@@ -136,7 +136,7 @@ def test_two_mounts_in_one_place_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"auto_remove": True, "restart": RestartPolicy("always")}, "--rm and --restart"),
+        ({"auto_remove": True, "restart": ContainerRestartPolicy("always")}, "--rm and --restart"),
         ({"services": "/s", "init": False}, "--services"),
         ({"network": "host", "ports": (Port(80),)}, "--net host"),
         ({"network": "container:x", "ports": (Port(80),)}, "publish"),

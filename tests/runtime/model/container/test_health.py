@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.model.container import health
-from runtime.model.container.state import Probe, State
+from runtime.model.container.state import HealthProbe, State
 from runtime.model.image.image_config import Healthcheck
 
 CHECK = Healthcheck(test=("CMD-SHELL", "probe"), retries=2)
@@ -16,8 +16,8 @@ def begun() -> State:
     return health.begin(State(status="running", started=STARTED, health_streak=7))
 
 
-def probe(exit_code: int, at: float = 1.0) -> Probe:
-    return Probe(STARTED + at, STARTED + at + 0.1, exit_code, "said")
+def probe(exit_code: int, at: float = 1.0) -> HealthProbe:
+    return HealthProbe(STARTED + at, STARTED + at + 0.1, exit_code, "said")
 
 
 def test_a_container_is_starting_until_its_first_result() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.model.container import limits, option_values
-from runtime.model.container.spec import Mount, Port, RestartPolicy
+from runtime.model.container.spec import ContainerRestartPolicy, Mount, Port
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_a_file_of_variables_has_comments_and_no_quotes() -> None:
 @pytest.mark.parametrize(
     ("text", "policy"),
     [
-        ("no", RestartPolicy("no")),
-        ("always", RestartPolicy("always")),
-        ("on-failure", RestartPolicy("on-failure")),
-        ("on-failure:3", RestartPolicy("on-failure", 3)),
-        ("unless-stopped", RestartPolicy("unless-stopped")),
+        ("no", ContainerRestartPolicy("no")),
+        ("always", ContainerRestartPolicy("always")),
+        ("on-failure", ContainerRestartPolicy("on-failure")),
+        ("on-failure:3", ContainerRestartPolicy("on-failure", 3)),
+        ("unless-stopped", ContainerRestartPolicy("unless-stopped")),
     ],
 )
-def test_restart_policies(text: str, policy: RestartPolicy) -> None:
+def test_restart_policies(text: str, policy: ContainerRestartPolicy) -> None:
     assert option_values.restart(text) == policy
 
 

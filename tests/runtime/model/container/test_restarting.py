@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from runtime.model.container.restarting import delay
-from runtime.model.container.spec import RestartPolicy
+from runtime.model.container.spec import ContainerRestartPolicy
 
 
-def asked(policy: RestartPolicy, **changes: object) -> float | None:
+def asked(policy: ContainerRestartPolicy, **changes: object) -> float | None:
     facts: dict[str, object] = {
         "exit_code": 1,
         "restarts": 0,
@@ -19,14 +19,14 @@ def asked(policy: RestartPolicy, **changes: object) -> float | None:
     return delay(policy, **{**facts, **changes})  # type: ignore[arg-type]
 
 
-ALWAYS, UNLESS = RestartPolicy("always"), RestartPolicy("unless-stopped")
-FAILURE, THREE = RestartPolicy("on-failure"), RestartPolicy("on-failure", 3)
+ALWAYS, UNLESS = ContainerRestartPolicy("always"), ContainerRestartPolicy("unless-stopped")
+FAILURE, THREE = ContainerRestartPolicy("on-failure"), ContainerRestartPolicy("on-failure", 3)
 
 
 @pytest.mark.parametrize(
     ("policy", "facts", "restarts"),
     [
-        (RestartPolicy("no"), {}, False),
+        (ContainerRestartPolicy("no"), {}, False),
         (ALWAYS, {}, True),
         (ALWAYS, {"exit_code": 0}, True),
         (ALWAYS, {"stopped_by_user": True}, False),
@@ -39,7 +39,7 @@ FAILURE, THREE = RestartPolicy("on-failure"), RestartPolicy("on-failure", 3)
     ],
 )
 def test_whether_it_starts_again(
-    policy: RestartPolicy, facts: dict[str, object], restarts: bool
+    policy: ContainerRestartPolicy, facts: dict[str, object], restarts: bool
 ) -> None:
     assert (asked(policy, **facts) is not None) is restarts
 

@@ -32,7 +32,7 @@ def compose(text: str) -> tuple[Any, list[str]]:
     return plain(root), [str(problem) for problem in problems]
 
 
-def plain(node: nodes.Node | None) -> Any:
+def plain(node: nodes.YamlNode | None) -> Any:
     if isinstance(node, nodes.Mapping):
         return {key: plain(value) for key, (_, value) in node.pairs.items()}
     if isinstance(node, nodes.Sequence):

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from supervise.config.load import Outcome, examine
+from supervise.config.load import LoadOutcome, examine
 from supervise.config.yaml.explain import explain
 from supervise.config.yaml.json_schema import json_schema
 from supervise.config.yaml.keys.refused import IN_LOGS, IN_SERVICE, IN_TOP
@@ -25,7 +25,7 @@ from supervise.model.service import (
     Dependency,
     HealthCheck,
     KillMode,
-    Logs,
+    LogSettings,
     OnFailure,
     OnStall,
     OnUnhealthy,
@@ -63,7 +63,7 @@ def with_key(line: str) -> str:
     )
 
 
-def field(outcome: Outcome, name: str) -> Any:
+def field(outcome: LoadOutcome, name: str) -> Any:
     assert outcome.plan is not None, outcome.problems
     return getattr(outcome.plan.services["a"], name)
 
@@ -150,9 +150,9 @@ ACCEPTED: list[tuple[str, object]] = [
     ("reload_command: [x]", ("x",)),
     (
         "logs: {file: /l, max_size: none, max_age: 1d}",
-        Logs(file="/l", max_size=None, max_age=86400.0),
+        LogSettings(file="/l", max_size=None, max_age=86400.0),
     ),
-    ("logs: {on_stall: drop}", Logs(on_stall=OnStall.DROP)),
+    ("logs: {on_stall: drop}", LogSettings(on_stall=OnStall.DROP)),
     ("environment:", {}),
     ("env_file: ", {}),
 ]
@@ -294,7 +294,11 @@ def defaults() -> Iterator[tuple[str, object, object]]:
         value = getattr(plain, name, None)
         if name not in exceptions and value is not None and value not in ({}, ()):
             yield name, key.default, key.kind.encode(value)
-    for fields, record in ((BACKOFF, Backoff()), (START_LIMIT, StartLimit()), (LOGS, Logs())):
+    for fields, record in (
+        (BACKOFF, Backoff()),
+        (START_LIMIT, StartLimit()),
+        (LOGS, LogSettings()),
+    ):
         for name, key in fields.keys.items():
             if key.default:
                 yield f"{fields.label} {name}", key.default, key.kind.encode(getattr(record, name))
