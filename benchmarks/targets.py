@@ -48,12 +48,12 @@ class FigureVerdict:
 
     @property
     def budget_holds(self) -> bool | None:
-        """Tell whether the budget holds, None when there is none."""
+        """Return whether the budget holds, None when there is none."""
         return self._reached(self.budget)
 
     @property
     def goal_reached(self) -> bool | None:
-        """Tell whether the goal is reached, None when there is none."""
+        """Return whether the goal is reached, None when there is none."""
         return self._reached(self.goal)
 
     def _reached(self, bound: float | None) -> bool | None:

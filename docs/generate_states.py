@@ -49,7 +49,7 @@ class Route(NamedTuple):
     bridge: bool = False  # it crosses another
 
     def takes(self, edge: Edge) -> bool:
-        """Tell whether this arrow stands for *edge*."""
+        """Return whether this arrow stands for *edge*."""
         event = not self.events or edge.event in self.events
         return event and edge.source in self.sources and edge.target in self.targets
 
@@ -169,7 +169,7 @@ def label_of(route: Route) -> list[str]:
 
 
 def is_loop(edge: Edge, route: Route | None = None) -> bool:
-    """Tell whether *edge* stays where it is; an end may lead back through the diamond."""
+    """Return whether *edge* stays where it is; an end may lead back through the diamond."""
     through_diamond = route is not None and route.targets == AFTER_AN_END
     return edge.source is edge.target and not through_diamond
 

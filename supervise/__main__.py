@@ -20,9 +20,9 @@ def main() -> int:
     """Run the verb or the init that the command line asks for; returns the exit code."""
     words = sys.argv[1:]
     if words and words[0] in VERBS:
-        from supervise.config import commands
+        from supervise.config import config_verbs
 
-        return commands.main(words)
+        return config_verbs.main(words)
     early = _hold_signals()
     from supervise.daemon.main import run
 

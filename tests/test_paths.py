@@ -74,15 +74,15 @@ ALLOWED = {
     ("linux/machine.py", "os.open"): "of the root directory, to learn whether it can be watched",
     ("linux/descriptors.py", "os.listdir"): _PROC,
     ("linux/descriptors.py", "os.open"): _ROOTS,
-    ("linux/identity.py", "open"): _ROOTS,
+    ("linux/identity.py", "os.stat"): "words why passwd(5) cannot be used; opens nothing",
+    ("linux/regular.py", "os.open"): "callers name passwd(5) or hold the object; never read unseen",
+    ("linux/regular.py", "os.stat"): "the first look of `open_path`; the descriptor gets a second",
     ("daemon/kernel.py", "os.open"): _ROOTS,
-    ("config/yaml/groups.py", "open"): _ROOTS,
     ("linux/unixsocket.py", "os.readlink"): _PROC,
     ("linux/unixsocket.py", "os.lstat"): "compares what clients will find with our own socket",
     ("linux/spawn.py", "os.path.exists"): "words the reason why execve(2), which failed, did",
     ("linux/spawn.py", "os.path.isdir"): "words the reason why execve(2), which failed, did",
     ("linux/spawn.py", "os.stat"): "words the reason why execve(2), which failed, did",
-    ("linux/spawn.py", "open"): "words the reason why execve(2), which failed, did: its first line",
     ("daemon/logs/sinks.py", "os.open"): "of /proc/self/fd: a descriptor we were started with",
     ("daemon/logs/console.py", "os.readlink"): "does a path mean our own stdout; opens nothing",
     ("config/dialects.py", "os.stat"): _LOOKS,
@@ -93,7 +93,7 @@ ALLOWED = {
     ("config/yaml/files.py", "os.path.realpath"): "a key: has this file been read already",
     ("config/yaml/files.py", "os.path.exists"): _LOOKS,
     ("config/compiled.py", "os.stat"): "`supervise compile`: only takes rights from the plan",
-    ("config/commands.py", "os.open"): _ROOTS,
+    ("config/config_verbs.py", "os.open"): _ROOTS,
 }
 
 
@@ -136,7 +136,7 @@ def _by_path(node: ast.Call) -> str:
 
 
 def _is_descriptor(argument: ast.expr) -> bool:
-    """Tell whether *argument* is called a descriptor, or is one that `Directory` returns."""
+    """Return whether *argument* is called a descriptor, or is one that `Directory` returns."""
     text = ast.unparse(argument)
     return text == "fd" or text.endswith("_fd") or text.startswith("held.")
 

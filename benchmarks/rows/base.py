@@ -52,7 +52,7 @@ class Row:
         """Make what its samples take that comes from the network."""
 
     def applies(self, peer: MeasuredPeer, case: Case) -> bool:
-        """Tell whether the case means something for *peer*."""
+        """Return whether the case means something for *peer*."""
         return self.name in peer.rows and case.count <= peer.most_services
 
     def measure(self, workshop: Workshop, peer: MeasuredPeer, case: Case, *, quick: bool) -> Values:

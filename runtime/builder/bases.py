@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 
 from runtime.builder import stage_image as drafts
-from runtime.builder.stage_image import Draft
+from runtime.builder.stage_image import StageImage
 from runtime.exchange import pulling
 from runtime.model.errors import RuntimeFailure
 from runtime.store.images import Images
@@ -44,9 +44,9 @@ class Bases:
         self._progress = progress
         self._pin = pin
         self._images = Images(job.layout)
-        self._found: dict[str, tuple[Draft, str]] = {}
+        self._found: dict[str, tuple[StageImage, str]] = {}
 
-    def find(self, name: str) -> tuple[Draft, str]:
+    def find(self, name: str) -> tuple[StageImage, str]:
         """Return (what a stage from *name* begins with, the image's id); its layers are held.
 
         Raises:
@@ -58,7 +58,7 @@ class Bases:
             image = self._resolve(name)
             self._check_platform(name, image)
             self._images.hold(image, self._pin)
-            self._found[name] = Draft(image.config, image.is_host), image.id
+            self._found[name] = StageImage(image.config, image.is_host), image.id
         return self._found[name]
 
     def _resolve(self, name: str) -> Image:

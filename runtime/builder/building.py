@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runtime.builder.build_progress import BuildProgress
     from runtime.builder.job import BuildRequest
     from runtime.builder.sources.context import Context
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
     from runtime.dockerfile.commands import Dockerfile
     from runtime.store.images import Image
     from runtime.store.layout import Layout
@@ -100,7 +100,7 @@ def _unused(name: str, known: set[str]) -> str:
     return f"warning: --build-arg {name}: the Dockerfile has no such ARG{guess}"
 
 
-def _write(job: Job, progress: BuildProgress, draft: Draft) -> Image:
+def _write(job: Job, progress: BuildProgress, draft: StageImage) -> Image:
     """Make the image of *draft* and give it its names."""
     begun = time.monotonic()
     request, images = job.request, Images(job.layout)

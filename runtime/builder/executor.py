@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.builder.build_progress import BuildProgress
     from runtime.builder.job import Job
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
 
 _READ = 1 << 16
 _WAKE = 100  # milliseconds between two looks at the clock, while somebody watches
@@ -38,7 +38,7 @@ class _Stage:
         self.pid = pid
         self.sock = sock
         self.reader = frames.FrameReader()
-        self.draft: Draft | None = None
+        self.draft: StageImage | None = None
         self.waits_for: int | None = None  # the stage whose files it has asked for
         self.over = False
 
@@ -77,7 +77,7 @@ class Executor:
         self._poll = select.poll()
         self._failure: Failed | None = None
 
-    def run(self) -> Draft:
+    def run(self) -> StageImage:
         """Build the stages and return what the target has become.
 
         Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import _socket
     from typing import Any
 
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
 
 STARTED = 1  # {"step", "total", "text"}
 OUTPUT = 2  # step, stream (1 | 2), bytes
@@ -71,7 +71,7 @@ def decode_output(body: bytes) -> StepOutput:
     return StepOutput(step, stream, body[_OUTPUT.size :])
 
 
-def encode_draft(kind: int, draft: Draft, *, image_id: str = "") -> bytes:
+def encode_draft(kind: int, draft: StageImage, *, image_id: str = "") -> bytes:
     """Return a frame with all of a draft that another stage may need."""
     document = {
         "config": model.to_json(draft.config).decode(),
@@ -82,13 +82,13 @@ def encode_draft(kind: int, draft: Draft, *, image_id: str = "") -> bytes:
     return frames.encode_json(kind, document)
 
 
-def decode_draft(body: bytes) -> tuple[Draft, str]:
+def decode_draft(body: bytes) -> tuple[StageImage, str]:
     """Return (draft, id of the image that it is)."""
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
 
     document = json.loads(body)
     scope = tuple((name, value) for name, value in document["scope"])
-    draft = Draft(model.from_json(document["config"]), document["host"], scope=scope)
+    draft = StageImage(model.from_json(document["config"]), document["host"], scope=scope)
     return draft, document["id"]
 
 
@@ -119,7 +119,7 @@ class BuilderChannel:
         """
         self._sock.sendall(frame)
 
-    def ask(self, question: dict[str, Any]) -> tuple[Draft, str]:
+    def ask(self, question: dict[str, Any]) -> tuple[StageImage, str]:
         """Return the answer to WANTED: (draft, id of the image that it is).
 
         Raises:

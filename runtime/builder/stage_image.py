@@ -28,7 +28,7 @@ _PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
 _LAST_PORT = 65535
 
 
-class Draft(Record):
+class StageImage(Record):
     """One stage so far."""
 
     config: ImageConfig
@@ -53,12 +53,12 @@ class Draft(Record):
         return self.config.shell or SHELL
 
 
-def scratch(architecture: str) -> Draft:
+def scratch(architecture: str) -> StageImage:
     """Return the stage of ``FROM scratch``, or of anything that has no configuration yet."""
-    return Draft(ImageConfig(architecture=architecture, env=(f"PATH={model.DEFAULT_PATH}",)))
+    return StageImage(ImageConfig(architecture=architecture, env=(f"PATH={model.DEFAULT_PATH}",)))
 
 
-def begin(base: Draft) -> Draft:
+def begin(base: StageImage) -> StageImage:
     """Return the stage ``FROM`` *base*, an image or a stage, without what was for us.
 
     A stage's ARGs go on in the stages from it, unless its configuration has the variable.
@@ -68,10 +68,10 @@ def begin(base: Draft) -> Draft:
         config = config.replace(env=(*config.env, f"PATH={model.DEFAULT_PATH}"))
     known = model.environment(config)
     scope = tuple((name, value) for name, value in base.scope if name not in known)
-    return Draft(config.replace(onbuild=()), base.is_host, args=scope, scope=scope)
+    return StageImage(config.replace(onbuild=()), base.is_host, args=scope, scope=scope)
 
 
-def with_history(draft: Draft, text: str, created: str, *, layer: str = "") -> Draft:
+def with_history(draft: StageImage, text: str, created: str, *, layer: str = "") -> StageImage:
     """Return *draft* after a step that made the layer *layer*, or none."""
     config = draft.config
     step = History(created=created, created_by=text, empty_layer=not layer)
@@ -80,7 +80,7 @@ def with_history(draft: Draft, text: str, created: str, *, layer: str = "") -> D
     return draft.replace(config=config.replace(history=(*config.history, step), created=created))
 
 
-def declare(draft: Draft, pairs: Iterable[tuple[str, str | None]]) -> Draft:
+def declare(draft: StageImage, pairs: Iterable[tuple[str, str | None]]) -> StageImage:
     """Return *draft* with the ARGs *pairs* in scope; one without a value keeps what it had."""
     pairs = list(pairs)
     scope = {**dict(draft.scope), **{name: value for name, value in pairs if value is not None}}
@@ -88,7 +88,7 @@ def declare(draft: Draft, pairs: Iterable[tuple[str, str | None]]) -> Draft:
     return draft.replace(args=tuple(args.items()), scope=tuple(scope.items()))
 
 
-def apply(draft: Draft, command: Command) -> tuple[Draft, str]:
+def apply(draft: StageImage, command: Command) -> tuple[StageImage, str]:
     """Return what *command*, which makes no files, makes of *draft*, and what history says.
 
     Raises:
@@ -97,13 +97,13 @@ def apply(draft: Draft, command: Command) -> tuple[Draft, str]:
     return _CHANGES[type(command)](draft, command)
 
 
-def absolute(draft: Draft, path: str) -> str:
+def absolute(draft: StageImage, path: str) -> str:
     """Return *path* as WORKDIR means it: below the working directory unless it is absolute."""
     joined = posixpath.normpath(posixpath.join("/", draft.config.working_dir, path))
     return "/" + joined.lstrip("/")
 
 
-def with_working_dir(draft: Draft, path: str) -> tuple[Draft, str]:
+def with_working_dir(draft: StageImage, path: str) -> tuple[StageImage, str]:
     """Return *draft* with WORKDIR *path*, and what history says."""
     found = absolute(draft, path)
     if path.endswith("/") and found != "/":
@@ -111,7 +111,7 @@ def with_working_dir(draft: Draft, path: str) -> tuple[Draft, str]:
     return draft.replace(config=draft.config.replace(working_dir=found)), f"WORKDIR {found}"
 
 
-def argv(draft: Draft, line: CommandLine) -> tuple[str, ...]:
+def argv(draft: StageImage, line: CommandLine) -> tuple[str, ...]:
     """Return what CMD, ENTRYPOINT or RUN executes."""
     return (*draft.shell(), *line.words) if line.shell else line.words
 
@@ -122,13 +122,13 @@ def quoted(words: Iterable[str]) -> str:
     return "[" + " ".join(f'"{word}"' for word in escaped) + "]"
 
 
-def _cmd(draft: Draft, command: commands.Cmd) -> tuple[Draft, str]:
+def _cmd(draft: StageImage, command: commands.Cmd) -> tuple[StageImage, str]:
     words = argv(draft, command.line)
     config = draft.config.replace(cmd=words)
     return draft.replace(config=config, has_cmd=True), f"CMD {quoted(words)}"
 
 
-def _entrypoint(draft: Draft, command: commands.Entrypoint) -> tuple[Draft, str]:
+def _entrypoint(draft: StageImage, command: commands.Entrypoint) -> tuple[StageImage, str]:
     words = argv(draft, command.line)
     config = draft.config.replace(entrypoint=words)
     if not draft.has_cmd:
@@ -136,7 +136,7 @@ def _entrypoint(draft: Draft, command: commands.Entrypoint) -> tuple[Draft, str]
     return draft.replace(config=config), f"ENTRYPOINT {quoted(words)}"
 
 
-def _env(draft: Draft, command: commands.Env) -> tuple[Draft, str]:
+def _env(draft: StageImage, command: commands.Env) -> tuple[StageImage, str]:
     found = {entry.partition("=")[0]: entry for entry in draft.config.env}
     found.update((pair.key, f"{pair.key}={pair.value or ''}") for pair in command.pairs)
     config = draft.config.replace(env=tuple(found.values()))
@@ -145,7 +145,7 @@ def _env(draft: Draft, command: commands.Env) -> tuple[Draft, str]:
     return draft.replace(config=config, scope=scope), f"ENV {_pairs(command.pairs)}"
 
 
-def _label(draft: Draft, command: commands.Label) -> tuple[Draft, str]:
+def _label(draft: StageImage, command: commands.Label) -> tuple[StageImage, str]:
     labels = {**draft.config.labels, **{pair.key: pair.value or "" for pair in command.pairs}}
     return draft.replace(config=draft.config.replace(labels=labels)), (
         f"LABEL {_pairs(command.pairs)}"
@@ -156,12 +156,12 @@ def _pairs(pairs: Iterable[commands.Pair]) -> str:
     return " ".join(f"{pair.key}={pair.value or ''}" for pair in pairs)
 
 
-def _maintainer(draft: Draft, command: commands.Maintainer) -> tuple[Draft, str]:
+def _maintainer(draft: StageImage, command: commands.Maintainer) -> tuple[StageImage, str]:
     config = draft.config.replace(author=command.name)
     return draft.replace(config=config), f"MAINTAINER {command.name}"
 
 
-def _expose(draft: Draft, command: commands.Expose) -> tuple[Draft, str]:
+def _expose(draft: StageImage, command: commands.Expose) -> tuple[StageImage, str]:
     ports = [port for text in command.ports for port in _ports(text)]
     config = draft.config.replace(
         exposed_ports=tuple(dict.fromkeys((*draft.config.exposed_ports, *ports)))
@@ -186,7 +186,7 @@ def _ports(text: str) -> list[str]:
     return [f"{number}/{protocol}" for number in range(low, high + 1)]
 
 
-def _volume(draft: Draft, command: commands.VolumeInstruction) -> tuple[Draft, str]:
+def _volume(draft: StageImage, command: commands.VolumeInstruction) -> tuple[StageImage, str]:
     if any(not path.strip() for path in command.paths):
         raise RuntimeFailure("VOLUME has an empty path", code=1)
     volumes = tuple(dict.fromkeys((*draft.config.volumes, *command.paths)))
@@ -194,16 +194,16 @@ def _volume(draft: Draft, command: commands.VolumeInstruction) -> tuple[Draft, s
     return draft.replace(config=config), f"VOLUME [{' '.join(command.paths)}]"
 
 
-def _user(draft: Draft, command: commands.User) -> tuple[Draft, str]:
+def _user(draft: StageImage, command: commands.User) -> tuple[StageImage, str]:
     return draft.replace(config=draft.config.replace(user=command.user)), f"USER {command.user}"
 
 
-def _shell(draft: Draft, command: commands.Shell) -> tuple[Draft, str]:
+def _shell(draft: StageImage, command: commands.Shell) -> tuple[StageImage, str]:
     config = draft.config.replace(shell=command.words)
     return draft.replace(config=config), f"SHELL [{' '.join(command.words)}]"
 
 
-def _stop_signal(draft: Draft, command: commands.StopSignal) -> tuple[Draft, str]:
+def _stop_signal(draft: StageImage, command: commands.StopSignal) -> tuple[StageImage, str]:
     if signal_number(command.signal) is None:
         raise RuntimeFailure(
             f"'{command.signal}' is no signal", "such as TERM, SIGINT or 15", code=1
@@ -212,7 +212,9 @@ def _stop_signal(draft: Draft, command: commands.StopSignal) -> tuple[Draft, str
     return draft.replace(config=config), f"STOPSIGNAL {command.signal}"
 
 
-def _healthcheck(draft: Draft, command: commands.HealthcheckInstruction) -> tuple[Draft, str]:
+def _healthcheck(
+    draft: StageImage, command: commands.HealthcheckInstruction
+) -> tuple[StageImage, str]:
     check = model.Healthcheck(
         test=command.test,
         interval=command.interval / _SECOND,
@@ -225,13 +227,13 @@ def _healthcheck(draft: Draft, command: commands.HealthcheckInstruction) -> tupl
     return draft.replace(config=config), f"HEALTHCHECK {quoted(command.test)}"
 
 
-def _onbuild(draft: Draft, command: commands.Onbuild) -> tuple[Draft, str]:
+def _onbuild(draft: StageImage, command: commands.Onbuild) -> tuple[StageImage, str]:
     onbuild = (*draft.config.onbuild, command.expression)
     config = draft.config.replace(onbuild=onbuild)
     return draft.replace(config=config), f"ONBUILD {command.expression}"
 
 
-_CHANGES: dict[type, Callable[..., tuple[Draft, str]]] = {
+_CHANGES: dict[type, Callable[..., tuple[StageImage, str]]] = {
     commands.Cmd: _cmd,
     commands.Entrypoint: _entrypoint,
     commands.Env: _env,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from runtime.builder.job import Job
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
     from runtime.dockerfile.commands import Command
 
 _DEBUG = "RUNTIME_DEBUG"
@@ -136,7 +136,7 @@ class Worker:
             self._command(each)
             reached("build-instruction-done")
 
-    def _base(self) -> tuple[Draft, tuple[str, ...]]:
+    def _base(self) -> tuple[StageImage, tuple[str, ...]]:
         """Return what the stage starts from, and the instructions it has for us."""
         node = self.node
         if node.base is None and node.image == "scratch":
@@ -147,7 +147,7 @@ class Worker:
     def _base_name(self) -> str:
         return self.node.stage.start.image if self.node.base is not None else self.node.image
 
-    def other(self, stage: int | None, name: str) -> Draft:
+    def other(self, stage: int | None, name: str) -> StageImage:
         """Return the draft of another stage, or of the image *name*; its layers are held."""
         question = {"image": name} if stage is None else {"stage": stage}
         found, _ = self.channel.ask(question)

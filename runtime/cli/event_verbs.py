@@ -87,7 +87,7 @@ class _Shown:
             raise output.template_failure(error) from error
 
     def is_over(self, now: float) -> bool:
-        """Tell whether nothing more can come that is wanted."""
+        """Return whether nothing more can come that is wanted."""
         return self.until is not None and now >= self.until
 
     def show(self, event: Event) -> None:

@@ -26,7 +26,7 @@ def controllers() -> frozenset[str]:
 
 
 def seccomp() -> bool:
-    """Tell whether the kernel filters system calls."""
+    """Return whether the kernel filters system calls."""
     return os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.errors import DamagedFailure
 
 TYPE_CHECKING = False
@@ -71,10 +71,10 @@ class Follower:
             if isinstance(found, dict) and self._is_record(found):
                 yield found
             else:
-                documents.note(DamagedFailure(path, "a line is no record, it is passed over"))
+                record_files.note(DamagedFailure(path, "a line is no record, it is passed over"))
 
     def _was_rotated(self) -> bool:
-        """Tell whether the name leads to another file by now; then ours is complete."""
+        """Return whether the name leads to another file by now; then ours is complete."""
         try:
             there = os.stat(self._path).st_ino
         except FileNotFoundError:
@@ -113,10 +113,10 @@ def _open(path: str) -> int:
     except FileNotFoundError:
         return -1
     except OSError as error:
-        documents.note(DamagedFailure(path, error.strerror or str(error)))
+        record_files.note(DamagedFailure(path, error.strerror or str(error)))
         return -1
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
-    documents.note(DamagedFailure(path, "it is no regular file"))
+    record_files.note(DamagedFailure(path, "it is no regular file"))
     return -1

@@ -202,10 +202,10 @@ def _call(name: str, words: list[str], settings: _Globals) -> int:
         return _show_help([name])
     if os.geteuid() != 0 and name not in ("version", "completion"):
         raise RuntimeFailure("only root can do that", _ROOT_NEEDED)
-    from runtime.linux import documents
+    from runtime.linux import record_files
     from runtime.store.layout import DEFAULT_ROOT, Layout
 
-    documents.listen(print_failure)
+    record_files.listen(print_failure)
     absolute = os.path.abspath(settings.root) if settings.root else DEFAULT_ROOT
     return function(Layout(absolute, os.environ.get("RUNTIME_RUN", "")), parsed)
 

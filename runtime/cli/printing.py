@@ -29,7 +29,7 @@ class ScreenedStream:
 
     @property
     def screens(self) -> bool:
-        """Tell whether foreign text is shown, not passed: asked late, for it costs a call."""
+        """Return whether foreign text is shown, not passed: asked late, for it costs a call."""
         if not self._always:
             self._always = self._stream.isatty()
             if not self._always:

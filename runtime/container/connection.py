@@ -114,7 +114,7 @@ class NetworkConnection:
             yield made
 
     def disconnect(self, endpoint: Endpoint) -> None:
-        """Undo everything; a second time is nothing."""
+        """Undo everything. Idempotent."""
         if not _is_alone(endpoint.network):  # also one that was joined later
             self._load().disconnect(self._spec.id, endpoint)
 
@@ -124,7 +124,7 @@ class NetworkConnection:
             self._networks.let_go(self._spec.id)
 
     def child_ended(self, pid: int) -> bool:
-        """Tell whether *pid*, which has been reaped, was a relay of ours."""
+        """Return whether *pid*, which has been reaped, was a relay of ours."""
         return self._networks is not None and self._networks.child_ended(pid)
 
     def take_remarks(self) -> list[str]:
@@ -140,5 +140,5 @@ def note(layout: Layout, spec: Spec, endpoint: Endpoint, action: str) -> None:
 
 
 def _is_alone(network: str) -> bool:
-    """Tell whether this mode of network takes nothing but files for /etc."""
+    """Return whether this mode of network takes nothing but files for /etc."""
     return network in _ALONE or network.startswith(SHARED)

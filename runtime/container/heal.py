@@ -76,7 +76,7 @@ def heal(layout: Layout) -> list[str]:
 
 
 def is_alive(layout: Layout, container_id: str) -> bool:
-    """Tell whether the container has a monitor."""
+    """Return whether the container has a monitor."""
     try:
         lock = locks.lock_existing(f"{layout.container_run(container_id)}/{ALIVE}", wait=False)
     except OSError:  # none, or no file: a monitor makes its own
@@ -118,7 +118,7 @@ def _listed(directory: str) -> list[str]:
 
 
 def _is_dead(layout: Layout, container_id: str) -> bool:
-    """Tell whether the run directory is one that a killed monitor left."""
+    """Return whether the run directory is one that a killed monitor left."""
     try:
         busy = locks.lock_existing(layout.lock(f"container-{container_id}"), wait=False)
     except OSError:

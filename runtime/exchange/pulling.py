@@ -176,7 +176,7 @@ def _is_for(image: Image, platform: str) -> bool:
 
 
 def _can_be_pulled(name: str, found: Image) -> bool:
-    """Tell whether *name* is a registry's word for the image *found*, not its id."""
+    """Return whether *name* is a registry's word for the image *found*, not its id."""
     if found.id == name or name.removeprefix("sha256:") in found.id or name == host.NAME:
         return False
     return not found.is_host or bool(found.layers)
@@ -225,7 +225,7 @@ class _Sink:
         return self._images.document(digest)
 
     def has_layer(self, diff_id: str) -> bool:
-        """Tell whether the layer is there, and keep it there."""
+        """Return whether the layer is there, and keep it there."""
         return self._images.layers.hold(diff_id, self._pin) is not None
 
     def layer(self, diff_id: str, blob: Descriptor, source: ByteSource) -> None:

@@ -82,7 +82,7 @@ class Arguments(Record):
     stopped: bool = False  # ``--`` stood before the first operand
 
     def given(self, name: str) -> bool:
-        """Tell whether the option was on the command line at all."""
+        """Return whether the option was on the command line at all."""
         return name in self.values
 
     def flag(self, name: str, *, default: bool = False) -> bool:

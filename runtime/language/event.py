@@ -105,7 +105,7 @@ def fields(event: Event) -> dict[str, Any]:
 
 
 def matches(event: Event, given: Filters) -> bool:
-    """Tell whether the filters let the event through."""
+    """Return whether the filters let the event through."""
     from runtime.language import filters  # every start imports this module, few need that one
 
     for key in ("container", "network", "volume"):

@@ -97,7 +97,7 @@ def containers(
 
 
 def has_labels(wanted: Iterable[str], labels: Mapping[str, str]) -> bool:
-    """Tell whether *labels* has all of *wanted*: ``KEY`` or ``KEY=VALUE``."""
+    """Return whether *labels* has all of *wanted*: ``KEY`` or ``KEY=VALUE``."""
     for text in wanted:
         key, equals, value = text.partition("=")
         if key not in labels or (equals and labels[key] != value):
@@ -125,7 +125,7 @@ def until(given: Filters, now: float) -> float | None:
 
 
 def references(given: Filters, names: Sequence[str]) -> bool:
-    """Tell whether one of an image's familiar *names* matches a ``reference`` filter."""
+    """Return whether one of an image's familiar *names* matches a ``reference`` filter."""
     patterns = given.get("reference", ())
     if not patterns:
         return True
@@ -144,7 +144,7 @@ def references(given: Filters, names: Sequence[str]) -> bool:
 
 
 def named(given: Filters, name: str) -> bool:
-    """Tell whether *name* contains one of the ``name`` filters."""
+    """Return whether *name* contains one of the ``name`` filters."""
     return _any(given, "name", lambda text: text in name)
 
 

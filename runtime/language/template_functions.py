@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 
 def is_true(value: Any) -> bool:
-    """Tell whether Go takes *value* for true: not zero, not empty, not nil."""
+    """Return whether Go takes *value* for true: not zero, not empty, not nil."""
     return bool(value)
 
 

@@ -149,7 +149,7 @@ class GroupV1:
         cgroups.write(f"{self._of('freezer')}/freezer.state", "THAWED")
 
     def is_frozen(self) -> bool:
-        """Tell whether `freeze` is in force."""
+        """Return whether `freeze` is in force."""
         return cgroups.read(f"{self._of('freezer')}/freezer.state") not in ("", "THAWED")
 
     def oom_kills(self) -> int:

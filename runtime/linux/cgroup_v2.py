@@ -109,7 +109,7 @@ class GroupV2:
         cgroups.write(f"{self.directory}/cgroup.freeze", "0")
 
     def is_frozen(self) -> bool:
-        """Tell whether `freeze` is in force."""
+        """Return whether `freeze` is in force."""
         return cgroups.read(f"{self.directory}/cgroup.freeze") == "1"
 
     def oom_kills(self) -> int:

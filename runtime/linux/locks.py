@@ -27,7 +27,7 @@ class Lock:
         self.path = path
 
     def release(self) -> None:
-        """Give the lock back; a second time is nothing."""
+        """Give the lock back. Idempotent."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -137,7 +137,7 @@ def _move_aside(path: str) -> None:
 
 
 def _leads_to(path: str, fd: int) -> bool:
-    """Tell whether *path* still names what *fd* has open."""
+    """Return whether *path* still names what *fd* has open."""
     try:
         named = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:

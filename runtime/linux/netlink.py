@@ -122,7 +122,7 @@ class Socket:
         self.close()
 
     def close(self) -> None:
-        """Close it; a second time is nothing."""
+        """Close it. Idempotent."""
         self._socket.close()
 
     def run(self, *messages: NetlinkMessage) -> None:

@@ -123,7 +123,7 @@ def table_comment(kernel: netlink.Socket, table: str, family: int = INET) -> str
 
 
 def has_chain(kernel: netlink.Socket, table: str, chain: str, family: int) -> bool:
-    """Tell whether there is such a chain."""
+    """Return whether there is such a chain."""
     body = _HEADER.pack(family, 0, 0)
     body += netlink.text(_CHAIN_TABLE, table) + netlink.text(_CHAIN_NAME, chain)
     try:
@@ -153,7 +153,7 @@ def forward_drops(kernel: netlink.Socket) -> list[tuple[str, str]]:
 def has_rule_comment(
     kernel: netlink.Socket, table: str, chain: str, comment: str, family: int
 ) -> bool:
-    """Tell whether a rule of that chain carries *comment*."""
+    """Return whether a rule of that chain carries *comment*."""
     body = _HEADER.pack(family, 0, 0)
     body += netlink.text(_RULE_TABLE, table) + netlink.text(_RULE_CHAIN, chain)
     request = netlink.NetlinkMessage(_GET_RULE, 0, body, f"list chain '{chain}'")

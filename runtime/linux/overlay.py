@@ -201,7 +201,7 @@ def _create(lower: list[str], upper: str, work: str, *, read_only: bool, volatil
 
 
 def _takes_any_option() -> bool:
-    """Tell whether overlayfs has the new calls only by the kernel's stand-in for old file systems.
+    """Return whether overlayfs has the new calls only by the kernel's stand-in for old file systems.
 
     So it is before Linux 6.5: options are noted unread, and the end of it all is "EINVAL".
     """
@@ -247,7 +247,7 @@ def _mount_old(
 
 
 def _knows_volatile() -> bool:
-    """Tell whether this kernel can leave the disk alone: Linux 5.10."""
+    """Return whether this kernel can leave the disk alone: Linux 5.10."""
     major, minor = os.uname().release.replace("-", ".").split(".")[:2]
     return (int(major), int(minor)) >= (5, 10)
 

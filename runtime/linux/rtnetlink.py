@@ -59,7 +59,7 @@ class Link(Record):
 
     @property
     def is_up(self) -> bool:
-        """Tell whether it is switched on, whatever the cable says."""
+        """Return whether it is switched on, whatever the cable says."""
         return bool(self.flags & IFF_UP)
 
 

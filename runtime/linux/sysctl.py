@@ -47,7 +47,7 @@ def write(name: str, value: str) -> None:
 
 
 def ensure(name: str, value: str) -> bool:
-    """Set *name* unless it has that value already; tell whether that changed anything.
+    """Set *name* unless it has that value already; return whether that changed anything.
 
     Raises:
         OSError: as `write`; not when there is nothing to change.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.linux import documents, locks, netlink
+from runtime.linux import locks, netlink, record_files
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.network import ipam
 from runtime.model.network import network_records as model
@@ -164,12 +164,12 @@ class Catalog:
             if self.leases.of(model.DEFAULT):
                 failure.hint = "stop the containers on it: then it is made anew"
                 raise
-            documents.note(failure)
+            record_files.note(failure)
             self.records.delete(Network(model.DEFAULT, ""))
             return None
 
     def _must_move(self, network: Network) -> bool:
-        """Tell whether the default bridge needs another subnet before it is made again.
+        """Return whether the default bridge needs another subnet before it is made again.
 
         After a reboot docker's bridge, say, may have come up first with the one we had.
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.container.spec import Mount
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.network import hostfiles
@@ -112,7 +112,7 @@ def overwrite(path: str, text: str) -> None:
     torn line.
     """
     data = text.encode(errors="surrogateescape")
-    fd = documents.open_to_write(path, os.O_RDWR, 0o644)
+    fd = record_files.open_to_write(path, os.O_RDWR, 0o644)
     try:
         os.fchmod(fd, 0o644)  # the container's users read it, whatever our umask
         old = os.fstat(fd).st_size
@@ -170,9 +170,9 @@ def _edit(path: str, change: Callable[[str], str]) -> None:
     A file that a container has blown up is left to it: what all wait for must not take long.
     """
     try:
-        fd = documents.open_file(path)
+        fd = record_files.open_file(path)
     except DamagedFailure as failure:  # the next start makes it anew
-        documents.note(failure)
+        record_files.note(failure)
         return
     if fd < 0:
         return

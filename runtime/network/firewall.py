@@ -44,7 +44,7 @@ class Firewall:
         self._looked = False
 
     def is_usable(self) -> bool:
-        """Tell whether nft translates ports here; says it once when it does not."""
+        """Return whether nft translates ports here; says it once when it does not."""
         if not self._looked:
             self._looked = True
             self._nft = nft.find()
@@ -53,7 +53,7 @@ class Firewall:
         return self._nft is not None
 
     def ensure(self) -> bool:
-        """Make the table unless it is there; tell whether it is.
+        """Make the table unless it is there; return whether it is.
 
         Docker may have been started since it was made, and turned to dropping.
         """
@@ -191,7 +191,7 @@ class Firewall:
 
 
 def _change(lease: Lease, *, remove: bool) -> bool:
-    """Add or remove what translates the ports of *lease*; tell whether the maps allowed it."""
+    """Add or remove what translates the ports of *lease*; return whether the maps allowed it."""
     try:
         with netlink.Socket(netlink.NETFILTER) as kernel:
             keys = rules.port_keys(lease)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import documents, processes
+from runtime.linux import processes, record_files
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -167,7 +167,7 @@ class Leases:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             try:
-                documents.write_all(fd, jsontext.dumps(to_plain(lease)).encode())
+                record_files.write_all(fd, jsontext.dumps(to_plain(lease)).encode())
             finally:
                 os.close(fd)
         except OSError:
@@ -177,7 +177,7 @@ class Leases:
 
 
 def is_held(lease: Lease) -> bool:
-    """Tell whether the process that holds *lease* is still there."""
+    """Return whether the process that holds *lease* is still there."""
     return processes.runs(lease.owner, lease.owner_started)
 
 
@@ -217,9 +217,9 @@ def _fixed(network: Network, within: tuple[int, int], gateway: int, wanted: str)
 def _read(path: str) -> Lease | None:
     """Return the lease in a file, None when it is gone."""
     try:
-        return documents.read_record(Lease, path, problem=lambda each: _foreign(each, path))
+        return record_files.read_record(Lease, path, problem=lambda each: _foreign(each, path))
     except DamagedFailure as failure:
-        documents.note(failure)
+        record_files.note(failure)
         return None
 
 

@@ -38,7 +38,7 @@ def routes(kernel: netlink.Socket) -> list[tuple[int, int]]:
 
 
 def is_ready(kernel: netlink.Socket, network: Network) -> bool:
-    """Tell whether the network's bridge is there: it is switched on last."""
+    """Return whether the network's bridge is there: it is switched on last."""
     found = rtnetlink.find(kernel, network.interface)
     return found is not None and found.is_up and found.mac == _mac(network)
 
@@ -49,7 +49,7 @@ def _mac(network: Network) -> str:
 
 
 def remove_left(kernel: netlink.Socket, name: str, mac: str = "") -> bool:
-    """Remove the bridge *name* unless its address is *mac*; tell whether the name is free or ours.
+    """Remove the bridge *name* unless its address is *mac*; return whether the name is free or ours.
 
     A root directory that was deleted leaves its default bridge behind.  One with containers on
     it belongs to a root that is in use, and stays.

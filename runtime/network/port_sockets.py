@@ -168,7 +168,7 @@ def _user(port: Port, leases: Sequence[Lease]) -> str:
 
 
 def _meet(one: str, other: str) -> bool:
-    """Tell whether two addresses, "" for all, have one in common."""
+    """Return whether two addresses, "" for all, have one in common."""
     return one == other or not {one, other}.isdisjoint(
         {"", published_ports.ANY4, published_ports.ANY6}
     )

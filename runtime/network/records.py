@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -42,7 +42,7 @@ class NetworkRecords:
         if "/" in name or name.startswith("."):
             return None
         hint = f"runtime network rm {name} removes the network"
-        return documents.read_record(
+        return record_files.read_record(
             Network, self._path(name), hint, problem=lambda each: _foreign(each, name)
         )
 
@@ -61,14 +61,14 @@ class NetworkRecords:
             try:
                 self.load(name)
             except DamagedFailure as failure:
-                documents.note(failure)
+                record_files.note(failure)
                 found.append(self.stand_in(name))
         return found
 
     def stand_in(self, name: str) -> Network:
         """Return what is known of a network whose record cannot be read; with luck its id."""
         try:
-            data = documents.read(self._path(name)) or b""
+            data = record_files.read(self._path(name)) or b""
         except DamagedFailure:
             data = b""
         digits = data.partition(b'"id": "')[2][:64].decode("ascii", "replace")
@@ -111,7 +111,7 @@ class NetworkRecords:
         """Write *network*; it survives a power failure once this returns."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         text = jsontext.dumps(to_plain(network))
-        documents.write(self._path(network.name), f"{text}\n".encode())
+        record_files.write(self._path(network.name), f"{text}\n".encode())
 
     def delete(self, network: Network) -> None:
         """Forget *network*; one that is forgotten already is fine."""
@@ -133,7 +133,7 @@ class NetworkRecords:
             return
         for name in names:
             pid = name.rpartition("-")[2]
-            if name.startswith(documents.TEMPORARY) and not os.path.exists(f"/proc/{pid}"):
+            if name.startswith(record_files.TEMPORARY) and not os.path.exists(f"/proc/{pid}"):
                 with suppress(FileNotFoundError, IsADirectoryError):
                     os.unlink(f"{self._directory}/{name}")
 
@@ -158,7 +158,7 @@ def _foreign(network: Network, name: str) -> str:
         return f"it has no such addresses: {error}"
     if network.driver not in network_records.DRIVERS:
         return f"there is no driver {network.driver!r:.40}: another version wrote it"
-    return "" if documents.is_time(network.created) else "Network has a time that no clock shows"
+    return "" if record_files.is_time(network.created) else "Network has a time that no clock shows"
 
 
 def new_id() -> str:

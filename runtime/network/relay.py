@@ -109,7 +109,7 @@ class RelayLoop:
 
     def __init__(self, services: Sequence[tuple[socket.socket, Target]], pipe_fd: int) -> None:
         self._epoll = select.epoll()
-        self._handlers: dict[int, _Listener | _Connection | _Datagrams | _Client] = {}
+        self._handlers: dict[int, _Listener | _RelayedConnection | _Datagrams | _Client] = {}
         self._pipe_fd = pipe_fd
         self._epoll.register(pipe_fd, select.EPOLLIN)
         self._datagrams: list[_Datagrams] = []
@@ -142,7 +142,7 @@ class RelayLoop:
         return max(0.0, min(times) - time.monotonic()) if times else -1
 
     def watch(
-        self, fd: int, handler: _Listener | _Connection | _Datagrams | _Client, events: int
+        self, fd: int, handler: _Listener | _RelayedConnection | _Datagrams | _Client, events: int
     ) -> None:
         """Have *handler* called when *fd* is ready for *events*."""
         self._handlers[fd] = handler
@@ -177,10 +177,10 @@ class _Listener:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                     time.sleep(0.01)  # the queue stays; a connection that ends makes room
                 return  # EAGAIN, or the client left before we came
-            _Connection(self._loop, socket.socket(fileno=client_fd), self._target)
+            _RelayedConnection(self._loop, socket.socket(fileno=client_fd), self._target)
 
 
-class _Connection:
+class _RelayedConnection:
     """One client's TCP connection and the one into the container."""
 
     def __init__(self, loop: RelayLoop, client: socket.socket, target: Target) -> None:
@@ -221,7 +221,7 @@ class _Connection:
             self._break()  # one side reset the connection: so do we to the other
 
     def _finish_connecting(self, side: socket.socket) -> bool:
-        """Tell whether the container accepted; the client is told when it did not."""
+        """Return whether the container accepted; the client is told when it did not."""
         if side is not self._server:
             self._break()  # the client left while we knocked
             return False

@@ -118,7 +118,7 @@ class RegistryClient:
         return self._checked("GET", self._url(f"blobs/{digest}"), headers, tell=tell)
 
     def has_blob(self, digest: str) -> bool:
-        """Tell whether the repository has a blob."""
+        """Return whether the repository has a blob."""
         try:
             self._checked("HEAD", self._url(f"blobs/{digest}"), {}).close()
         except MissingError:
@@ -160,7 +160,7 @@ class RegistryClient:
         """
         self._checked("GET", f"{self.base()}/v2/", {}).close()
 
-    # Inside.
+    # -- inside
 
     def _checked(
         self,

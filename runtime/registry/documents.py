@@ -50,7 +50,7 @@ class Document(Record):
 
     @property
     def is_index(self) -> bool:
-        """Tell whether it names manifests, one a platform."""
+        """Return whether it names manifests, one a platform."""
         return self.media_type in _INDEXES
 
 
@@ -179,7 +179,7 @@ def choose(index: Document, wanted: Platform) -> Descriptor:
 
 
 def fits(has: Platform, wanted: Platform) -> bool:
-    """Tell whether an image for *has* is one for *wanted*."""
+    """Return whether an image for *has* is one for *wanted*."""
     return has in _acceptable(wanted) or not has.architecture
 
 

@@ -56,7 +56,7 @@ class BlobDownload:
         self._response: Response | None = None
         self._at = 0
 
-    # Reading.
+    # -- reading
 
     def read(self, size: int, /) -> bytes:
         """Return up to *size* bytes in order, none at the end; the first call starts it all.
@@ -78,7 +78,7 @@ class BlobDownload:
         return data
 
     def is_sound(self) -> bool:
-        """Wait for the end and tell whether the file is what its digest says."""
+        """Wait for the end and return whether the file is what its digest says."""
         self._begin()
         with self._changed:
             while not self._ended:

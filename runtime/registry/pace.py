@@ -46,7 +46,7 @@ class Pace:
         return ""
 
 
-class Deadline:
+class AnswerDeadline:
     """Calls *cut* when what is between `begin` and `end` lasts more than *seconds*."""
 
     def __init__(self, seconds: float, cut: Callable[[], object]) -> None:
@@ -126,7 +126,7 @@ class Punctual:
         if not isinstance(limit, int | float):
             limit = self.sock.gettimeout() or 60.0
         found: Any = None
-        with Deadline(2 * limit, cutter(self.sock)) as deadline:
+        with AnswerDeadline(2 * limit, cutter(self.sock)) as deadline:
             deadline.begin()
             try:
                 found = super().getresponse()  # type: ignore[misc]  # of the class behind this one

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
             """Return a configuration that is there already."""
 
         def has_layer(self, diff_id: str) -> bool:
-            """Tell whether the layer is there already, and keep it there."""
+            """Return whether the layer is there already, and keep it there."""
 
         def layer(self, diff_id: str, blob: Descriptor, source: ByteSource) -> None:
             """Unpack a layer; raises RuntimeFailure if it is not what the digests say."""

@@ -21,7 +21,7 @@ import urllib3
 from urllib3 import exceptions
 
 from runtime.registry import proxies, wire_errors
-from runtime.registry.pace import Deadline, Pace, Punctual
+from runtime.registry.pace import AnswerDeadline, Pace, Punctual
 from runtime.registry.problems import RegistryError, RegistryUnreachableError, StoppedError
 from supervise import __version__
 from supervise.model.numerals import whole
@@ -88,7 +88,7 @@ class Response:
         self._begun = True
         self._pace = Pace(self._patience.stall)
         try:
-            with Deadline(2 * self._patience.stall, self.shutdown) as deadline:
+            with AnswerDeadline(2 * self._patience.stall, self.shutdown) as deadline:
                 while most > 0 and (chunk := self._next(min(_BLOCK, most), deadline)):
                     most -= len(chunk)
                     yield chunk
@@ -98,7 +98,7 @@ class Response:
         finally:
             self.close()
 
-    def _next(self, most: int, deadline: Deadline) -> bytes:
+    def _next(self, most: int, deadline: AnswerDeadline) -> bytes:
         deadline.begin()
         chunk = self._response.read1(most)
         deadline.end()  # from here on it is us who take the time
@@ -134,20 +134,20 @@ class Response:
             self._response.close()
 
 
-class _Connection(Punctual, urllib3.connection.HTTPConnection):
+class _RegistryConnection(Punctual, urllib3.connection.HTTPConnection):
     pass
 
 
-class _TlsConnection(Punctual, urllib3.connection.HTTPSConnection):
+class _RegistryTlsConnection(Punctual, urllib3.connection.HTTPSConnection):
     pass
 
 
 class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _RegistryConnection
 
 
 class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = _RegistryTlsConnection
 
 
 class Transport:

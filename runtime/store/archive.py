@@ -143,7 +143,7 @@ class TarArchive:
         self.close()
 
     def close(self) -> None:
-        """Close the file; a second time is nothing."""
+        """Close the file. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

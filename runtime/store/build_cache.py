@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import documents, locks
+from runtime.linux import locks, record_files
 from runtime.model.errors import DamagedFailure
 from runtime.model.image import digest as digests
 from runtime.store import files
@@ -90,9 +90,9 @@ class Steps:
         """Return the record; one that a power failure left torn is none, and the step runs again."""
         hint = "its step runs again; runtime builder prune removes it"
         try:
-            return documents.read_record(CachedStep, path, hint, problem=_impossible)
+            return record_files.read_record(CachedStep, path, hint, problem=_impossible)
         except DamagedFailure as failure:
-            documents.note(failure)
+            record_files.note(failure)
             return None
 
     def _listed(self) -> list[str]:

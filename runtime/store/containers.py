@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import documents, locks
+from runtime.linux import locks, record_files
 from runtime.model import jsontext
 from runtime.model.container import names
 from runtime.model.container.spec import Spec
@@ -90,7 +90,9 @@ class Containers:
     def state(self, container_id: str) -> State:
         """Return how the container fares; raises as `load`."""
         path = f"{self._layout.container(container_id)}/state.json"
-        found = documents.read_record(State, path, self._way_out(container_id), problem=_impossible)
+        found = record_files.read_record(
+            State, path, self._way_out(container_id), problem=_impossible
+        )
         if found is None:
             raise self._unknown_id(container_id)
         return found
@@ -107,12 +109,12 @@ class Containers:
         try:
             spec = self.spec(container_id)
         except DamagedFailure as failure:
-            documents.note(failure)
+            record_files.note(failure)
             return self._stand_in(container_id), State(status=DAMAGED, error=failure.message)
         try:
             return spec, self.state(container_id)
         except DamagedFailure as failure:
-            documents.note(failure)
+            record_files.note(failure)
             return spec, State(status=DAMAGED, error=failure.message)
 
     def save_state(self, container_id: str, state: State) -> None:
@@ -209,7 +211,7 @@ class Containers:
         try:
             return self._spec_at(doomed, os.path.basename(doomed).removeprefix(files.TEMPORARY))
         except DamagedFailure as failure:
-            documents.note(failure)
+            record_files.note(failure)
             return None
 
     def remove_retired(self, doomed: str) -> None:
@@ -281,7 +283,7 @@ class Containers:
         for name in left:
             self.remove_retired(f"{self._layout.containers}/{name}")
 
-    # Inside.
+    # -- inside
 
     def _changing(self) -> locks.Lock:
         return locks.lock(self._layout.lock("containers"))
@@ -327,7 +329,7 @@ class Containers:
             return
 
     def _spec_at(self, directory: str, container_id: str) -> Spec | None:
-        return documents.read_record(
+        return record_files.read_record(
             Spec,
             f"{directory}/spec.json",
             self._way_out(container_id),
@@ -371,7 +373,7 @@ def _impossible(state: State) -> str:
     pids = (state.pid, state.monitor_pid)
     if not all(0 <= pid < 1 << 31 for pid in pids):
         return "State has a pid that no process has"
-    if not all(documents.is_time(each) for each in (state.started, state.finished)):
+    if not all(record_files.is_time(each) for each in (state.started, state.finished)):
         return "State has a time that no clock shows"
     return ""
 
@@ -380,7 +382,7 @@ def _foreign(spec: Spec, container_id: str) -> str:
     """Return why that is not what the container is, empty when it is."""
     if spec.id != container_id:
         return f"it is of another container, {spec.id!r:.20}"
-    return "" if documents.is_time(spec.created) else "Spec has a time that no clock shows"
+    return "" if record_files.is_time(spec.created) else "Spec has a time that no clock shows"
 
 
 def _unknown(reference: str, known: tuple[str, ...]) -> RuntimeFailure:

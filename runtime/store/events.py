@@ -12,7 +12,7 @@ import time
 
 from runtime.language import event as model
 from runtime.language.event import Event
-from runtime.linux import documents, locks
+from runtime.linux import locks, record_files
 from runtime.model.errors import DamagedFailure
 from runtime.store import files
 
@@ -61,4 +61,4 @@ def _append(layout: Layout, event: Event) -> None:
     except OSError as error:  # a full disk: what happened has happened, only unwritten
         hint = "what happens is not noted until there is room"
         reason = error.strerror or str(error)
-        documents.note(DamagedFailure(path, reason, hint, verb="write"))
+        record_files.note(DamagedFailure(path, reason, hint, verb="write"))

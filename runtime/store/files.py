@@ -9,8 +9,13 @@ import errno
 import os
 import stat
 
-from runtime.linux import beneath, documents
-from runtime.linux.documents import NO_ROOM, TEMPORARY, write, write_all
+from runtime.linux import beneath, record_files
+from runtime.linux.record_files import (
+    NO_ROOM,
+    TEMPORARY,
+    write,
+    write_all,
+)
 from runtime.model import jsontext
 from runtime.model.contexts import suppress
 
@@ -40,9 +45,9 @@ def read(path: str) -> bytes | None:
 def open_log(path: str, mode: int) -> int:
     """Return a descriptor of the file at *path* to append lines to, made when it is missing.
 
-    A line that a power failure cut is ended.  Otherwise as `documents.open_to_write`.
+    A line that a power failure cut is ended.  Otherwise as `record_files.open_to_write`.
     """
-    fd = documents.open_to_write(path, os.O_RDWR | os.O_APPEND, mode)
+    fd = record_files.open_to_write(path, os.O_RDWR | os.O_APPEND, mode)
     size = os.fstat(fd).st_size
     if size and os.pread(fd, 1, size - 1) != b"\n":
         with suppress(OSError):  # a full disk: the two lines are one

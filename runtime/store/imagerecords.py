@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.errors import DamagedFailure
 from runtime.model.image import digest as digests
 from runtime.model.image import image_config as model
@@ -40,7 +40,7 @@ def read_tags(path: str) -> dict[str, str]:
     Raises:
         DamagedFailure: it cannot be read.
     """
-    found = documents.read_value(path, _NAMELESS)
+    found = record_files.read_value(path, _NAMELESS)
     if found is None and not os.path.lexists(path):
         return {}
     if not isinstance(found, dict):
@@ -54,14 +54,14 @@ def read_tags(path: str) -> dict[str, str]:
 def read_record(path: str) -> ImageRecord | None:
     """Return what the image is made of, None when there is none; raises as `read_tags`."""
     image_id = digests.PREFIX + os.path.basename(path).partition(".")[0]
-    return documents.read_record(
+    return record_files.read_record(
         ImageRecord, path, way_out(image_id), problem=lambda each: _foreign(each, image_id)
     )
 
 
 def read_config(path: str, image_id: str) -> ImageConfig:
     """Return the image's configuration; raises as `read_tags`, also when there is none."""
-    data = documents.read(path, way_out(image_id))
+    data = record_files.read(path, way_out(image_id))
     if data is None:
         raise DamagedFailure(path, "it is missing", way_out(image_id))
     try:
@@ -94,6 +94,6 @@ def is_damaged(path: str) -> bool:
     try:
         read_record(path)
     except DamagedFailure as failure:
-        documents.note(failure)
+        record_files.note(failure)
         return True
     return False

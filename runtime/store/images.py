@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 
-from runtime.linux import documents, locks
+from runtime.linux import locks, record_files
 from runtime.model import timestamp
 from runtime.model.contexts import contextmanager, suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -65,7 +65,7 @@ class Images:
         self.layout = layout
         self.layers = Layers(layout)
 
-    # Reading.
+    # -- reading
 
     def resolve(self, name: str) -> Image:
         """Return the image that *name* means: a reference, an id, or the start of one.
@@ -141,7 +141,7 @@ class Images:
         try:
             return imagerecords.read_tags(self.layout.tags)
         except DamagedFailure as failure:
-            documents.note(failure)
+            record_files.note(failure)
             return {}
 
     def has_lost_names(self) -> bool:
@@ -183,7 +183,7 @@ class Images:
             RuntimeFailure: the image has just been removed.
             DamagedFailure: it cannot be read.
         """
-        data = documents.read(self._blob(image.id), imagerecords.way_out(image.id))
+        data = record_files.read(self._blob(image.id), imagerecords.way_out(image.id))
         if data is not None:
             return data
         made = model.to_json(image.config)  # `host` has no file
@@ -199,7 +199,7 @@ class Images:
         with suppress(DamagedFailure):
             record = imagerecords.read_record(self._record(image_id))
             if record is not None and not record.is_host:
-                return documents.read(self._blob(image_id))
+                return record_files.read(self._blob(image_id))
         return None
 
     def hold(self, image: Image, pin: Pin) -> tuple[LayerMeta, ...]:
@@ -222,7 +222,7 @@ class Images:
         """Return the manifest as it came, None when it came without one."""
         if not image.manifest:
             return None
-        return documents.read(self._blob(image.manifest), imagerecords.way_out(image.id))
+        return record_files.read(self._blob(image.manifest), imagerecords.way_out(image.id))
 
     @contextmanager
     def pinned(self, image: Image) -> Iterator[None]:
@@ -242,7 +242,7 @@ class Images:
         with lock:
             yield
 
-    # Changing.
+    # -- changing
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -407,11 +407,11 @@ class Images:
         try:
             found = [imagerecords.read_record(f"{self.layout.records}/{name}") for name in names]
         except DamagedFailure as failure:
-            documents.note(failure)
+            record_files.note(failure)
             return None
         return tuple(record for record in found if record is not None)
 
-    # Inside.
+    # -- inside
 
     def _by_reference(self, name: str, tags: dict[str, str]) -> Image | None:
         try:
@@ -453,7 +453,7 @@ class Images:
         except DamagedFailure as failure:
             if not os.path.lexists(self._record(image_id) + suffix):
                 return None  # removed meanwhile
-            documents.note(failure)
+            record_files.note(failure)
             damage, record = failure.message, ImageRecord(id=image_id)
         return Image(
             id=image_id,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 
-from runtime.linux import beneath, documents, locks
+from runtime.linux import beneath, locks, record_files
 from runtime.model.contexts import contextmanager
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import digest as digests
@@ -102,7 +102,7 @@ class Layers:
         """
         path = f"{self._layout.layer(digests.hex_of(diff_id))}/meta.json"
         hint = "runtime rmi -f the images that have the layer, then pull or build them again"
-        return documents.read_record(LayerMeta, path, hint)
+        return record_files.read_record(LayerMeta, path, hint)
 
     def hold(self, diff_id: str, pin: Pin) -> LayerMeta | None:
         """Keep the layer in *pin* and return what is known of it, None when it is not there."""

@@ -78,7 +78,7 @@ class Packer:
             self.close()
 
     def close(self) -> None:
-        """Close the directory; a second time is nothing."""
+        """Close the directory. Idempotent."""
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
@@ -117,7 +117,7 @@ class Packer:
         return [path + b"/" + name if path else name for name in sorted(names, reverse=True)]
 
     def _entry(self, parent: int, name: bytes, path: bytes) -> Generator[bytes, None, bool]:
-        """Yield the entry of *path*; the generator's value tells whether it is a directory."""
+        """Yield the entry of *path*; the generator's value returns whether it is a directory."""
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         entry = self._describe(found, path)
         if whiteout.is_overlay_whiteout(found.st_mode, found.st_rdev):
@@ -176,7 +176,7 @@ class Packer:
         return data
 
     def _take_xattrs(self, entry: Entry, parent: int, name: bytes) -> bool:
-        """Put the attributes into *entry*, and tell whether they make it an opaque directory."""
+        """Put the attributes into *entry*, and return whether they make it an opaque directory."""
         place = b"/proc/self/fd/%d/%s" % (parent, name)
         try:
             names = os.listxattr(place, follow_symlinks=False)

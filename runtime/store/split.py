@@ -15,7 +15,7 @@ import struct
 import zlib
 from bisect import bisect_right
 
-from runtime.linux import beneath, documents
+from runtime.linux import beneath, record_files
 from supervise.linux import regular
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ class SplitWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the file; a second time is nothing."""
+        """Close the file. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -190,7 +190,7 @@ def _zeros(size: int) -> Iterator[bytes]:
 
 def _records(path: str) -> Iterator[tuple[bytes, int, int, bytes]]:
     """Yield (kind, size, offset, bytes or path) of each record."""
-    fd = documents.open_file(path)
+    fd = record_files.open_file(path)
     if fd < 0:
         raise SplitError(f"'{path}' is missing")
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import documents, locks
+from runtime.linux import locks, record_files
 from runtime.model.container import names
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -92,7 +92,7 @@ class Volumes:
         hint = f"its files are used all the same; runtime volume rm {name} removes the volume"
         path = f"{directory}/meta.json"
         try:
-            found = documents.read_record(
+            found = record_files.read_record(
                 Volume, path, hint, problem=lambda each: _foreign(each, name)
             )
             failure = DamagedFailure(path, "it is missing", hint)
@@ -102,7 +102,7 @@ class Volumes:
             return found
         if not os.path.lexists(directory):
             return None  # removed meanwhile
-        documents.note(failure)
+        record_files.note(failure)
         # Its files are all there.  Nobody but us makes up names of 64 digits.
         return Volume(name, _made(directory), anonymous=len(name) == 64 and digests.is_hex(name))
 
@@ -195,4 +195,4 @@ def _foreign(volume: Volume, name: str) -> str:
     """Return why that is not what the volume is, empty when it is."""
     if volume.name != name:
         return f"it is of another volume, {volume.name!r:.40}"
-    return "" if documents.is_time(volume.created) else "Volume has a time that no clock shows"
+    return "" if record_files.is_time(volume.created) else "Volume has a time that no clock shows"

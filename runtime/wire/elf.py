@@ -39,7 +39,7 @@ class _Segment(Record):
 
 
 def is_elf(data: bytes) -> bool:
-    """Tell whether *data* begins as an ELF file does."""
+    """Return whether *data* begins as an ELF file does."""
     return data[:4] == b"\x7fELF"
 
 

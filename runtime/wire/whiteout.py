@@ -24,10 +24,10 @@ def hidden_by(name: bytes) -> bytes | None:
 
 
 def is_overlay_whiteout(mode: int, rdev: int) -> bool:
-    """Tell whether an inode with this st_mode and st_rdev is overlayfs' whiteout."""
+    """Return whether an inode with this st_mode and st_rdev is overlayfs' whiteout."""
     return mode & 0o170000 == 0o020000 and rdev == 0
 
 
 def is_own_xattr(name: str) -> bool:
-    """Tell whether the attribute *name* is overlayfs' own."""
+    """Return whether the attribute *name* is overlayfs' own."""
     return name.startswith(OWN_XATTRS)

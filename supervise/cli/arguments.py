@@ -35,7 +35,7 @@ class Arguments(Record):
         return self.options.get(option)
 
     def flag(self, option: str) -> bool:
-        """Say whether a flag was given."""
+        """Return whether a flag was given."""
         return option in self.options
 
 

@@ -163,7 +163,7 @@ def _connect(place: str | None) -> tuple[_socket.socket, str]:
 
 
 def _one_boots() -> bool:
-    """Tell whether a supervise started a moment ago: PID 1, or one from the shell we are from."""
+    """Return whether a supervise started a moment ago: PID 1, or one from the shell we are from."""
     parent = os.getppid()
     beside = _read(f"/proc/{parent}/task/{parent}/children").split()
     return any(_boots(pid) for pid in ("1", *map(os.fsdecode, beside)) if pid != str(os.getpid()))

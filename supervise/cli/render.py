@@ -29,7 +29,7 @@ _GAP = "  "
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Say whether *stream* is a terminal whose user wants colours; see https://no-color.org."""
+    """Return whether *stream* is a terminal whose user wants colours; see https://no-color.org."""
     dumb = os.environ.get("TERM", "") == "dumb"
     return stream.isatty() and not os.environ.get("NO_COLOR") and not dumb
 

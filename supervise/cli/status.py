@@ -39,7 +39,7 @@ def status(given: Arguments) -> int:
 
 
 def is_up(service: Service) -> bool:
-    """Say whether a service runs; a oneshot that has completed does its duty as well."""
+    """Return whether a service runs; a oneshot that has completed does its duty as well."""
     if service["state"] == "running":
         return True
     return bool(

@@ -175,7 +175,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "events",
         "Show what supervise says about itself",
-        "supervise.cli.events:events",
+        "supervise.cli.event_stream:events",
         options=(
             Option("follow", "go on with events as they come", short="f"),
             JSON,

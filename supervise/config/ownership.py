@@ -1,7 +1,7 @@
 """Who may write to what a configuration was read from: that person runs programs as us.
 
 A remark, no problem: a file of the developer's, mounted into a container whose PID 1 is root, is
-everyday, and nothing but a look at the machine tells whether it is meant.  Lean: imported by PID 1
+everyday, and nothing but a look at the machine returns whether it is meant.  Lean: imported by PID 1
 with a compiled plan.
 """
 

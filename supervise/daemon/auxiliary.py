@@ -127,7 +127,7 @@ class AuxiliaryCommands:
         return command.cancel
 
     def __contains__(self, pid: object) -> bool:
-        """Tell whether *pid* is a command of ours that has not been reaped."""
+        """Return whether *pid* is a command of ours that has not been reaped."""
         return pid in self._running
 
     def reaped(self, pid: int, status: ExitStatus) -> bool:

@@ -11,7 +11,7 @@ import os
 import signal
 
 from supervise.daemon.loop import READABLE
-from supervise.linux import signals
+from supervise.linux import signal_actions
 from supervise.model.errors import ConfigError, Problem
 from supervise.model.service import Plan, plan_from_plain
 
@@ -81,7 +81,7 @@ class Loading:
         self._fd = -1
         self._timer.cancel()
         # Not reaped yet or our child no more: the one reaper sees to it either way.
-        signals.kill(self._pid, signal.SIGKILL)
+        signal_actions.kill(self._pid, signal.SIGKILL)
         self._done(outcome)
 
 
@@ -90,7 +90,7 @@ def _fork_loader(
 ) -> tuple[int, int]:
     """Return (pid, read end of the pipe)."""
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
-    mask = signals.block_all()
+    mask = signal_actions.block_all()
     try:
         pid = os.fork()
         if pid == 0:
@@ -99,7 +99,7 @@ def _fork_loader(
         os.close(read_fd)
         raise
     finally:
-        signals.restore_mask(mask)
+        signal_actions.restore_mask(mask)
         os.close(write_fd)
     return pid, read_fd
 
@@ -109,18 +109,18 @@ def _be_loader(
 ) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
-        signals.reset_all()
-        signals.restore_mask(set())
-        from supervise.config import child
+        signal_actions.reset_all()
+        signal_actions.restore_mask(set())
+        from supervise.config import loader_child
 
-        child.main(write_fd, paths, environ, working_dir)
+        loader_child.main(write_fd, paths, environ, working_dir)
     finally:
         # Whatever happened in there: a second PID 1 must not run on.
         os._exit(70)
 
 
 def _decode(answer: bytes) -> tuple[Outcome, list[str]]:
-    """Return the outcome and warnings in words; see `supervise.config.child` for the shape."""
+    """Return the outcome and warnings in words; see `supervise.config.loader_child` for the shape."""
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError:

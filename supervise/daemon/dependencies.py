@@ -6,7 +6,7 @@ alone calls this, together with `ending`.
 
 from __future__ import annotations
 
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.model import ordering
 from supervise.model.process import Desired, Process, ProcessState, is_active
 
@@ -53,7 +53,7 @@ class Dependencies:
         return ordering.blockers(process, self)
 
     def may_start(self, process: Process) -> bool:
-        """Tell whether *process* waits, and need wait no longer."""
+        """Return whether *process* waits, and need wait no longer."""
         return _is_waiting(process) and not self.blockers(process)
 
     def in_start_order(self, names: Iterable[str]) -> list[str]:
@@ -96,7 +96,7 @@ class Dependencies:
     # -- ending
 
     def may_anything_run(self) -> bool:
-        """Tell whether any service runs, or can still start without anybody's help."""
+        """Return whether any service runs, or can still start without anybody's help."""
         services = self._services
         if any(is_active(service.process) for service in services.values()):
             return True

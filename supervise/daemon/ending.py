@@ -7,7 +7,7 @@ signal too; SIGKILL comes last.  `supervise.model.shutdown` decides, this carrie
 
 from __future__ import annotations
 
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.model import ordering
 from supervise.model.announcement import Announcement
 from supervise.model.process import (

@@ -6,7 +6,7 @@ supervisor alone calls this.
 
 from __future__ import annotations
 
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.model.announcement import Announcement
 from supervise.model.process import StopCommandEnded
 from supervise.model.signals import signal_name

@@ -35,7 +35,7 @@ class Facade:
 
     @property
     def stopping(self) -> bool:
-        """Tell whether the shutdown has begun."""
+        """Return whether the shutdown has begun."""
         return self._shutdown.phase is not Phase.RUNNING
 
     def names(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-from supervise.linux import signals, tty
+from supervise.linux import signal_actions, tty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Foreground:
         self._main = main
         self._group = group  # signals go to the command's whole group, else to it alone
         if self.has_terminal:
-            signals.ignore_terminal_stops()
+            signal_actions.ignore_terminal_stops()
 
     def forward(self, number: int) -> bool:
         """Send *number* to the main command; False when it is not there (any more)."""

@@ -10,7 +10,13 @@ import errno
 import os
 import resource
 
-from supervise.linux import identity, procfs, reap, signals, spawn
+from supervise.linux import (
+    identity,
+    procfs,
+    reap,
+    signal_actions,
+    spawn,
+)
 from supervise.linux.request import BaseEnvironment, SpawnError, SpawnRequest
 from supervise.model.exitstatus import ExitStatus
 from supervise.model.service import ServiceSpec, Stdin
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
             """Signal every process we are answerable for, but not ourselves."""
 
         def has_children(self) -> bool:
-            """Tell whether any child, reaped or not, is left."""
+            """Return whether any child, reaped or not, is left."""
 
         def children(self) -> list[str]:
             """Return our children that have not ended, as ``name (pid)``."""
@@ -63,7 +69,7 @@ if TYPE_CHECKING:
             """Return (pid, start time, group) of those reparented to us and below, by service."""
 
         def is_alive(self, pid: int, start_time: int) -> bool:
-            """Tell whether that very process still runs."""
+            """Return whether that very process still runs."""
 
         def forget(self, service: str) -> None:
             """Drop what is remembered of a service's surroundings: its spec has changed."""
@@ -167,13 +173,13 @@ class LinuxKernel:
     def kill(self, pid: int, number: int) -> bool:
         """Signal one process; False when it is gone or, without privileges, not ours."""
         try:
-            return signals.kill(pid, number)
+            return signal_actions.kill(pid, number)
         except PermissionError:
             return False
 
     def kill_group(self, group: int, number: int) -> bool:
         """Signal a process group; False when it has no members."""
-        return signals.kill_group(group, number)
+        return signal_actions.kill_group(group, number)
 
     def kill_everyone(self, number: int) -> None:
         """Signal the whole pid namespace as PID 1, else our own descendants alone.
@@ -187,7 +193,7 @@ class LinuxKernel:
             self.kill(pid, number)
 
     def has_children(self) -> bool:
-        """Tell whether waitpid would find anything."""
+        """Return whether waitpid would find anything."""
         return reap.has_children()
 
     def children(self) -> list[str]:
@@ -224,7 +230,7 @@ class LinuxKernel:
         return found
 
     def is_alive(self, pid: int, start_time: int) -> bool:
-        """Tell whether the process of that pid and start time runs; a zombie does not."""
+        """Return whether the process of that pid and start time runs; a zombie does not."""
         found = procfs.stat(pid)
         return found is not None and found.start_time == start_time and found.state not in "ZX"
 

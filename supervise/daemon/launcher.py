@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from supervise.daemon.loop import READABLE
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.linux.request import SpawnError
 from supervise.model.process import Spawned, SpawnFailed
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         """Where the output of processes goes."""
 
         def wants_pipe(self, spec: ServiceSpec) -> bool:
-            """Tell whether *spec*'s output passes through us at all."""
+            """Return whether *spec*'s output passes through us at all."""
 
         def adopt(self, service: str, stream: str, pid: int, owned_fd: int) -> None:
             """Take over the read end of a pipe."""
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
             """Give back what a removed service had."""
 
         def is_stalled(self, service: str) -> bool:
-            """Tell whether the service's output waits, or is lost, for a slow reader."""
+            """Return whether the service's output waits, or is lost, for a slow reader."""
 
 
 class Launcher:

@@ -10,7 +10,7 @@ import os
 
 from supervise.daemon import options
 from supervise.daemon.loop import Loop
-from supervise.linux import descriptors, handlerstack, signals
+from supervise.linux import descriptors, handlerstack, signal_actions
 from supervise.model.errors import ConfigError
 from supervise.model.exitstatus import BAD_CONFIGURATION, INTERNAL_FAULT
 from supervise.model.service import Plan
@@ -90,8 +90,8 @@ class Boot:
     def run(self, early: list[int]) -> int:
         """Boot, work until the end, and return the exit code."""
         self._make_room_for_handlers()
-        self._loop.take_signals(signals.catchable(), self._signal)
-        signals.unblock_all()
+        self._loop.take_signals(signal_actions.catchable(), self._signal)
+        signal_actions.unblock_all()
         while early:
             self._loop.note_signal(early.pop(0))
         self._working_dir = _working_dir()

@@ -50,7 +50,7 @@ class BootOptions(Record):
 
     @property
     def alone(self) -> bool:
-        """Tell whether a main command was given and no configuration."""
+        """Return whether a main command was given and no configuration."""
         return bool(self.command) and not self.config
 
 

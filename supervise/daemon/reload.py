@@ -5,7 +5,7 @@ Used by SIGHUP and by ``supervisectl apply``.  A configuration with problems cha
 
 from __future__ import annotations
 
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.model.announcement import Announcement
 from supervise.model.difference import compare, needs_new_process
 from supervise.model.errors import ConfigError, Problem

@@ -14,7 +14,7 @@ from supervise.daemon.dependencies import Dependencies
 from supervise.daemon.errands import Errands
 from supervise.daemon.events import fault
 from supervise.daemon.launcher import Launcher
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.daemon.survivors import Survivors
 from supervise.model import explain, lifecycle
 from supervise.model.announcement import Announcement

@@ -8,7 +8,7 @@ subreaper adopt it.
 
 from __future__ import annotations
 
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.model import restart
 from supervise.model.exitstatus import ExitStatus
 from supervise.model.process import ProcessState
@@ -50,7 +50,7 @@ class Survivors:
                 self._kernel.kill(member, number)
 
     def remain(self, service: Service, group: int, status: ExitStatus) -> bool:
-        """Tell whether anybody of *service* lives on who has to end with it.
+        """Return whether anybody of *service* lives on who has to end with it.
 
         Its main process, pid *group*, has ended with *status*.
         """
@@ -75,7 +75,7 @@ class Survivors:
         self._orphans = None
 
     def still_remain(self, service: Service) -> bool:
-        """Forget who has ended meanwhile, and tell whether anybody is left."""
+        """Forget who has ended meanwhile, and return whether anybody is left."""
         service.strays = {
             (pid, start)
             for pid, start in service.strays

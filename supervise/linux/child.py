@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from supervise.linux import capabilities, prctl, signals
+from supervise.linux import capabilities, prctl, signal_actions
 from supervise.linux.request import SpawnRequest
 from supervise.model.errors import reason_of
 
@@ -51,7 +51,7 @@ def _steps(
     return [
         ("session", lambda: _own_session(request)),
         ("stdio", lambda: _take_stdio(request)),
-        ("signals", signals.reset_all),
+        ("signals", signal_actions.reset_all),
         # While still root: raising limits and priorities needs its capabilities.
         ("ulimits", lambda: _set_limits(request, inherited_nofile)),
         ("nice", lambda: _set_nice(request)),
@@ -68,7 +68,7 @@ def _steps(
         ("umask", lambda: _set_umask(request)),
         ("no_new_privileges", lambda: _renounce_privileges(request)),
         # A stop that arrived meanwhile takes effect here, before the program begins.
-        ("signals", lambda: signals.restore_mask(set())),
+        ("signals", lambda: signal_actions.restore_mask(set())),
     ]
 
 

@@ -26,7 +26,7 @@ _stack: mmap.mmap | None = None  # never freed: the kernel writes into it
 
 
 def ensure() -> bool:
-    """Give handlers a large stack where the one they would run on is small; tell whether it did.
+    """Give handlers a large stack where the one they would run on is small; return whether it did.
 
     To be called before there are handlers, or while they are blocked.  Idempotent.
 

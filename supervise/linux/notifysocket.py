@@ -122,7 +122,7 @@ def _bound_in(sock: _socket.socket, place: str) -> Directory | None:
 
 
 def _others_may_reach(held: Directory) -> bool:
-    """Say whether services that run as other users can get at a file in this directory.
+    """Return whether services that run as other users can get at a file in this directory.
 
     Only root can start such services; below it a private directory is an advantage.
     """
@@ -130,7 +130,7 @@ def _others_may_reach(held: Directory) -> bool:
 
 
 def _is_in_use(held: Directory) -> bool:
-    """Say whether somebody receives there; remove a socket that a killed one left."""
+    """Return whether somebody receives there; remove a socket that a killed one left."""
     found = held.look(FILE_NAME)
     if found is None:
         return False

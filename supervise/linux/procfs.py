@@ -52,7 +52,7 @@ def stat(pid: int) -> Stat | None:
 
 
 def is_zombie(pid: int) -> bool:
-    """Tell whether *pid* has ended and only waits to be reaped."""
+    """Return whether *pid* has ended and only waits to be reaped."""
     found = stat(pid)
     return found is not None and found.state in "ZX"
 
@@ -70,7 +70,7 @@ def children(pid: int) -> list[int]:
 
 
 def has_children_files() -> bool:
-    """Tell whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN)."""
+    """Return whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN)."""
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
@@ -134,7 +134,7 @@ def command_of(pid: int) -> str:
 
 
 def is_ours() -> bool:
-    """Tell whether /proc is there and shows our own pid namespace."""
+    """Return whether /proc is there and shows our own pid namespace."""
     try:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:

@@ -46,7 +46,7 @@ def stopped_children() -> list[tuple[int, int]]:
 
 
 def has_children() -> bool:
-    """Tell whether there is any child, ended or not; takes nothing away."""
+    """Return whether there is any child, ended or not; takes nothing away."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

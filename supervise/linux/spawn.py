@@ -13,7 +13,7 @@ import errno
 import os
 import resource
 
-from supervise.linux import child, regular, signals
+from supervise.linux import child, regular, signal_actions
 from supervise.linux.request import SpawnError, SpawnRequest
 from supervise.model.errors import reason_of
 
@@ -90,7 +90,7 @@ def _vfork(request: SpawnRequest) -> Child:
     global _vfork_unknown
     report_read, report_write = _report_pipe(0, request)
     working_dir = request.working_dir
-    shared = signals.terminal_stops_are_ignored()
+    shared = signal_actions.terminal_stops_are_ignored()
     try:
         _prepare_ourselves(terminal_stops=shared)
         arguments: tuple[Any, ...] = (
@@ -161,7 +161,7 @@ def _prepare_ourselves(*, terminal_stops: bool) -> None:
     if given is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, given)
     if terminal_stops:
-        signals.default_terminal_stops()
+        signal_actions.default_terminal_stops()
 
 
 def _restore_ourselves(*, terminal_stops: bool) -> None:
@@ -170,13 +170,13 @@ def _restore_ourselves(*, terminal_stops: bool) -> None:
         wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if terminal_stops:
-        signals.ignore_terminal_stops()
+        signal_actions.ignore_terminal_stops()
 
 
 def _fork(request: SpawnRequest) -> Child:
     report_read, report_write = _report_pipe(os.O_NONBLOCK, request)
     # A signal between fork and exec must reach the program's default action, not our handlers.
-    mask = signals.block_all()
+    mask = signal_actions.block_all()
     try:
         pid = os.fork()
         if pid == 0:
@@ -186,7 +186,7 @@ def _fork(request: SpawnRequest) -> Child:
         number = error.errno or errno.EAGAIN
         raise SpawnError("fork", number, _explain("fork", number, "", request)) from error
     finally:
-        signals.restore_mask(mask)
+        signal_actions.restore_mask(mask)
         os.close(report_write)
     os.set_blocking(report_read, True)
     return Child(pid, report_read)
@@ -257,7 +257,7 @@ def _missing_interpreter(path: str) -> str:
 
 
 def _may_be_executed(path: str) -> bool:
-    """Tell whether somebody may execute the file; True where that cannot be seen."""
+    """Return whether somebody may execute the file; True where that cannot be seen."""
     try:
         return os.stat(path).st_mode & 0o111 != 0
     except OSError:

@@ -11,12 +11,12 @@ from contextlib import suppress
 
 
 def is_terminal(fd: int) -> bool:
-    """Tell whether *fd* is open and a terminal."""
+    """Return whether *fd* is open and a terminal."""
     return os.isatty(fd)
 
 
 def has_hung_up(fd: int) -> bool:
-    """Tell whether terminal *fd* has lost its other end; the kernel says so before it signals."""
+    """Return whether terminal *fd* has lost its other end; the kernel says so before it signals."""
     poll = select.poll()
     poll.register(fd, 0)
     return bool(poll.poll(0))  # POLLHUP and POLLERR need not be asked for

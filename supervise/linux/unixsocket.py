@@ -52,7 +52,7 @@ class Listener:
         return self.sock.fileno()
 
     def is_reachable(self) -> bool:
-        """Say whether the path still leads to this socket; its inode lives as long as we do."""
+        """Return whether the path still leads to this socket; its inode lives as long as we do."""
         return self._file is None or _identity(_look(self.place)) == self._file
 
     def accept(self) -> _socket.socket:

@@ -46,7 +46,7 @@ def _is_same(old: ServiceSpec, new: ServiceSpec) -> bool:
 
 
 def needs_new_process(old: ServiceSpec, new: ServiceSpec) -> bool:
-    """Tell whether a running process of *old* has to be replaced to become *new*."""
+    """Return whether a running process of *old* has to be replaced to become *new*."""
     if _is_inherited(old) != _is_inherited(new):
         return True
     return any(
@@ -55,5 +55,5 @@ def needs_new_process(old: ServiceSpec, new: ServiceSpec) -> bool:
 
 
 def _is_inherited(spec: ServiceSpec) -> bool:
-    """Tell whether the program writes to PID 1's own descriptors instead of a pipe."""
+    """Return whether the program writes to PID 1's own descriptors instead of a pipe."""
     return spec.logs.format is LogFormat.RAW and spec.logs.file is None

@@ -84,7 +84,7 @@ def closure(graph: Graph, names: Iterable[str]) -> list[str]:
 
 
 def satisfied(condition: Condition, process: Process) -> bool:
-    """Tell whether *process* has reached *condition*."""
+    """Return whether *process* has reached *condition*."""
     completed = process.state is ProcessState.EXITED
     match condition:
         case Condition.STARTED:
@@ -114,14 +114,14 @@ def blockers(process: Process, others: Lookup) -> list[Blocker]:
 
 
 def is_out_of_reach(process: Process) -> bool:
-    """Tell whether *process* will not come any further without somebody's help."""
+    """Return whether *process* will not come any further without somebody's help."""
     if has_ended_for_good(process):
         return True
     return process.state is ProcessState.STOPPED and process.desired is Desired.DOWN
 
 
 def is_lost(process: Process, others: Lookup) -> bool:
-    """Tell whether *process* is out of reach, or waits for what is, or for what waits so."""
+    """Return whether *process* is out of reach, or waits for what is, or for what waits so."""
     stack, seen = [process], {process.spec.name}
     while stack:
         each = stack.pop()

@@ -246,12 +246,12 @@ Effect = (
 
 
 def has_ended_for_good(process: Process) -> bool:
-    """Tell whether it ended by itself and will not start again by itself."""
+    """Return whether it ended by itself and will not start again by itself."""
     return process.state in (ProcessState.EXITED, ProcessState.FAILED)
 
 
 def is_active(process: Process) -> bool:
-    """Tell whether there is, or is about to be, a process."""
+    """Return whether there is, or is about to be, a process."""
     return process.state not in (ProcessState.STOPPED, *_FOR_GOOD)
 
 

@@ -26,7 +26,7 @@ class Verdict(enum.Enum):
 
 
 def is_success(spec: ServiceSpec, status: ExitStatus) -> bool:
-    """Tell whether *status* is one the service may end with."""
+    """Return whether *status* is one the service may end with."""
     return isinstance(status, Exited) and status.code in spec.success_exit_codes
 
 

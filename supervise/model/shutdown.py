@@ -53,7 +53,7 @@ def failure_code(process: Process) -> int | None:
 def decide(policy: ExitPolicy, ended: Process, *, may_run: bool) -> str | None:
     """Return why the container ends now that *ended* has ended for good, None when it goes on.
 
-    *may_run* tells whether anything else runs or can still start by itself.
+    *may_run* returns whether anything else runs or can still start by itself.
     """
     name = ended.spec.name
     failed = ended.state is ProcessState.FAILED

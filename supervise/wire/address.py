@@ -27,7 +27,7 @@ def candidates(uid: int, runtime_dir: str | None, namespace: str) -> list[str]:
 
 
 def is_abstract(place: str) -> bool:
-    """Say whether *place* is an abstract socket rather than a path."""
+    """Return whether *place* is an abstract socket rather than a path."""
     return place.startswith("@")
 
 

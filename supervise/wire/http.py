@@ -29,7 +29,7 @@ class Head(Record):
     chunked: bool = False
 
     def succeeded(self) -> bool:
-        """Say whether a probe is content: 200 to 399, a redirect being an answer too."""
+        """Return whether a probe is content: 200 to 399, a redirect being an answer too."""
         return 200 <= self.status <= 399
 
 
@@ -56,7 +56,7 @@ class ResponseReader:
             self._tail = (self._tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
 
     def finished(self) -> bool:
-        """Say whether closing the connection would cut the server off.
+        """Return whether closing the connection would cut the server off.
 
         True at the end of the body, as far as it can be told without decoding it, and when the
         body is longer than anybody should wait for.  A server that is cut off in the middle of

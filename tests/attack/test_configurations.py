@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from supervise.config.compiled import load_compiled, write_compiled
 from supervise.config.load import LoadOutcome, examine
 from supervise.config.yaml import scalars
-from supervise.config.yaml.explain import explain
+from supervise.config.yaml.explain_config import explain
 from supervise.model import quantities
 from supervise.model import service as model
 from supervise.model.difference import compare

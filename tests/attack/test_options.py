@@ -154,7 +154,7 @@ def test_a_time_beyond_reason_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", [ONE, "9" * 5000, "9" * 30, "-1"])
 def test_a_tail_beyond_reason_means_all(value: str) -> None:
-    assert logs.Wanted(parse(logs.LOGS, ["--tail", value, "c"])).tail is None
+    assert logs.LogSelection(parse(logs.LOGS, ["--tail", value, "c"])).tail is None
 
 
 def test_a_distant_end_is_waited_for_in_days() -> None:

@@ -22,7 +22,7 @@ DB_STOPS_IN = 0.3  # seconds: what the image's slowest service takes
 
 
 def up(docker: Docker, container: str) -> bool:
-    """Tell whether the image's three services run."""
+    """Return whether the image's three services run."""
     return ALL_UP.items() <= docker.states(container).items()
 
 

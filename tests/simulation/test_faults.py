@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.model.exitstatus import Exited
 from supervise.model.process import Process, ProcessState
 from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec

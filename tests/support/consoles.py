@@ -148,7 +148,7 @@ def _without_sequences(screen: str) -> str:
 
 
 def matches(expected: tuple[str, ...], printed: str) -> bool:
-    """Tell whether *printed* is what the page shows."""
+    """Return whether *printed* is what the page shows."""
     lines = [
         "(?:.*\n)*" if line.strip() == "…" else _pattern(_settled(line)) + "\n" for line in expected
     ]

@@ -128,7 +128,7 @@ class RawClient:
         return self.receive()
 
     def is_closed(self) -> bool:
-        """Say whether the server has closed the connection."""
+        """Return whether the server has closed the connection."""
         self.sock.setblocking(False)
         try:
             return self.sock.recv(1) == b""

@@ -140,7 +140,7 @@ class Docker:
         return found
 
     def has_image(self, tag: str) -> bool:
-        """Tell whether *tag* is there."""
+        """Return whether *tag* is there."""
         return self("image", "inspect", tag, check=False).returncode == 0
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class Namespace:
             return made.recv(1000).decode().strip()
 
     def is_silent(self, address: str, port: int, protocol: str = "tcp") -> bool:
-        """Tell whether nothing at all comes back."""
+        """Return whether nothing at all comes back."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
         with self.socket(family, kind) as made:

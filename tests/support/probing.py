@@ -120,7 +120,7 @@ def never() -> None:
 
 
 def is_ready(probe: Probe) -> bool:
-    """Say whether the first try of *probe* succeeds."""
+    """Return whether the first try of *probe* succeeds."""
     found: list[bool] = []
     with running_loop() as loop:
         prober = Prober(loop, no_commands)

@@ -19,7 +19,7 @@ from supervise.daemon.foreground import Foreground
 from supervise.daemon.logs.relay import LogRelay
 from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
-from supervise.daemon.service import Service
+from supervise.daemon.service_entry import Service
 from supervise.daemon.signalling import Signalling
 from supervise.daemon.supervisor import Supervisor
 from supervise.model.announcement import EVENTS, Announcement

@@ -32,7 +32,7 @@ def parse(path: Path) -> ast.Module:
 
 
 def is_type_checking(node: ast.AST) -> bool:
-    """Tell whether *node* is ``if TYPE_CHECKING:``."""
+    """Return whether *node* is ``if TYPE_CHECKING:``."""
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
 
 
@@ -64,5 +64,5 @@ def _imports(node: ast.AST, path: Path, *, for_types_only: bool) -> Iterator[Imp
 
 
 def within(module: str, prefixes: tuple[str, ...] | frozenset[str]) -> bool:
-    """Tell whether *module* is one of *prefixes* or below one."""
+    """Return whether *module* is one of *prefixes* or below one."""
     return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)

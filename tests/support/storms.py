@@ -6,13 +6,13 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
-from supervise.linux import signals
+from supervise.linux import signal_actions
 from tests.support import procfs
 from tests.support.eventually import eventually
 
 # All that can be pending at once: 1 to 64, but the two that are never and the two that libc keeps.
 ALL = frozenset(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}
-CAUGHT = frozenset(signals.catchable())
+CAUGHT = frozenset(signal_actions.catchable())
 # They ask supervise without a main command to shut down.
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGPWR, 37})
 _STOPS = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}

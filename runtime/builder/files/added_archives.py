@@ -36,7 +36,7 @@ _NODES = {
 
 
 def is_archive(fd: int) -> bool:
-    """Tell whether the open file begins as a tar archive does, compressed or not."""
+    """Return whether the open file begins as a tar archive does, compressed or not."""
     with Feed(_all_of(fd)) as feed:
         try:
             return tar.TarReader(feed.take).next() is not None

@@ -14,7 +14,7 @@ import hashlib
 import os
 import time
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.errors import DamagedFailure
 from runtime.store import files
 
@@ -82,7 +82,7 @@ def _state(status: os.stat_result) -> bytes:
 def _read(path: str) -> dict[bytes, bytes]:
     """Return what the file has, the last line of an inode counting."""
     try:
-        data = documents.read(path, largest=_LARGEST) or b""
+        data = record_files.read(path, largest=_LARGEST) or b""
     except DamagedFailure:  # too large, or no file: all is read anew
         files.remove_tree(path)
         return {}

@@ -139,7 +139,7 @@ class _Copier:
             os.close(parent_fd)
 
     def archive(self, source: CopySource, path: str) -> bool:
-        """Unpack *source* into the directory *path*; tell whether it was an archive."""
+        """Unpack *source* into the directory *path*; return whether it was an archive."""
         if source.is_directory or not stat.S_ISREG(source.tree.status(source.path).st_mode):
             return False
         object_fd = beneath.open_in_root(source.tree.root_fd, source.path, os.O_PATH)

@@ -23,7 +23,7 @@ class PatternError(ValueError):
 
 
 def is_wild(pattern: str) -> bool:
-    """Tell whether *pattern* has a ``*``, ``?`` or ``[`` that no backslash takes the meaning of."""
+    """Return whether *pattern* has a ``*``, ``?`` or ``[`` that no backslash takes the meaning of."""
     escaped = False
     for letter in pattern:
         if escaped:
@@ -86,7 +86,7 @@ class Patterns:
         return bool(self._rules)
 
     def excludes(self, path: str) -> bool:
-        """Tell whether *path*, relative and without ``.``, is matched."""
+        """Return whether *path*, relative and without ``.``, is matched."""
         above = self._held_above(path)
         if not above and not self._any.match(path):
             return False  # the common case costs one match, however many rules there are

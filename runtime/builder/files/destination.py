@@ -19,7 +19,7 @@ _MADE_MODE = 0o755
 
 
 def is_directory(destination: str) -> bool:
-    """Tell whether a destination, as written, can only be a directory."""
+    """Return whether a destination, as written, can only be a directory."""
     return destination in ("", ".", "..") or destination.endswith(("/", "/.", "/.."))
 
 

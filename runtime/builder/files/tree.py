@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
         @property
         def has_exceptions(self) -> bool:
-            """Tell whether something below an excluded directory may be taken back in."""
+            """Return whether something below an excluded directory may be taken back in."""
 
         def excludes(self, path: str, /) -> bool:
-            """Tell whether *path*, relative to the context, is left out."""
+            """Return whether *path*, relative to the context, is left out."""
 
 
 _OBJECT = os.O_PATH | os.O_NOFOLLOW
@@ -56,7 +56,7 @@ class Found:
 
     @property
     def is_directory(self) -> bool:
-        """Tell whether it is a directory; a link to one is none."""
+        """Return whether it is a directory; a link to one is none."""
         return stat.S_ISDIR(self.status.st_mode)
 
 
@@ -117,7 +117,7 @@ class Tree:
         return real[len(self._prefix) :] if real + b"/" != self._prefix else b""
 
     def is_visible(self, path: bytes) -> bool:
-        """Tell whether what really lies at *path* is not ignored, or has something that is not."""
+        """Return whether what really lies at *path* is not ignored, or has something that is not."""
         if self.ignore is None or not path or not self.ignore.excludes(os.fsdecode(path)):
             return True
         if not self.ignore.has_exceptions or not stat.S_ISDIR(self.status(path).st_mode):
@@ -294,7 +294,7 @@ class _Walk:
         return self._ignore.excludes(os.fsdecode(whole))
 
     def _may_count_below(self, excluded: tuple[bool, ...], *, ignored: bool) -> bool:
-        """Tell whether a directory that does not count must be looked into."""
+        """Return whether a directory that does not count must be looked into."""
         if ignored and not (self._ignore is not None and self._ignore.has_exceptions):
             return False
         return not (

@@ -10,7 +10,7 @@ import os
 import posixpath
 
 from runtime.builder.sources import scratch
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.model.image import digest as model
 from runtime.store import files
@@ -39,7 +39,7 @@ class UrlDownload(Record):
 
 
 def is_url(text: str) -> bool:
-    """Tell whether *text* is what is fetched over HTTP."""
+    """Return whether *text* is what is fetched over HTTP."""
     return text.lower().startswith(("http://", "https://"))
 
 
@@ -98,9 +98,9 @@ def fetch(url: str, directory: str, *, checksum: str = "") -> UrlDownload:
 def _note(path: str) -> dict[str, str]:
     """Return what was noted of an earlier download; what cannot be read is no note."""
     try:
-        found = documents.read_value(path)
+        found = record_files.read_value(path)
     except DamagedFailure as failure:
-        documents.note(failure)
+        record_files.note(failure)
         files.remove_tree(path)
         return {}
     is_note = (

@@ -12,7 +12,7 @@ from urllib import request
 from urllib.parse import urljoin
 
 from runtime.model.errors import RuntimeFailure
-from runtime.registry.pace import Deadline, Pace, Punctual, cutter
+from runtime.registry.pace import AnswerDeadline, Pace, Punctual, cutter
 from supervise.model.printable import printable
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ def body(answer: Any, most: int) -> Iterator[bytes]:
     """
     timeout = answer.time_limit
     pace = Pace(timeout)
-    with Deadline(2 * timeout, answer.cut) as deadline:
+    with AnswerDeadline(2 * timeout, answer.cut) as deadline:
         while True:
             deadline.begin()
             data = answer.read1(most)
@@ -80,22 +80,22 @@ class _Marked(Punctual):
         return found
 
 
-class _Connection(_Marked, http.client.HTTPConnection):
+class _WebConnection(_Marked, http.client.HTTPConnection):
     pass
 
 
-class _TlsConnection(_Marked, http.client.HTTPSConnection):
+class _WebTlsConnection(_Marked, http.client.HTTPSConnection):
     pass
 
 
 class _Http(request.HTTPHandler):
     def http_open(self, req: request.Request) -> Any:
-        return self.do_open(_Connection, req)
+        return self.do_open(_WebConnection, req)
 
 
 class _Https(request.HTTPSHandler):
     def https_open(self, req: request.Request) -> Any:
-        return self.do_open(_TlsConnection, req)
+        return self.do_open(_WebTlsConnection, req)
 
 
 class _Redirects(request.HTTPRedirectHandler):

@@ -85,7 +85,7 @@ def _clear_one(root_fd: int, lowers: list[str], path: str) -> None:
 
 
 def _remove(parent_fd: int, name: str, below: list[str]) -> bool:
-    """Remove *name* if it is a place that was made for a mount; tell whether it is gone."""
+    """Remove *name* if it is a place that was made for a mount; return whether it is gone."""
     try:
         found = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
     except FileNotFoundError:
@@ -104,7 +104,7 @@ def _remove(parent_fd: int, name: str, below: list[str]) -> bool:
 
 
 def _is_same(found: os.stat_result, below: str) -> bool:
-    """Tell whether a directory was copied up only because something was made in it."""
+    """Return whether a directory was copied up only because something was made in it."""
     there = os.lstat(below)
     return (found.st_mode, found.st_uid, found.st_gid) == (
         there.st_mode,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
     from runtime.builder.steps.sandbox import Sandbox
     from runtime.dockerfile.commands import RunMount
 
@@ -64,7 +64,7 @@ class Prepared:
         self.stack.close()
 
 
-def key(mount: RunMount, draft: Draft, sources: Sources) -> str:
+def key(mount: RunMount, draft: StageImage, sources: Sources) -> str:
     """Return the word that stands for *mount* in the cache's key.
 
     Secrets and caches stand for themselves, never for what is in them.
@@ -82,7 +82,11 @@ def key(mount: RunMount, draft: Draft, sources: Sources) -> str:
 
 
 def prepare(
-    mounts: tuple[RunMount, ...], draft: Draft, sandbox: Sandbox, sources: Sources, given: Given
+    mounts: tuple[RunMount, ...],
+    draft: StageImage,
+    sandbox: Sandbox,
+    sources: Sources,
+    given: Given,
 ) -> Prepared:
     """Make what *mounts* need; the caller closes the result.
 
@@ -106,7 +110,7 @@ def add_file(prepared: Prepared, sandbox: Sandbox, target: str, data: bytes) -> 
     prepared.mounts.append(spec.Mount("bind", path, target, read_only=True))
 
 
-def _target(mount: RunMount, draft: Draft) -> str:
+def _target(mount: RunMount, draft: StageImage) -> str:
     if mount.target:
         return drafts.absolute(draft, mount.target)
     if mount.type == "secret":
@@ -117,7 +121,7 @@ def _target(mount: RunMount, draft: Draft) -> str:
 
 
 def _tmpfs(
-    prepared: Prepared, mount: RunMount, draft: Draft, _sandbox: Sandbox, _: Sources, __: Given
+    prepared: Prepared, mount: RunMount, draft: StageImage, _sandbox: Sandbox, _: Sources, __: Given
 ) -> None:
     options = ["exec", "dev"]
     if mount.size:
@@ -131,7 +135,12 @@ def _secret_id(mount: RunMount) -> str:
 
 
 def _secret(
-    prepared: Prepared, mount: RunMount, draft: Draft, sandbox: Sandbox, _: Sources, given: Given
+    prepared: Prepared,
+    mount: RunMount,
+    draft: StageImage,
+    sandbox: Sandbox,
+    _: Sources,
+    given: Given,
 ) -> None:
     name = _secret_id(mount)
     value = given.secrets.get(name)
@@ -156,7 +165,12 @@ def _secret(
 
 
 def _ssh(
-    prepared: Prepared, mount: RunMount, draft: Draft, _sandbox: Sandbox, _: Sources, given: Given
+    prepared: Prepared,
+    mount: RunMount,
+    draft: StageImage,
+    _sandbox: Sandbox,
+    _: Sources,
+    given: Given,
 ) -> None:
     name = mount.id or "default"
     socket = given.agents.get(name)
@@ -172,7 +186,12 @@ def _ssh(
 
 
 def _bind(
-    prepared: Prepared, mount: RunMount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
+    prepared: Prepared,
+    mount: RunMount,
+    draft: StageImage,
+    sandbox: Sandbox,
+    sources: Sources,
+    _: Given,
 ) -> None:
     target = _target(mount, draft)
     read_only = mount.read_only is not False
@@ -204,7 +223,12 @@ def _inside(root_fd: int, root: str, source: str) -> str:
 
 
 def _cache(
-    prepared: Prepared, mount: RunMount, draft: Draft, sandbox: Sandbox, sources: Sources, _: Given
+    prepared: Prepared,
+    mount: RunMount,
+    draft: StageImage,
+    sandbox: Sandbox,
+    sources: Sources,
+    _: Given,
 ) -> None:
     target = _target(mount, draft)
     # As BuildKit: caches that begin with other owners, modes or contents are other caches.

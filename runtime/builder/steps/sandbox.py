@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
 
 _ROOT_MODE = 0o755
 
@@ -78,7 +78,7 @@ class Sandbox:
             ) from error
 
     def close(self) -> None:
-        """Remove everything; a second time is nothing."""
+        """Remove everything. Idempotent."""
         if self._alive is None:
             return
         files.remove_tree(self._work)
@@ -88,7 +88,7 @@ class Sandbox:
         self._alive.release()
         self._alive = None
 
-    def lowers(self, draft: Draft) -> tuple[str, ...]:
+    def lowers(self, draft: StageImage) -> tuple[str, ...]:
         """Return the directories below a step, top first."""
         layers = self._images.layers
         # overlayfs refuses one directory twice; of equal layers only the topmost shows anyway.

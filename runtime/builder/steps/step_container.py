@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runtime.builder.stage_image import Draft
+    from runtime.builder.stage_image import StageImage
     from runtime.builder.steps.sandbox import Sandbox
     from runtime.container.start.setup import Setup
     from runtime.model.container.spec import Mount
@@ -62,7 +62,7 @@ def _hear_sigterm(fd: int) -> None:
 
 def specification(
     sandbox: Sandbox,
-    draft: Draft,
+    draft: StageImage,
     *,
     argv: tuple[str, ...],
     environment: Mapping[str, str],

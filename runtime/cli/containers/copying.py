@@ -62,7 +62,7 @@ class _Side(Record):
 
     @property
     def means_contents(self) -> bool:
-        """Tell whether the path means what is in a directory."""
+        """Return whether the path means what is in a directory."""
         return self.path.rstrip(b"/") in (b"", b".") or self.path.endswith((b"/.", b"/.."))
 
 

@@ -41,7 +41,7 @@ LOGS = Verb(
 )
 
 
-class Wanted:
+class LogSelection:
     """Which lines are shown, and how."""
 
     def __init__(self, words: Arguments) -> None:
@@ -54,7 +54,7 @@ class Wanted:
         self.tail = numerals.whole(text)
 
     def lets(self, when: str) -> bool:
-        """Tell whether a line of the time *when* is shown."""
+        """Return whether a line of the time *when* is shown."""
         if self.since is None and self.until is None:
             return True
         try:
@@ -90,7 +90,7 @@ def _padded(when: str) -> str:
 
 def logs(layout: Layout, words: Arguments) -> int:
     """Show a container's output."""
-    wanted = Wanted(words)
+    wanted = LogSelection(words)
     spec, state = lookup.one(layout, words.operands[0])
     directory = layout.container(spec.id)
     follows = words.flag("follow") and state.status in lookup.ALIVE
@@ -116,7 +116,7 @@ def _pidfd(pid: int) -> int:
         return -1  # it has just ended
 
 
-def _show_past(tail: Follower, wanted: Wanted) -> None:
+def _show_past(tail: Follower, wanted: LogSelection) -> None:
     records: Iterator[dict[str, Any]] = filter(lambda each: wanted.lets(each["time"]), tail.past())
     if wanted.tail is not None:
         records = iter(deque(records, maxlen=wanted.tail))
@@ -125,7 +125,7 @@ def _show_past(tail: Follower, wanted: Wanted) -> None:
     _flush()
 
 
-def _follow(tail: Follower, wanted: Wanted, watch_fd: int, monitor_fd: int) -> None:
+def _follow(tail: Follower, wanted: LogSelection, watch_fd: int, monitor_fd: int) -> None:
     """Show what comes until the monitor ends, or the time for it is over."""
     poll = select.poll()
     poll.register(watch_fd, select.POLLIN)

@@ -124,7 +124,7 @@ def _chosen(images: Images, words: Arguments) -> Iterator[tuple[Image, str]]:
 
 
 def _is_wanted(name: str, operands: tuple[str, ...]) -> bool:
-    """Tell whether the operand, a repository with or without a tag, means *name*."""
+    """Return whether the operand, a repository with or without a tag, means *name*."""
     if not operands:
         return True
     if "*" in operands[0] or "?" in operands[0]:

@@ -42,7 +42,7 @@ def changes(upper: str, lowers: Sequence[str], mounted: Iterable[str] = ()) -> l
 def _directory(
     upper: str, path: str, lowers: list[str], ours: frozenset[str], found: list[Change]
 ) -> bool:
-    """Add what is in one directory; tell whether anything was.
+    """Add what is in one directory; return whether anything was.
 
     *lowers* are the directories of the same name below, those that are seen.
     """
@@ -121,7 +121,7 @@ def _gone(directory: str, path: str, lowers: list[str], found: list[Change]) -> 
 
 
 def _differs(ours: os.stat_result, theirs: os.stat_result) -> bool:
-    """Tell whether a directory that is in both has other owners or another mode."""
+    """Return whether a directory that is in both has other owners or another mode."""
     return (ours.st_mode, ours.st_uid, ours.st_gid) != (
         theirs.st_mode,
         theirs.st_uid,

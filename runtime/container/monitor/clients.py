@@ -70,7 +70,7 @@ class Clients:
         self._waiting.clear()
 
     def are_slow(self) -> bool:
-        """Tell whether one has not taken so much that the output must wait for it."""
+        """Return whether one has not taken so much that the output must wait for it."""
         return any(peer.waiting > MUCH for peer in self.peers)
 
     def hold_back(self, *, hold: bool) -> None:

@@ -65,7 +65,7 @@ class Checks:
         self._timer = self._loop.after(due, lambda: self._fork(state))
 
     def stop(self) -> None:
-        """End what runs and check no more, until `start`; a second time is nothing."""
+        """End what runs and check no more, until `start`. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -74,7 +74,7 @@ class Checks:
         self._close()
 
     def child_ended(self, pid: int) -> bool:
-        """Tell whether *pid*, which has been reaped, was the prober."""
+        """Return whether *pid*, which has been reaped, was the prober."""
         if not pid or pid != self._prober:
             return False
         self._prober = 0

@@ -41,7 +41,7 @@ class Stop:
 
 
 def _why_deaf(pid: int, number: int) -> str:
-    """Say whether the process has a handler for *number*; see SigCgt in proc_pid_status(5)."""
+    """Return whether the process has a handler for *number*; see SigCgt in proc_pid_status(5)."""
     fields = _status(pid)
     name = fields.get("Name", "?")
     bit = 1 << (number - 1)

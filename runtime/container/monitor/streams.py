@@ -129,7 +129,7 @@ class Streams:
             self._read(fd)
 
     def _read(self, fd: int) -> bool:
-        """Read once; tell whether there may be more."""
+        """Read once; return whether there may be more."""
         try:
             data = os.read(fd, _CHUNK)
         except BlockingIOError:

@@ -17,7 +17,7 @@ from runtime.linux import beneath, capabilities, namespaces, pty, seccomp
 from runtime.model.container import defaults
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
-from supervise.linux import identity, prctl, signals
+from supervise.linux import identity, prctl, signal_actions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def give_up_privileges(
 ) -> None:
     """Give up all but *kept* (root) or everything (others); leave the signals *blocked*."""
     close_others()
-    signals.reset_all()
-    signals.restore_mask(blocked)
+    signal_actions.reset_all()
+    signal_actions.restore_mask(blocked)
     held = capabilities.held()
     capabilities.set_sets(permitted=held, effective=held)
     if no_new_privileges:

@@ -69,7 +69,7 @@ class _Copy:
             os.close(self._links.popitem()[1])
 
     def _entry(self, from_fd: int, to_fd: int, name: str) -> bool:
-        """Copy one entry; tell whether it is a directory, which is made but still empty."""
+        """Copy one entry; return whether it is a directory, which is made but still empty."""
         found = os.stat(name, dir_fd=from_fd, follow_symlinks=False)
         kind = stat.S_IFMT(found.st_mode)
         if kind == stat.S_IFDIR:

@@ -26,7 +26,7 @@ from runtime.model.container import defaults
 from runtime.model.container.spec import Mount
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
-from supervise.linux import signals
+from supervise.linux import signal_actions
 from supervise.model.errors import reason_of
 
 TYPE_CHECKING = False
@@ -307,7 +307,7 @@ class _Child:
             setup.capabilities,
             no_new_privileges=spec.no_new_privileges,
             filter_program=setup.seccomp,
-            blocked=set(signals.catchable()) if setup.hold_signals else set(),
+            blocked=set(signal_actions.catchable()) if setup.hold_signals else set(),
         )
 
     def execute(self) -> None:

@@ -343,7 +343,7 @@ class Launch:
         return known
 
     def disconnect(self) -> None:
-        """Leave the networks; a second time is nothing."""
+        """Leave the networks. Idempotent."""
         for endpoint in (*self.joined, self.endpoint):
             if endpoint is not None:
                 self._network.disconnect(endpoint)
@@ -369,7 +369,7 @@ def _wait_in_recvmsg(_fd: int) -> None:
 
 
 def _keeps_host_name(spec: Spec) -> bool:
-    """Tell whether --net host means the machine's own name too: unless it gets one of its own."""
+    """Return whether --net host means the machine's own name too: unless it gets one of its own."""
     return spec.network == "host" and not spec.hostname and not spec.domainname
 
 

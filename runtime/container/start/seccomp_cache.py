@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.linux import capabilities, documents
+from runtime.linux import capabilities, record_files
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.store import files
@@ -55,7 +55,7 @@ def _cached(path: str) -> bytes | None:
     forbids nothing.
     """
     try:
-        found = documents.read(path) or b""
+        found = record_files.read(path) or b""
     except DamagedFailure:  # a directory, say: it is compiled at each start
         return None
     compiled = found[_CHECKSUM:]

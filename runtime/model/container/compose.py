@@ -239,7 +239,7 @@ def _command(config: ImageConfig, options: RunOptions) -> tuple[tuple[str, ...],
 
 
 def _is_idle_shell(argv: tuple[str, ...], options: RunOptions) -> bool:
-    """Tell whether the command would be a shell that nobody talks to.
+    """Return whether the command would be a shell that nobody talks to.
 
     Most images have one for their CMD.  It ends at once, and would take the services with it.
     """

@@ -34,7 +34,7 @@ def choose(image: Healthcheck | None, asked: Healthcheck | None) -> Healthcheck 
 
 
 def is_on(check: Healthcheck | None) -> bool:
-    """Tell whether there is a command to run."""
+    """Return whether there is a command to run."""
     return check is not None and len(check.test) > 1 and check.test[0] in ("CMD", "CMD-SHELL")
 
 

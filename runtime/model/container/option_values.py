@@ -27,7 +27,7 @@ _MORE = f"{_NAME}_.-"
 
 
 def is_name(text: str) -> bool:
-    """Tell whether *text* may name a container, volume or network."""
+    """Return whether *text* may name a container, volume or network."""
     return len(text) > 1 and text[0] in _NAME and all(letter in _MORE for letter in text)
 
 

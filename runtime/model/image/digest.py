@@ -25,12 +25,12 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def is_hex(text: str) -> bool:
-    """Tell whether *text* is lower-case hexadecimal and not empty."""
+    """Return whether *text* is lower-case hexadecimal and not empty."""
     return bool(text) and _HEX.issuperset(text)
 
 
 def is_digest(text: str) -> bool:
-    """Tell whether *text* is a whole ``sha256:`` digest."""
+    """Return whether *text* is a whole ``sha256:`` digest."""
     return text.startswith(PREFIX) and len(text) == 71 and is_hex(text[7:])
 
 

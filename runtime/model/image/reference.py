@@ -148,7 +148,7 @@ def _split_domain(name: str) -> tuple[str, str]:
 
 
 def _is_domain(first: str) -> bool:
-    """Tell whether what stands before the first slash is a registry's host."""
+    """Return whether what stands before the first slash is a registry's host."""
     return "." in first or ":" in first or first == "localhost" or first.lower() != first
 
 
@@ -193,7 +193,7 @@ def _is_path_component(part: str) -> bool:
 
 
 def is_tag(tag: str) -> bool:
-    """Tell whether *tag* is one by docker's grammar."""
+    """Return whether *tag* is one by docker's grammar."""
     return 0 < len(tag) <= _LONGEST_TAG and tag[0] in _WORD and set(tag) <= _WORD | frozenset(".-")
 
 

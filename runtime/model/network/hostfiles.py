@@ -119,7 +119,7 @@ def resolv_conf(
 
 
 def only_stub(host: str) -> bool:
-    """Tell whether the host asks systemd-resolved's stub alone: it has the real list elsewhere."""
+    """Return whether the host asks systemd-resolved's stub alone: it has the real list elsewhere."""
     return _read(host)["nameserver"] == ["127.0.0.53"]
 
 

@@ -73,13 +73,13 @@ def written(base: int, prefix: int) -> str:
 
 
 def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Tell whether two subnets share an address."""
+    """Return whether two subnets share an address."""
     prefix = min(one[1], other[1])
     return one[0] >> (32 - prefix) == other[0] >> (32 - prefix)
 
 
 def contains(outer: tuple[int, int], address: int) -> bool:
-    """Tell whether *address* lies in the subnet."""
+    """Return whether *address* lies in the subnet."""
     return 0 <= address - outer[0] < size(outer[1])
 
 

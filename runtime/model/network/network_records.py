@@ -45,7 +45,7 @@ class Network(Record):
 
     @property
     def has_names(self) -> bool:
-        """Tell whether containers find each other by name: not on the default bridge."""
+        """Return whether containers find each other by name: not on the default bridge."""
         return self.name != DEFAULT and self.driver in DRIVERS
 
 
@@ -98,7 +98,7 @@ def check_name(name: str) -> None:
 
 
 def is_own(mode: str) -> bool:
-    """Tell whether a container with this ``--net`` has a network namespace of its own."""
+    """Return whether a container with this ``--net`` has a network namespace of its own."""
     return mode != "host" and not mode.startswith(SHARED)
 
 

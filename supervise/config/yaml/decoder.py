@@ -77,7 +77,7 @@ class Decoder:
 
 
 def is_null(node: YamlNode) -> bool:
-    """Say whether *node* is YAML's null: nothing, ``~`` or ``null``."""
+    """Return whether *node* is YAML's null: nothing, ``~`` or ``null``."""
     return isinstance(node, Scalar) and node.plain and resolve(node.text) is None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from supervise.config import digest
+from supervise.linux import directory
 from supervise.model.numerals import whole
 
 TYPE_CHECKING = False
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from supervise.config.yaml.nodes import YamlNode
 
 GROUP_FILE = "/etc/group"
+_LARGEST = 4 << 20  # bytes
 
 
 def resolve(
@@ -37,13 +37,9 @@ def resolve(
 
 
 def _read(reader: SourceReader) -> dict[str, int]:
-    if not os.path.isfile(GROUP_FILE):  # a FIFO would be waited for, a device read for ever
-        reader.add_source(GROUP_FILE, "", "groups")
-        return {}
     try:
-        with open(GROUP_FILE, "rb") as file:
-            data = file.read()
-    except OSError:  # an image without one: names mean nothing there, which is then reported
+        data = directory.read_file(GROUP_FILE, _LARGEST)
+    except OSError:  # none, or no regular file: names mean nothing then, which is reported
         reader.add_source(GROUP_FILE, "", "groups")
         return {}
     reader.add_source(GROUP_FILE, digest.of_bytes(data), "groups")

@@ -230,7 +230,7 @@ def _place(node: YamlNode) -> SourcePlace:
 
 
 def check_name(decoder: Decoder, name: str, node: YamlNode) -> bool:
-    """Say whether *name* is one for a service, having reported it when not."""
+    """Return whether *name* is one for a service, having reported it when not."""
     if 0 < len(name) <= _MAX_NAME and _NAME_CHARACTERS.issuperset(name) and name[0] not in "._-":
         return True
     decoder.problem(

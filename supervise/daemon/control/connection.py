@@ -77,12 +77,12 @@ class ControlRequest:
 
     @property
     def more(self) -> bool:
-        """Say whether the caller takes several replies."""
+        """Return whether the caller takes several replies."""
         return self.call.more and not self.call.oneway
 
     @property
     def has_room(self) -> bool:
-        """Say whether all that was sent before has been taken."""
+        """Return whether all that was sent before has been taken."""
         return not self._over and not self._connection.pending
 
     def stream(self, **parameters: Any) -> None:
@@ -159,7 +159,7 @@ class ControlConnection:
 
     @property
     def is_idle(self) -> bool:
-        """Say whether closing it interrupts nothing: no call runs, all output is taken."""
+        """Return whether closing it interrupts nothing: no call runs, all output is taken."""
         return self._request is None and not self._output
 
     def send(self, data: bytes) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
         @property
         def stopping(self) -> bool:
-            """Say whether the shutdown has begun."""
+            """Return whether the shutdown has begun."""
 
         def names(self) -> list[str]:
             """Return every service in file order, the main command included."""

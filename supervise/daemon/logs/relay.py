@@ -190,7 +190,7 @@ class LogRelay:
         return cancel
 
     def is_stalled(self, service: str) -> bool:
-        """Tell whether the service's output waits, or is lost, for a reader that does not read."""
+        """Return whether the service's output waits, or is lost, for a reader that does not read."""
         channel = self._channels.get(service)
         return channel is not None and channel.stalled()
 

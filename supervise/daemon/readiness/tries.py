@@ -280,7 +280,7 @@ def last_line(output: bytes) -> str:
 
 
 def _is_own_echo(sock: _socket.socket) -> bool:
-    """Say whether *sock* is connected to itself.
+    """Return whether *sock* is connected to itself.
 
     On loopback, a free port that nobody listens on may be chosen as our own end; the handshake
     of tcp(7) then succeeds with ourselves (RFC 9293, 3.5, simultaneous open), and a service that

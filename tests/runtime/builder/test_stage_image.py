@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from runtime.builder import stage_image as drafts
-from runtime.builder.stage_image import Draft
+from runtime.builder.stage_image import StageImage
 from runtime.dockerfile import commands
 from runtime.dockerfile.commands import CommandLine, Pair, Place
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image.image_config import ImageConfig
 
 HERE = Place(1, 1, "")
-BASE = Draft(ImageConfig(env=("PATH=/bin", "A=1"), cmd=("base",), entrypoint=("entry",)))
+BASE = StageImage(ImageConfig(env=("PATH=/bin", "A=1"), cmd=("base",), entrypoint=("entry",)))
 
 
 def shell(line: str) -> CommandLine:
@@ -50,7 +50,7 @@ def test_entrypoint_keeps_a_cmd_of_the_same_stage() -> None:
     assert changed.config.cmd == ("/bin/sh", "-c", "mine")
 
 
-def env(draft: Draft, **pairs: str) -> Draft:
+def env(draft: StageImage, **pairs: str) -> StageImage:
     made = tuple(commands.Pair(name, value) for name, value in pairs.items())
     return drafts.apply(draft, commands.Env(HERE, made))[0]
 
@@ -117,7 +117,7 @@ def test_what_is_no_port_is_refused(text: str) -> None:
     ],
 )
 def test_working_directories(before: str, path: str, after: str) -> None:
-    draft = Draft(ImageConfig(working_dir=before))
+    draft = StageImage(ImageConfig(working_dir=before))
 
     assert drafts.with_working_dir(draft, path)[0].config.working_dir == after
 
@@ -132,7 +132,7 @@ def test_a_layer_and_no_layer_in_the_history() -> None:
 
 
 def test_a_base_without_path_gets_one_last() -> None:
-    begun = drafts.begin(Draft(ImageConfig(env=("A=1",), onbuild=("RUN x",))))
+    begun = drafts.begin(StageImage(ImageConfig(env=("A=1",), onbuild=("RUN x",))))
 
     assert begun.config.env[0] == "A=1"
     assert begun.config.env[1].startswith("PATH=/usr/local/sbin:")

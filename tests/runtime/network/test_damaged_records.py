@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.errors import DamagedFailure
 from runtime.model.network.network_records import Lease, Network
 from runtime.network.leases import Leases
@@ -34,7 +34,7 @@ def test_a_damaged_network_is_passed_over_and_goes(tmp_path: Path) -> None:
 
 def test_a_damaged_lease_holds_its_address_until_it_is_dropped(tmp_path: Path) -> None:
     said: list[str] = []
-    documents.listen(lambda failure: said.append(failure.path))
+    record_files.listen(lambda failure: said.append(failure.path))
     leases = Leases(str(tmp_path))
     first = leases.take(NET, Lease("c" * 64, "one", "net", 1, 1))
     path = tmp_path / "network/leases/net" / first.address

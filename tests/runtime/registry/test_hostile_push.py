@@ -112,7 +112,7 @@ def push(images: Images, name: str, progress: Heard | None = None) -> None:
 
 
 def arrived(receiver: Receiver, images: Images, name: str) -> bool:
-    """Tell whether the registry has the manifest and all blobs that it names."""
+    """Return whether the registry has the manifest and all blobs that it names."""
     image = images.resolve(name)
     blobs = receiver.registry.blobs
     return "own/v1" in receiver.registry.manifests and image.id in blobs and len(blobs) == 2

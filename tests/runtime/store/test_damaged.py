@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.container.spec import Mount, Spec
 from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -58,7 +58,7 @@ def test_the_end_is_written_over_a_longer_state(tmp_path: Path) -> None:
 
     files.overwrite(str(path), b'{"status": "exited"}\n')
 
-    found = documents.read_record(State, str(path))
+    found = record_files.read_record(State, str(path))
     assert found is not None
     assert found.status == "exited"
     with pytest.raises(OSError, match="No space left"):

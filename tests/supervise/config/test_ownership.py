@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervise.config import commands
+from supervise.config import config_verbs
 from supervise.config.compiled import load_compiled, write_compiled
 from supervise.config.load import examine
 
@@ -81,7 +81,7 @@ def test_check_says_it_and_succeeds(
     (site / "supervise.yaml").chmod(0o666)
     monkeypatch.chdir(site)
 
-    assert commands.main(["check", "supervise.yaml"]) == 0
+    assert config_verbs.main(["check", "supervise.yaml"]) == 0
     assert f"{site}/supervise.yaml: warning: everybody may write to it" in capsys.readouterr().err
 
 

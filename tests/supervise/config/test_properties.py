@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervise.config.load import LoadOutcome, examine
-from supervise.config.yaml.explain import explain
+from supervise.config.yaml.explain_config import explain
 from supervise.config.yaml.json_schema import json_schema
 from supervise.config.yaml.keys.limits import CAPABILITIES, ULIMITS
 from supervise.config.yaml.nodes import Mapping, Scalar, Sequence, YamlNode, compose

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from supervise.linux import descriptors, signals, spawn
+from supervise.linux import descriptors, signal_actions, spawn
 from supervise.linux.request import SpawnError, SpawnRequest
 from tests.support import procfs
 from tests.support.eventually import eventually
@@ -233,10 +233,13 @@ def test_spawning_leaves_no_descriptor_open(way: str) -> None:
 @pytest.fixture
 def handled_as_in_pid1() -> Iterator[None]:
     """Handlers on all that PID 1 catches, terminal stops ignored."""
-    before = {n: signal.getsignal(n) for n in (*signals.catchable(), *signals.TERMINAL_STOPS)}
-    for number in signals.catchable():
+    before = {
+        n: signal.getsignal(n)
+        for n in (*signal_actions.catchable(), *signal_actions.TERMINAL_STOPS)
+    }
+    for number in signal_actions.catchable():
         signal.signal(number, lambda *_: None)
-    signals.ignore_terminal_stops()
+    signal_actions.ignore_terminal_stops()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -249,7 +252,7 @@ def test_program_starts_with_default_signal_actions(way: str) -> None:
         sets = [procfs.signal_set(pid, field) for field in ("SigIgn", "SigCgt", "SigBlk")]
 
     assert [found - GLIBCS_OWN for found in sets] == [set(), set(), set()]
-    assert signals.terminal_stops_are_ignored()
+    assert signal_actions.terminal_stops_are_ignored()
 
 
 def test_fork_gives_defaults_whatever_we_ignore_and_block() -> None:

@@ -7,7 +7,7 @@ import termios
 
 import pytest
 
-from supervise.linux import signals, tty
+from supervise.linux import signal_actions, tty
 from tests.support import procfs
 from tests.support.isolated import isolated
 from tests.support.spawning import held, make_request
@@ -19,7 +19,7 @@ def terminal(*, ours: bool) -> tuple[int, int]:
     master, slave = os.openpty()
     if ours:
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-    signals.ignore_terminal_stops()
+    signal_actions.ignore_terminal_stops()
     return master, slave
 
 

@@ -86,7 +86,7 @@ class Monitor:
         return self.catalog.take_remarks()
 
     def reap(self) -> bool:
-        """Wait for the end of one child; tell whether it was a relay."""
+        """Wait for the end of one child; return whether it was a relay."""
         pid, _ = os.waitpid(-1, 0)
         return self.networks.child_ended(pid)
 

@@ -230,7 +230,7 @@ _ASSIGNMENT = TextKind("NAME=value")
 
 
 def is_variable(name: str) -> bool:
-    """Say whether execve(2) and every libc can carry a variable of this *name*."""
+    """Return whether execve(2) and every libc can carry a variable of this *name*."""
     return bool(name) and "=" not in name and "\0" not in name
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from supervise.config.yaml.keys.forms import CommandForm, DependsOn, Environment, Restart
 from supervise.config.yaml.keys.kinds import Bool, Choice, Duration, Maybe, Number, Signal, TextKind
 from supervise.config.yaml.keys.limits import Capability, Cpus, IoNice, Ulimits, Umask, UserKind
-from supervise.config.yaml.keys.probes import HEALTHCHECK, READY
+from supervise.config.yaml.keys.probe_keys import HEALTHCHECK, READY
 from supervise.config.yaml.keys.refused import IN_SERVICE, IN_TOP, Type
 from supervise.config.yaml.keys.sections import (
     BACKOFF,

@@ -65,7 +65,7 @@ class Table(dict[str, "Any"]):
         return pair[1] if pair else self.node
 
     def tried(self, key: str) -> bool:
-        """Say whether the file gives *key* a value, valid or not."""
+        """Return whether the file gives *key* a value, valid or not."""
         pair = self.node.pairs.get(key)
         return pair is not None and not is_null(pair[1])
 

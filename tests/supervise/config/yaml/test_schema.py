@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from supervise.config.load import LoadOutcome, examine
-from supervise.config.yaml.explain import explain
+from supervise.config.yaml.explain_config import explain
 from supervise.config.yaml.json_schema import json_schema
 from supervise.config.yaml.keys.refused import IN_LOGS, IN_SERVICE, IN_TOP
 from supervise.config.yaml.keys.schema import SERVICE, TOP

@@ -17,7 +17,9 @@ GOOD = "services: {a: {command: x}, b: {command: 'y ${GONE}'}}"
 
 
 def run(directory: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from supervise.config.commands import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import sys; from supervise.config.config_verbs import main; sys.exit(main(sys.argv[1:]))"
+    )
     root = Path(__file__).resolve().parents[3]
     return subprocess.run(
         [sys.executable, "-c", code, *words],
@@ -68,7 +70,9 @@ def test_check_reads_a_pipe_of_a_shell_to_its_end(tmp_path: Path) -> None:
     read_fd, write_fd = os.pipe()
     os.write(write_fd, b"services: {a: {command: x}}")
     os.close(write_fd)
-    code = "import sys; from supervise.config.commands import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import sys; from supervise.config.config_verbs import main; sys.exit(main(sys.argv[1:]))"
+    )
     root = Path(__file__).resolve().parents[3]
 
     done = subprocess.run(
@@ -175,7 +179,7 @@ def test_schema_prints_the_json_schema(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path: Path) -> None:
-    code = "import sys; from supervise.config.commands import main; sys.exit(main(['schema']))"
+    code = "import sys; from supervise.config.config_verbs import main; sys.exit(main(['schema']))"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as program:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from supervise.config import child
+from supervise.config import loader_child
 from supervise.config.load import load
 from supervise.model.service import plan_from_plain
 from tests.support.eventually import eventually
@@ -23,7 +23,7 @@ def ask(directory: Path, *paths: str, environ: dict[str, str] | None = None) -> 
     read_fd, write_fd = os.pipe()
     pid = os.fork()
     if pid == 0:
-        child.main(write_fd, list(paths) or None, environ or {}, str(directory))
+        loader_child.main(write_fd, list(paths) or None, environ or {}, str(directory))
     os.close(write_fd)
     with open(read_fd, "rb") as answer:
         data = answer.read()
@@ -66,10 +66,10 @@ def test_values_that_are_not_utf8_survive_the_way(tmp_path: Path) -> None:
 # In an interpreter of its own: the tests before this one leave free memory that needs no mapping.
 _WITHOUT_MEMORY = """\
 import sys
-from supervise.config import child, load
+from supervise.config import load, loader_child
 from supervise.config.yaml import assembly
-child.MEMORY_LIMIT_BYTES = 1
-child.main(1, ["f.yaml"], {}, sys.argv[1])
+loader_child.MEMORY_LIMIT_BYTES = 1
+loader_child.main(1, ["f.yaml"], {}, sys.argv[1])
 """
 
 
@@ -97,7 +97,7 @@ def test_the_parents_signal_handling_is_undone() -> None:
     try:
         pid = os.fork()
         if pid == 0:
-            child.main(write_fd, [f"/proc/self/fd/{endless_fd}"], {}, "/")
+            loader_child.main(write_fd, [f"/proc/self/fd/{endless_fd}"], {}, "/")
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

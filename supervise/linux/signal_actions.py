@@ -50,7 +50,7 @@ def default_terminal_stops() -> None:
 
 
 def terminal_stops_are_ignored() -> bool:
-    """Tell whether `ignore_terminal_stops` is in force."""
+    """Return whether `ignore_terminal_stops` is in force."""
     return bool(signal.getsignal(signal.SIGTTOU) == signal.SIG_IGN)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.linux import documents
+from runtime.linux import record_files
 from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure
 
@@ -48,7 +48,7 @@ def test_what_is_no_record_is_said_with_its_name(
     make(path)
 
     with pytest.raises(DamagedFailure) as caught:
-        documents.read_record(State, str(path), "the way out")
+        record_files.read_record(State, str(path), "the way out")
 
     assert caught.value.message.startswith(f"cannot read '{path}': ")
     assert reason in caught.value.message
@@ -57,27 +57,27 @@ def test_what_is_no_record_is_said_with_its_name(
 
 
 def test_no_file_is_no_record(tmp_path: Path) -> None:
-    assert documents.read_record(State, str(tmp_path / "none")) is None
+    assert record_files.read_record(State, str(tmp_path / "none")) is None
 
 
 def test_a_damaged_record_is_said_once(tmp_path: Path) -> None:
     said: list[str] = []
-    documents.listen(lambda failure: said.append(failure.path))
+    record_files.listen(lambda failure: said.append(failure.path))
 
     for path in ("a", "b", "a"):
-        documents.note(DamagedFailure(path, "it is empty"))
+        record_files.note(DamagedFailure(path, "it is empty"))
 
     assert said == ["a", "b"]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "record"
-    documents.write(str(path), b"old")
+    record_files.write(str(path), b"old")
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, most[1]))
     try:
         with pytest.raises(OSError, match=str(path)):
-            documents.write(str(path), bytes(100))
+            record_files.write(str(path), bytes(100))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from supervise.linux import signals
+from supervise.linux import signal_actions
 from tests.support import procfs
 from tests.support.eventually import eventually
 from tests.support.isolated import isolated
@@ -18,24 +18,24 @@ def test_everything_is_caught_but_what_cannot_or_must_not_be() -> None:
         "SIGTTIN", "SIGTTOU",  # ignored instead
     }  # fmt: skip
 
-    caught = signals.catchable()
+    caught = signal_actions.catchable()
 
     assert caught == sorted(signal.valid_signals() - {getattr(signal, name) for name in left_out})
 
 
 @isolated
 def test_what_is_caught_can_be_caught() -> None:
-    for number in signals.catchable():
+    for number in signal_actions.catchable():
         signal.signal(number, lambda *_: None)
 
-    assert procfs.signal_set(os.getpid(), "SigCgt") >= set(signals.catchable())
+    assert procfs.signal_set(os.getpid(), "SigCgt") >= set(signal_actions.catchable())
 
 
 @isolated
 def test_unblocking_tells_what_was_held_back() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGTERM, signal.SIGRTMIN + 3})
 
-    held_back = signals.unblock_all()
+    held_back = signal_actions.unblock_all()
 
     assert held_back == {15, 37}
     assert procfs.signal_set(os.getpid(), "SigBlk") == set()
@@ -48,7 +48,7 @@ def test_signal_that_was_held_back_arrives() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     os.kill(os.getpid(), signal.SIGTERM)
 
-    signals.unblock_all()
+    signal_actions.unblock_all()
 
     assert got == [signal.SIGTERM]
 
@@ -57,9 +57,9 @@ def test_signal_that_was_held_back_arrives() -> None:
 def test_blocking_is_undone_exactly() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGUSR1})
 
-    mask = signals.block_all()
+    mask = signal_actions.block_all()
     blocked = procfs.signal_set(os.getpid(), "SigBlk")
-    signals.restore_mask(mask)
+    signal_actions.restore_mask(mask)
 
     unblockable = {signal.SIGKILL, signal.SIGSTOP}
     assert blocked == signal.valid_signals() - unblockable
@@ -68,13 +68,13 @@ def test_blocking_is_undone_exactly() -> None:
 
 @isolated
 def test_terminal_stops_are_ignored_and_given_back() -> None:
-    signals.ignore_terminal_stops()
+    signal_actions.ignore_terminal_stops()
     ignored = procfs.signal_set(os.getpid(), "SigIgn") & {signal.SIGTTIN, signal.SIGTTOU}
-    told = signals.terminal_stops_are_ignored()
-    signals.default_terminal_stops()
+    told = signal_actions.terminal_stops_are_ignored()
+    signal_actions.default_terminal_stops()
 
     assert (ignored, told) == ({signal.SIGTTIN, signal.SIGTTOU}, True)
-    assert not signals.terminal_stops_are_ignored()
+    assert not signal_actions.terminal_stops_are_ignored()
     assert not procfs.signal_set(os.getpid(), "SigIgn") & {signal.SIGTTIN, signal.SIGTTOU}
 
 
@@ -83,7 +83,7 @@ def test_reset_leaves_no_handler_and_nothing_ignored() -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    signals.reset_all()
+    signal_actions.reset_all()
 
     assert procfs.signal_set(os.getpid(), "SigCgt") - {32, 33} == set()
     assert procfs.signal_set(os.getpid(), "SigIgn") - {32, 33} == set()
@@ -95,11 +95,11 @@ def test_kill_tells_whether_there_is_such_a_process() -> None:
     if pid == 0:
         signal.pause()
 
-    sent = signals.kill(pid, signal.SIGKILL)
+    sent = signal_actions.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
 
     assert (sent, os.WTERMSIG(status)) == (True, signal.SIGKILL)
-    assert not signals.kill(pid, signal.SIGKILL)
+    assert not signal_actions.kill(pid, signal.SIGKILL)
 
 
 @isolated
@@ -112,12 +112,12 @@ def test_group_is_signalled_whole_and_then_gone() -> None:
             signal.pause()
     eventually(lambda: os.getpgid(leader) == leader)
 
-    assert signals.kill_group(leader, 0)
-    assert signals.kill_group(leader, signal.SIGKILL)
+    assert signal_actions.kill_group(leader, 0)
+    assert signal_actions.kill_group(leader, signal.SIGKILL)
 
     os.waitpid(leader, 0)
     # Its other member is reaped by whoever adopted it.
-    eventually(lambda: not signals.kill_group(leader, 0))
+    eventually(lambda: not signal_actions.kill_group(leader, 0))
 
 
 @pytest.mark.needs("root")
@@ -126,7 +126,7 @@ def test_process_of_another_user_is_not_ours_to_kill() -> None:
     os.setresuid(65534, 65534, 65534)
 
     with pytest.raises(PermissionError):
-        signals.kill(1, signal.SIGTERM)
+        signal_actions.kill(1, signal.SIGTERM)
 
 
 @pytest.mark.needs("root")
@@ -136,4 +136,4 @@ def test_group_of_another_user_still_counts_as_there() -> None:
     os.setpgid(0, 0)
     os.setresuid(65534, 65534, 65534)
 
-    assert signals.kill_group(theirs, 0)
+    assert signal_actions.kill_group(theirs, 0)

@@ -14,7 +14,7 @@ import sys
 
 from supervise.config.compiled import write_compiled
 from supervise.config.load import examine
-from supervise.config.yaml.explain import explain
+from supervise.config.yaml.explain_config import explain
 from supervise.config.yaml.json_schema import json_schema
 from supervise.model.exitstatus import INTERNAL_FAULT
 from supervise.model.printable import printable

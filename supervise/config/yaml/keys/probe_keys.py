@@ -79,7 +79,7 @@ def _halves(error: ValueError) -> tuple[str, str]:
 
 
 def is_local(host: str) -> bool:
-    """Say whether *host* needs no resolver: localhost, IPv4, or IPv6 without a zone."""
+    """Return whether *host* needs no resolver: localhost, IPv4, or IPv6 without a zone."""
     if host.lower() == "localhost":
         return True
     if ":" in host:
