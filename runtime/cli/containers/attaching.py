@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.cli.containers import life, lookup
+from runtime.cli.containers import lookup
 from runtime.container import attach as client
 from runtime.language.commandline import Verb
 from runtime.model.errors import RuntimeFailure
@@ -50,7 +50,15 @@ def stay(layout: Layout, words: Arguments, spec: Spec, state: State, *, stdin: b
         sock,
         tty=spec.tty,
         stdin=stdin,
-        keys=life.detach_keys(words, spec),
+        keys=detach_keys(words, spec.detach_keys),
         pass_signals=words.flag("sig-proxy", default=True),
     ).run()
     return 0 if ended.code == client.DETACHED else ended.code
+
+
+def detach_keys(words: Arguments, default: str, *, code: int = 1) -> bytes:
+    """Return the bytes of ``--detach-keys``, else of *default*; *code* ends the command if wrong."""
+    try:
+        return client.parse_keys(words.text("detach-keys", default))
+    except ValueError as error:
+        raise RuntimeFailure(f"--detach-keys: {error}", code=code) from None

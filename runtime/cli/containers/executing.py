@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.cli.containers import life, lookup, run_options
+from runtime.cli.containers import attaching, lookup, run_options
 from runtime.container import execute
 from runtime.container.bundle import places
 from runtime.language.commandline import Verb
@@ -60,7 +60,7 @@ def exec_(layout: Layout, words: Arguments) -> int:
         interactive=words.flag("interactive"),
         detached=words.flag("detach"),
         privileged=words.flag("privileged"),
-        detach_keys=life.detach_keys(words, spec),
+        detach_keys=attaching.detach_keys(words, spec.detach_keys),
     )
     shown = " ".join(request.argv)
     events.of_container(layout, spec, f"exec_start: {shown}")

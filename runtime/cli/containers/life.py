@@ -83,12 +83,12 @@ def start_detached(layout: Layout, spec: Spec) -> None:
 
 
 def _start_attached(layout: Layout, words: Arguments) -> int:
+    from runtime.cli.containers import attaching
+
     spec, state = lookup.one(layout, words.operands[0])
-    keys = detach_keys(words, spec)
+    keys = attaching.detach_keys(words, spec.detach_keys)
     stdin = words.flag("interactive") and spec.interactive
     if state.status in lookup.ALIVE:
-        from runtime.cli.containers import attaching
-
         return attaching.stay(layout, words, spec, state, stdin=stdin)
     _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
@@ -96,14 +96,6 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
     sock = forking.spawn(layout, spec.replace(detached=False))
     ended = attach.MonitorClient(sock, tty=spec.tty, stdin=stdin, keys=keys).run()
     return 0 if ended.code == attach.DETACHED else ended.code
-
-
-def detach_keys(words: Arguments, spec: Spec) -> bytes:
-    """Return the bytes of ``--detach-keys``, else of those the container was made with."""
-    try:
-        return attach.parse_keys(words.text("detach-keys", spec.detach_keys))
-    except ValueError as error:
-        raise RuntimeFailure(f"--detach-keys: {error}", code=1) from None
 
 
 def stop(layout: Layout, words: Arguments) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from runtime.cli.containers import attaching, run_options
 from runtime.cli.containers import lookup as found
-from runtime.cli.containers import run_options
 from runtime.container import attach, create
 from runtime.container.monitor import forking
 from runtime.language.commandline import Verb
@@ -57,7 +57,7 @@ def run(layout: Layout, words: Arguments) -> int:
     """Run a container; returns its exit code, or 125, 126, 127."""
     detached = words.flag("detach")
     asked = run_options.decode(words, detached=detached)
-    keys = _keys(asked.detach_keys)
+    keys = attaching.detach_keys(words, asked.detach_keys, code=125)
     attached = run_options.attached(words)
     if attached and detached:
         raise RuntimeFailure("--attach and --detach exclude each other")
@@ -88,7 +88,7 @@ def run(layout: Layout, words: Arguments) -> int:
 def create_(layout: Layout, words: Arguments) -> int:
     """Make a container's record and print its id."""
     asked = run_options.decode(words, detached=False)
-    _keys(asked.detach_keys)
+    attaching.detach_keys(words, asked.detach_keys, code=125)
     spec = _create(layout, words, asked)
     # A start would make them too; until then they are there for `cp` and `volume ls`.
     volumes = Volumes(layout)
@@ -124,13 +124,6 @@ def _find_image(layout: Layout, words: Arguments) -> Image:
     except RuntimeFailure as failure:
         failure.code = 125  # nothing ran
         raise
-
-
-def _keys(text: str) -> bytes:
-    try:
-        return attach.parse_keys(text)
-    except ValueError as error:
-        raise RuntimeFailure(f"--detach-keys: {error}") from None
 
 
 def _write_id(layout: Layout, path: str, spec: Spec) -> None:
