@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-from runtime.cli import main, verbs
+from runtime.cli import verbs
 from runtime.cli.containers import lookup
 from runtime.language.commandline import Option, Verb
 from runtime.model.errors import RuntimeFailure
@@ -107,7 +107,7 @@ def candidates(layout: Layout, words: list[str]) -> Iterator[Candidate]:
             return
         name = f"{name} {before.pop(0)}"
     if name in verbs.INDEX:
-        yield from _of_verb(layout, main.find(name)[0], before, current)
+        yield from _of_verb(layout, verbs.find(name)[0], before, current)
 
 
 def _verbs(prefix: str) -> Iterator[Candidate]:
@@ -116,7 +116,7 @@ def _verbs(prefix: str) -> Iterator[Candidate]:
     for name in verbs.INDEX:
         word = name.removeprefix(prefix)
         if name.startswith(prefix) and " " not in word:
-            yield word, main.find(name)[0].summary
+            yield word, verbs.find(name)[0].summary
 
 
 def _beginning(candidates_: Iterable[Candidate], current: str) -> Iterator[Candidate]:

@@ -8,28 +8,18 @@ from __future__ import annotations
 import os
 import sys
 
-from runtime.cli import printing, verbs
-from runtime.language.commandline import (
-    Arguments,
-    UsageError,
-    Verb,
-    parse,
-)
+from runtime.cli import failures, printing, verbs
+from runtime.language.commandline import UsageError, parse
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
-from supervise.model.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import NoReturn
 
-    from runtime.store.layout import Layout
-
-    Function = Callable[[Layout, Arguments], int]
-
 _ROOT_NEEDED = "run it as root: sudo runtime …"
-_SIGPIPE, _ENOSYS = 13, 38
+_SIGPIPE = 13
 _DEBUG = "RUNTIME_DEBUG"  # like --debug
 _BUG = 125
 
@@ -63,7 +53,7 @@ def main() -> int:
     except (RuntimeFailure, UsageError) as failure:
         if settings.debug:
             _print_traceback()
-        print_failure(failure)
+        failures.print_failure(failure)
         return failure.code
     except KeyboardInterrupt:
         return 130
@@ -75,7 +65,7 @@ def main() -> int:
         if settings.debug:
             _print_traceback()
         where = f"'{error.filename}': " if error.filename else ""
-        print_failure(RuntimeFailure(f"{where}{error.strerror or error}"))
+        failures.print_failure(RuntimeFailure(f"{where}{error.strerror or error}"))
         return 125
     except Exception as error:  # the last barrier: nobody is shown a traceback
         return _print_bug(error, debug=settings.debug)
@@ -99,32 +89,6 @@ def _print_traceback() -> None:
     import traceback
 
     traceback.print_exc()
-
-
-def print_failure(failure: RuntimeFailure | UsageError) -> None:
-    """Say what went wrong, once, and the way out if there is one."""
-    text = f"runtime: {failure.message}\n"
-    if hint := failure.hint or _hint_at_kernel(failure.message):
-        text += f"{hint}\n"
-    sys.stderr.write(printable(text, keep="\n\t"))
-    sys.stderr.flush()
-
-
-def _hint_at_kernel(message: str) -> str:
-    """Return what to do about a system call that is not there, whoever made it."""
-    if os.strerror(_ENOSYS) not in message:
-        return ""
-    release = os.uname().release
-    return f"it takes Linux 5.12 or later and no filter that forbids the call; here is {release}"
-
-
-def find(name: str) -> tuple[Verb, Function]:
-    """Import what is behind the verb; *name* is in the index."""
-    module_name, _, function_name = verbs.INDEX[name].rpartition(".")
-    module = __import__(f"runtime.cli.{module_name}", fromlist=["*"])
-    table: Verb = getattr(module, function_name.removesuffix("_").upper())
-    function: Function = getattr(module, function_name)
-    return table, function
 
 
 def _dispatch(words: Sequence[str], settings: _Globals) -> int:
@@ -191,7 +155,7 @@ def _split_verb(words: list[str]) -> tuple[str, list[str]]:
 
 
 def _call(name: str, words: list[str], settings: _Globals) -> int:
-    table, function = find(name)
+    table, function = verbs.find(name)
     try:
         parsed = parse(table, words)
     except UsageError as error:
@@ -205,7 +169,7 @@ def _call(name: str, words: list[str], settings: _Globals) -> int:
     from runtime.linux import record_files
     from runtime.store.layout import DEFAULT_ROOT, Layout
 
-    record_files.listen(print_failure)
+    record_files.listen(failures.print_failure)
     absolute = os.path.abspath(settings.root) if settings.root else DEFAULT_ROOT
     return function(Layout(absolute, os.environ.get("RUNTIME_RUN", "")), parsed)
 
@@ -221,7 +185,7 @@ def _show_help(words: list[str]) -> int:
     if name in verbs.GROUPS:
         sys.stdout.write(overview.group(name))
     else:
-        sys.stdout.write(help_text(find(name)[0], verbs.aliases(verbs.INDEX[name])))
+        sys.stdout.write(help_text(verbs.find(name)[0], verbs.aliases(verbs.INDEX[name])))
     return 0
 
 

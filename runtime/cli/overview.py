@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.cli import main, verbs
+from runtime.cli import verbs
 
 _COMMON = ("run", "exec", "ps", "images", "logs", "stop", "rm", "inspect", "cp")
 _GLOBAL = """Global Options:
@@ -29,7 +29,7 @@ def whole() -> str:
 
 def group(name: str) -> str:
     """Return the help of one group, each verb once."""
-    members: dict[str, str] = {}
+    members: dict[verbs.Entry, str] = {}
     words = [verb.removeprefix(f"{name} ") for verb in verbs.INDEX if verb.startswith(f"{name} ")]
     for word in sorted(words, key=lambda word: (len(word), word)):
         members.setdefault(verbs.INDEX[f"{name} {word}"], word)
@@ -44,7 +44,7 @@ def group(name: str) -> str:
 
 
 def _summary(name: str) -> str:
-    return main.find(name)[0].summary
+    return verbs.find(name)[0].summary
 
 
 def _lines(rows: list[tuple[str, str]]) -> str:

@@ -112,21 +112,21 @@ WALK: dict[str, list[list[str]]] = {
     "copying.cp": [["cp", f"up:/{HOSTILE}x", "."], ["cp", HOSTILE, "up:/"]],
     "disk.df": [["system", "df"], ["system", "df", "-v"]],
     "disk.prune": [["system", "prune", "-f", "--filter", HOSTILE]],
-    "events.events": [
+    "event_verbs.events": [
         ["events", "--since=1h", "--until=0s"],
         ["events", "--since=1h", "--until=0s", "--format={{.Actor.Attributes}}"],
         ["events", "--since=1h", "--until=0s", "--format=json"],
     ],
     "executing.ctl": [["ctl", HOSTILE], ["ctl", "made"]],
     "executing.exec_": [["exec", "-u", HOSTILE, "up", "true"], ["exec", "up", HOSTILE]],
-    "images.history": [
+    "image_verbs.history": [
         ["history", "hostile:1"],
         ["history", "--no-trunc", "--format={{.CreatedBy}}{{.Comment}}", "hostile:1"],
     ],
-    "images.ls": [["images"], ["images", "--filter", f"label={HOSTILE}", "--format=json"]],
-    "images.prune": [["image", "prune", "-f", "--filter", HOSTILE]],
-    "images.rm": [["rmi", HOSTILE]],
-    "images.tag": [["tag", "hostile:1", HOSTILE]],
+    "image_verbs.ls": [["images"], ["images", "--filter", f"label={HOSTILE}", "--format=json"]],
+    "image_verbs.prune": [["image", "prune", "-f", "--filter", HOSTILE]],
+    "image_verbs.rm": [["rmi", HOSTILE]],
+    "image_verbs.tag": [["tag", "hostile:1", HOSTILE]],
     "inspect.container": [["container", "inspect", "made"]],
     "inspect.image": [["image", "inspect", "-f", "{{.Config}}{{.Author}}", "hostile:1"]],
     "inspect.inspect": [["inspect", "hostile:1", "up"], ["inspect", "-f", "{{.Config}}", "up"]],
@@ -143,17 +143,20 @@ WALK: dict[str, list[list[str]]] = {
     "login.login": [["login", HOSTILE]],
     "logout.logout": [["logout", HOSTILE]],
     "logs.logs": [["logs", HOSTILE], ["logs", "--since", HOSTILE, "up"]],
-    "networks.connect": [["network", "connect", "network", HOSTILE]],
-    "networks.create": [["network", "create", HOSTILE], ["network", "create", "--subnet", HOSTILE]],
-    "networks.disconnect": [["network", "disconnect", "network", HOSTILE]],
-    "networks.ls": [["network", "ls", "--format={{.Name}}{{.Labels}}"]],
-    "networks.prune": [["network", "prune", "-f", "--filter", HOSTILE]],
-    "networks.rm": [["network", "rm", HOSTILE]],
+    "network_verbs.connect": [["network", "connect", "network", HOSTILE]],
+    "network_verbs.create": [
+        ["network", "create", HOSTILE],
+        ["network", "create", "--subnet", HOSTILE],
+    ],
+    "network_verbs.disconnect": [["network", "disconnect", "network", HOSTILE]],
+    "network_verbs.ls": [["network", "ls", "--format={{.Name}}{{.Labels}}"]],
+    "network_verbs.prune": [["network", "prune", "-f", "--filter", HOSTILE]],
+    "network_verbs.rm": [["network", "rm", HOSTILE]],
     "observe.port": [["port", "up", HOSTILE]],
     "observe.top": [["top", "up"], ["top", "up", "-ef"], ["top", "up", HOSTILE]],
     "ps.ls": [["ps", "-a", "--no-trunc"], ["ps", "-a", "--format=table {{.Labels}}\t{{.Command}}"]],
-    "pull.pull": [["pull", HOSTILE]],
-    "push.push": [["push", HOSTILE]],
+    "pull_verb.pull": [["pull", HOSTILE]],
+    "push_verb.push": [["push", HOSTILE]],
     "removing.prune": [["container", "prune", "-f", "--filter", HOSTILE]],
     "removing.rm": [["rm", HOSTILE]],
     "removing.update": [["update", "--memory", HOSTILE, "up"]],
@@ -167,15 +170,19 @@ WALK: dict[str, list[list[str]]] = {
     "stats.stats": [["stats", "--no-stream", "--format={{.Name}}"], ["stats", HOSTILE]],
     "system.info": [["info"], ["info", "-f", "{{.Name}}"]],
     "system.version": [["version"], ["version", "-f", "{{.Client}}"]],
-    "volumes.create": [["volume", "create", HOSTILE]],
-    "volumes.ls": [["volume", "ls", "--format={{.Name}}{{.Labels}}"]],
-    "volumes.prune": [["volume", "prune", "-f", "--filter", HOSTILE]],
-    "volumes.rm": [["volume", "rm", HOSTILE]],
+    "volume_verbs.create": [["volume", "create", HOSTILE]],
+    "volume_verbs.ls": [["volume", "ls", "--format={{.Name}}{{.Labels}}"]],
+    "volume_verbs.prune": [["volume", "prune", "-f", "--filter", HOSTILE]],
+    "volume_verbs.rm": [["volume", "rm", HOSTILE]],
 }
 
 
 def test_the_walk_knows_every_verb() -> None:
-    assert set(WALK) == set(verbs.INDEX.values())
+    places = {
+        f"{module.rpartition('.')[2]}.{function}" for module, function, _ in verbs.INDEX.values()
+    }
+
+    assert set(WALK) == places
     assert set(WALK) >= RAW
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 # (a program with a bug in it, its command line, what it says, its exit code, its variable)
 _RUNTIME = (
-    "from runtime.cli import main, verbs; verbs.INDEX['version'] = 'nothing.of_this_name'",
+    "from runtime.cli import main, verbs; verbs.INDEX['version'] = ('nothing', 'of', 'THIS')",
     "sys.argv = ['runtime', 'version']; main.program()",
 )
 _SUPERVISECTL = (

@@ -21,11 +21,11 @@ def verbs_in(text: str) -> list[str]:
 
 def filled(text: str) -> str:
     """Return the page with the help that the verbs have."""
-    from runtime.cli import main, verbs
+    from runtime.cli import verbs
     from runtime.language.commandline import help_text
 
     def block(match: re.Match[str]) -> str:
-        table, _ = main.find(match[2])
+        table, _ = verbs.find(match[2])
         return match[1] + help_text(table, verbs.aliases(verbs.INDEX[match[2]])) + match[4]
 
     return _BLOCK.sub(block, text)

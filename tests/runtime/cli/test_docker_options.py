@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from runtime.cli import main
+from runtime.cli import verbs
 from runtime.cli.containers import run, run_options
 from runtime.language.commandline import UsageError, parse
 from tests.support.helpdocs import PAGES
@@ -19,7 +19,7 @@ _ROW = re.compile(r"^\| `--([a-z0-9-]+)` \| (.+) \|$", re.MULTILINE)
 @pytest.mark.needs("docker")
 @pytest.mark.parametrize("verb", ["run", "create"])
 def test_no_option_of_docker_is_unheard_of(verb: str) -> None:
-    table, _ = main.find(verb)
+    table, _ = verbs.find(verb)
     known = {option.name for option in table.options()} | set(table.refused)
 
     shown = subprocess.run(["docker", verb, "--help"], capture_output=True, text=True, check=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from runtime.cli import main, verbs
+from runtime.language.commandline import Verb
 from supervise import __version__
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,7 +56,7 @@ def test_docker_s_verbs_are_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(verbs.INDEX))
 def test_every_verb_has_help_of_its_options(name: str, runtime: Runner) -> None:
-    table, _ = main.find(name)
+    table, _ = verbs.find(name)
 
     code, out, err = runtime(*name.split(), "--help")
 
@@ -65,9 +68,35 @@ def test_every_verb_has_help_of_its_options(name: str, runtime: Runner) -> None:
     assert max(map(len, out.splitlines())) <= 110
 
 
+def verb_modules() -> dict[str, ModuleType]:
+    return {module: importlib.import_module(module) for module, _, _ in verbs.INDEX.values()}
+
+
+@pytest.mark.parametrize("entry", sorted(set(verbs.INDEX.values())), ids=" ".join)
+def test_every_entry_of_the_index_is_there(entry: verbs.Entry) -> None:
+    module, function, table = entry
+    places = vars(importlib.import_module(module))
+
+    assert places[function].__module__ == module
+    assert isinstance(places[table], Verb)
+
+
+def test_every_table_of_a_verb_module_is_in_the_index() -> None:
+    indexed = {(module, table) for module, _, table in verbs.INDEX.values()}
+
+    tables = {
+        (path, name)
+        for path, module in verb_modules().items()
+        for name, value in vars(module).items()
+        if isinstance(value, Verb)
+    }
+
+    assert tables == indexed
+
+
 @pytest.mark.parametrize("name", sorted(verbs.INDEX))
 def test_no_two_options_of_a_verb_have_one_name(name: str) -> None:
-    options = main.find(name)[0].options()
+    options = verbs.find(name)[0].options()
     names = [word for o in options for word in (o.name, o.also, o.short) if word]
 
     assert len(names) == len(set(names))
@@ -172,7 +201,7 @@ _TOO_HEAVY = (
 @pytest.mark.parametrize("verb", ["run", "exec", "ps", "stop"])
 def test_what_people_wait_for_imports_little(verb: str) -> None:
     program = (
-        "import sys; from runtime.cli import main; main.find(sys.argv[1]);"
+        "import sys; from runtime.cli import verbs; verbs.find(sys.argv[1]);"
         "print(*sorted(set(sys.argv[2:]) & set(sys.modules)))"
     )
 
