@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from runtime.builder.steps.run_mounts import Given
 from runtime.dockerfile import predefined
 from runtime.model.errors import RuntimeFailure
 from supervise.model.record import Record
@@ -15,6 +14,13 @@ if TYPE_CHECKING:
     from runtime.dockerfile.commands import Dockerfile
     from runtime.dockerfile.graph import BuildPlan
     from runtime.store.layout import Layout
+
+
+class Given(Record):
+    """What the command line gives to a build for the mounts of RUN."""
+
+    secrets: Mapping[str, bytes] = {}  # by id
+    agents: Mapping[str, str] = {}  # id → path of the agent's socket
 
 
 class BuildRequest(Record):

@@ -1,8 +1,8 @@
 """An image in the making: what one stage's instructions have made of its configuration so far.
 
 Pure values; every word of an instruction is expanded already.  The instructions that make files
-(RUN, COPY, ADD, WORKDIR's directory) are `runtime.builder.steps.steps`' work: they come here with the
-layer they made.  History reads as BuildKit writes it.
+(RUN, COPY, ADD, WORKDIR's directory) are the work of `runtime.builder.steps`: they come here with
+the layer they made.  History reads as BuildKit writes it.
 """
 
 from __future__ import annotations

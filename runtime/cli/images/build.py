@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runtime.builder.build_progress import BuildProgress
-    from runtime.builder.job import BuildRequest
-    from runtime.builder.steps.run_mounts import Given
+    from runtime.builder.job import BuildRequest, Given
     from runtime.language.commandline import Arguments
     from runtime.store.layout import Layout
 
@@ -192,7 +191,7 @@ def _epoch(given: Mapping[str, str]) -> int | None:
 
 
 def _given(words: Arguments) -> Given:
-    from runtime.builder.steps.run_mounts import Given
+    from runtime.builder.job import Given
 
     return Given(
         secrets=dict(_secret(text) for text in words.many("secret")),
