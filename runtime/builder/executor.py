@@ -16,7 +16,6 @@ from contextlib import suppress
 from runtime.builder import bases, messages, worker
 from runtime.linux.failpoints import reached
 from runtime.model.errors import RuntimeFailure
-from runtime.store.images import Images
 from runtime.store.layers import Pin
 from runtime.wire import frames
 
@@ -70,7 +69,7 @@ class Executor:
         self._job = job
         self._progress = progress
         self._pin = pin
-        self._images = Images(job.layout)
+        self._layers = job.store.layers
         self._bases = bases.Bases(job, progress, pin)
         self._stages: dict[int, _Stage] = {}
         self._by_fd: dict[int, _Stage] = {}
@@ -174,7 +173,7 @@ class Executor:
         reached("builder-hears-result")
         stage.draft, _ = messages.decode_draft(body)
         for layer in stage.draft.layers:
-            self._images.layers.hold(layer, self._pin)
+            self._layers.hold(layer, self._pin)
         stage.over = True
         for other in self._stages.values():
             self._serve(other)

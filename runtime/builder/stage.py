@@ -13,8 +13,7 @@ from runtime.builder import cache_keys, host_stamp, messages, stage_image
 from runtime.builder.steps import context_mount
 from runtime.builder.steps.sandbox import Sandbox
 from runtime.model import timestamp
-from runtime.store.build_cache import Steps
-from runtime.store.layers import Layers, Pin
+from runtime.store.layers import Pin
 from runtime.wire import frames
 
 TYPE_CHECKING = False
@@ -30,9 +29,9 @@ class BuildStage:
     def __init__(self, job: Job, number: int, channel: BuilderChannel) -> None:
         self.job = job
         self.node = job.stages[number]
-        self.sandbox = Sandbox(job.layout)
-        self.layers = Layers(job.layout)
-        self.cache = Steps(job.layout)
+        self.sandbox = Sandbox(job.store.layout, job.store.images)
+        self.layers = job.store.layers
+        self.cache = job.store.cache
         self.pin = Pin()  # holds the layers of this stage and of those it copies from
         self.image = stage_image.scratch("")
         self.triggered: dict[str, int] = {}  # stages that ONBUILD copies from, by --from

@@ -14,7 +14,6 @@ from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import reference as names
 from runtime.store import files, host
-from runtime.store.images import Images
 from runtime.store.layers import Pin
 
 TYPE_CHECKING = False
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from runtime.registry.documents import Descriptor, Platform
     from runtime.registry.pull import ByteSource, TransferProgress
     from runtime.registry.settings import Settings
-    from runtime.store.images import Image
-    from runtime.store.layout import Layout
+    from runtime.store.images import Image, Images
 
 ALWAYS, MISSING, NEVER = "always", "missing", "never"
 _KEPT = 7 * 24 * 3600.0  # seconds, for which half a blob waits for the next attempt
@@ -41,7 +39,7 @@ class QuietTransfer:
 
 
 def get(
-    layout: Layout,
+    images: Images,
     name: str,
     *,
     when: str = MISSING,
@@ -55,7 +53,6 @@ def get(
     Raises:
         RuntimeFailure: there is no such image, here or there.
     """
-    images = Images(layout)
     found, other = images.find(name), ""
     if found is not None and (when != ALWAYS or not _can_be_pulled(name, found)):
         if not platform or _is_for(found, platform):
@@ -69,7 +66,7 @@ def get(
     if progress is not None and when == MISSING and not other:
         progress.say(f"Unable to find image '{names.parse(name).familiar}' locally")
     try:
-        return pull(layout, name, platform=platform, progress=progress)
+        return pull(images, name, platform=platform, progress=progress)
     except RuntimeFailure as failure:
         if other:
             raise RuntimeFailure(other, failure.message) from failure
@@ -86,7 +83,7 @@ def _with_guess(images: Images, name: str, failure: RuntimeFailure) -> RuntimeFa
 
 
 def pull(
-    layout: Layout,
+    images: Images,
     reference: str,
     *,
     platform: str = "",
@@ -109,10 +106,9 @@ def pull(
     if name.familiar_name == host.NAME:
         raise RuntimeFailure("'host' is this machine; it is in no registry", code=1)
     wanted = _platform(platform)
-    images = Images(layout)
     progress = progress or QuietTransfer()
     settings = settings or configuration.load()
-    directory = _downloads(layout)
+    directory = _downloads(images)
     before = images.tags()
     with Pin() as pin, ImageSource(settings, name, credentials.find) as source:
         sink = _Sink(images, pin)
@@ -182,14 +178,14 @@ def _can_be_pulled(name: str, found: Image) -> bool:
     return not found.is_host or bool(found.layers)
 
 
-def forget(layout: Layout, *, older_than: float = 0.0) -> int:
+def forget(images: Images, *, older_than: float = 0.0) -> int:
     """Remove half-downloaded blobs that no pull is at; return how many bytes that frees.
 
     *older_than* is in seconds, since the last byte came.
     """
     freed = 0
     limit = time.time() - older_than
-    with suppress(FileNotFoundError), os.scandir(_directory(layout)) as entries:
+    with suppress(FileNotFoundError), os.scandir(_directory(images)) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
                 found = entry.stat()
@@ -202,15 +198,15 @@ def forget(layout: Layout, *, older_than: float = 0.0) -> int:
     return freed
 
 
-def _downloads(layout: Layout) -> str:
+def _downloads(images: Images) -> str:
     """Make the directory of half-downloaded blobs, without those that nobody came back for."""
-    files.make_directories(_directory(layout))
-    forget(layout, older_than=_KEPT)
-    return _directory(layout)
+    files.make_directories(_directory(images))
+    forget(images, older_than=_KEPT)
+    return _directory(images)
 
 
-def _directory(layout: Layout) -> str:
-    return f"{layout.images}/downloads"
+def _directory(images: Images) -> str:
+    return f"{images.layout.images}/downloads"
 
 
 class _Sink:

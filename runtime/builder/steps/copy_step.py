@@ -48,8 +48,8 @@ class _LazySelection:
     def _select(self) -> Selection:
         stage, command = self._stage, self._command
         if not command.from_:
-            directory = f"{stage.job.layout.root}/build/context"
-            return added_sources.select_added(command, stage.job.context.tree, directory)
+            downloads = stage.cache.downloads
+            return added_sources.select_added(command, stage.job.context.tree, downloads)
         lowers, _ = stage.view(command.from_)
         root_fd = self.stack.enter_context(stage.sandbox.readable(lowers))
         tree = Tree(os.dup(root_fd), name=f"'{command.from_}'", keep_owner=True)

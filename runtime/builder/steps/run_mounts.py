@@ -192,7 +192,7 @@ def _cache(request: _MountRequest) -> None:
     words = [mount.id or request.target, mount.uid, mount.gid, mount.mode]
     words += [stage.view(mount.from_)[1], mount.source] if mount.from_ else []
     name = digests.digest_of("\0".join(words).encode(errors="surrogateescape"))
-    top = f"{stage.sandbox.layout.root}/build/cache-mounts/{digests.hex_of(name)[:32]}"
+    top = f"{stage.cache.mounts}/{digests.hex_of(name)[:32]}"
     directory, lock = _take(top, mount.sharing)
     request.prepared.stack.callback(lock.release)
     place = f"{directory}/files"

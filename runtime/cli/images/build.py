@@ -102,13 +102,16 @@ def prune(layout: Layout, words: Arguments) -> int:
     from runtime.cli import output  # with what lists and templates take
     from runtime.language import filters
     from runtime.model import units
+    from runtime.store.build_cache import BuildCache
+    from runtime.store.images import Images
 
     everything = words.flag("all")
     what = "all of the build cache" if everything else "the build cache that no image is made of"
     before = filters.until(filters.parse(words.many("filter"), ("until",)), time.time())
     if not output.agrees(words, f"This will remove {what}."):
         return 0
-    removed, freed = pruning.prune(layout, everything=everything, before=before)
+    images, cache = Images(layout), BuildCache(layout)
+    removed, freed = pruning.prune(images, cache, everything=everything, before=before)
     for key in removed:
         output.say(key)
     output.say(f"Total reclaimed space: {units.human_size(freed)}")
