@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 
-from runtime.builder import stage_image as drafts
+from runtime.builder import stage_image
 from runtime.builder.stage_image import StageImage
 from runtime.exchange import pulling
 from runtime.model.errors import RuntimeFailure
@@ -52,7 +52,7 @@ class Bases:
             RuntimeFailure: there is none, and it cannot be pulled.
         """
         if name == "scratch":
-            return drafts.scratch(self._job.architecture), ""
+            return stage_image.scratch(self._job.architecture), ""
         if name not in self._resolved:
             image = self._resolve(name)
             self._check_platform(name, image)

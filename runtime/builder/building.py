@@ -63,8 +63,8 @@ def _build(store: BuildStore, request: BuildRequest, progress: BuildProgress) ->
             for name in sorted(set(request.build_args) - _known_args(job)):
                 progress.remark(_unused(name, _known_args(job)))
             with Pin() as pin:
-                draft = Executor(job, progress, pin).run()
-                return _write(job, progress, draft)
+                built = Executor(job, progress, pin).run()
+                return _write(job, progress, built)
 
 
 def _plan(
@@ -101,11 +101,11 @@ def _unused(name: str, known: set[str]) -> str:
     return f"warning: --build-arg {name}: the Dockerfile has no such ARG{guess}"
 
 
-def _write(job: Job, progress: BuildProgress, draft: StageImage) -> Image:
-    """Make the image of *draft* and give it its names."""
+def _write(job: Job, progress: BuildProgress, built: StageImage) -> Image:
+    """Make the image of what the target has become and give it its names."""
     begun = time.monotonic()
     request, images = job.request, job.store.images
-    config = draft.config
+    config = built.config
     if request.labels:
         config = config.replace(labels={**config.labels, **request.labels})
     now = time.time()
@@ -116,7 +116,7 @@ def _write(job: Job, progress: BuildProgress, draft: StageImage) -> Image:
     names = [reference.parse(name).familiar for name in request.tags]
     image = images.find(digests.digest_of(document))
     if image is None or not set(names) <= set(image.names):
-        image = images.add(document, request.tags, now=now, is_host=draft.is_host)
+        image = images.add(document, request.tags, now=now, is_host=built.is_host)
         for name in names:
             events.emit(job.store.layout, "image", "tag", image.id, {"name": name})
     reached("builder-wrote")

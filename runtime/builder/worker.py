@@ -98,7 +98,7 @@ class Worker:
             where = f" '{error.filename}'" if error.filename else ""
             self._fail(RuntimeFailure(f"{error.strerror or error}{where}", code=1))
         else:
-            self._channel.send(messages.encode_draft(messages.RESULT, self._stage.image))
+            self._channel.send(messages.encode_image(messages.RESULT, self._stage.image))
         self._channel.wait_for_end()
 
     def _fail(self, failure: RuntimeFailure) -> None:

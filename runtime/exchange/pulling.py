@@ -53,13 +53,13 @@ def get(
     Raises:
         RuntimeFailure: there is no such image, here or there.
     """
-    found, other = images.find(name), ""
-    if found is not None and (when != ALWAYS or not _can_be_pulled(name, found)):
-        if not platform or _is_for(found, platform):
-            return found
-        has = f"linux/{found.config.architecture}"
+    image, other = images.find(name), ""
+    if image is not None and (when != ALWAYS or not _can_be_pulled(name, image)):
+        if not platform or _is_for(image, platform):
+            return image
+        has = f"linux/{image.config.architecture}"
         other = f"image '{name}' is for {has}, not for {platform}"
-        if when == NEVER or not _can_be_pulled(name, found):
+        if when == NEVER or not _can_be_pulled(name, image):
             raise RuntimeFailure(other)
     if when == NEVER:
         return images.resolve(name)
@@ -142,10 +142,10 @@ def tags(reference: str) -> list[str]:
 
     name = names.parse(reference)
     with ImageSource(configuration.load(), name, credentials.find) as source:
-        found = source.first(lambda client: client.tags())
-    if not found:
+        known = source.first(lambda client: client.tags())
+    if not known:
         raise RuntimeFailure(f"cannot pull {name.familiar_name}: it has no tags", code=1)
-    return [str(name.replace(tag=tag, digest="")) for tag in found]
+    return [str(name.replace(tag=tag, digest="")) for tag in known]
 
 
 def _names(name: Reference, digest: str) -> list[str]:
@@ -171,11 +171,11 @@ def _is_for(image: Image, platform: str) -> bool:
     return documents.fits(has, _platform(platform))
 
 
-def _can_be_pulled(name: str, found: Image) -> bool:
-    """Return whether *name* is a registry's word for the image *found*, not its id."""
-    if found.id == name or name.removeprefix("sha256:") in found.id or name == host.NAME:
+def _can_be_pulled(name: str, image: Image) -> bool:
+    """Return whether *name* is a registry's word for *image*, not its id."""
+    if image.id == name or name.removeprefix("sha256:") in image.id or name == host.NAME:
         return False
-    return not found.is_host or bool(found.layers)
+    return not image.is_host or bool(image.layers)
 
 
 def forget(images: Images, *, older_than: float = 0.0) -> int:
@@ -188,11 +188,11 @@ def forget(images: Images, *, older_than: float = 0.0) -> int:
     with suppress(FileNotFoundError), os.scandir(_directory(images)) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
-                found = entry.stat()
+                info = entry.stat()
                 lock = locks.lock_existing(entry.path, wait=False)
-                if found.st_mtime <= limit and lock is not None:
+                if info.st_mtime <= limit and lock is not None:
                     os.unlink(entry.path)
-                    freed += found.st_size
+                    freed += info.st_size
                 if lock is not None:
                     lock.release()
     return freed
