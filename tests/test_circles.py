@@ -15,12 +15,6 @@ KNOWN = [
     ["runtime.cli.containers.attaching", "runtime.cli.containers.life"],
     ["runtime.cli.main", "runtime.cli.overview"],
     [
-        "runtime.builder.steps.context_mount",
-        "runtime.builder.steps.copy_step",
-        "runtime.builder.steps.steps",
-        "runtime.builder.worker",
-    ],
-    [
         "runtime.linux.bpf_devices",
         "runtime.linux.cgroup_v1",
         "runtime.linux.cgroup_v2",

@@ -21,7 +21,7 @@ from runtime.model.image import image_config as model
 from runtime.model.image import reference
 from runtime.model.image.image_config import ImageConfig
 from runtime.store import events, files, host, imagenames, imagerecords
-from runtime.store.build_cache import Steps
+from runtime.store.build_cache import BuildCache
 from runtime.store.containers import Containers
 from runtime.store.imagerecords import ImageRecord
 from runtime.store.layers import Layers
@@ -396,9 +396,9 @@ class Images:
             for name in os.listdir(directory):
                 if name.startswith(files.TEMPORARY):
                     files.remove_tree(f"{directory}/{name}")
-        steps = Steps(self.layout)
-        steps.tidy()
-        wanted = {*(d for r in records for d in r.layers), *steps.layers()}
+        cache = BuildCache(self.layout)
+        cache.tidy()
+        wanted = {*(d for r in records for d in r.layers), *cache.layers()}
         return tuple(self.layers.collect(wanted))
 
     def _all_records(self) -> tuple[ImageRecord, ...] | None:

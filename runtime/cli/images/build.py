@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runtime.builder.build_progress import BuildProgress
-    from runtime.builder.job import BuildRequest
-    from runtime.builder.steps.run_mounts import Given
+    from runtime.builder.job import BuildRequest, Given
     from runtime.language.commandline import Arguments
     from runtime.store.layout import Layout
 
@@ -103,13 +102,16 @@ def prune(layout: Layout, words: Arguments) -> int:
     from runtime.cli import output  # with what lists and templates take
     from runtime.language import filters
     from runtime.model import units
+    from runtime.store.build_cache import BuildCache
+    from runtime.store.images import Images
 
     everything = words.flag("all")
     what = "all of the build cache" if everything else "the build cache that no image is made of"
     before = filters.until(filters.parse(words.many("filter"), ("until",)), time.time())
     if not output.agrees(words, f"This will remove {what}."):
         return 0
-    removed, freed = pruning.prune(layout, everything=everything, before=before)
+    images, cache = Images(layout), BuildCache(layout)
+    removed, freed = pruning.prune(images, cache, everything=everything, before=before)
     for key in removed:
         output.say(key)
     output.say(f"Total reclaimed space: {units.human_size(freed)}")
@@ -192,7 +194,7 @@ def _epoch(given: Mapping[str, str]) -> int | None:
 
 
 def _given(words: Arguments) -> Given:
-    from runtime.builder.steps.run_mounts import Given
+    from runtime.builder.job import Given
 
     return Given(
         secrets=dict(_secret(text) for text in words.many("secret")),
