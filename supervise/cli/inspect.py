@@ -7,7 +7,7 @@ import sys
 
 from supervise import __version__
 from supervise.cli import status as status_verb
-from supervise.cli.client import connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE, FAILED
 
 TYPE_CHECKING = False

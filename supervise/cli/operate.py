@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from supervise.cli.client import ControlClient, connect
-from supervise.cli.exitcodes import DONE, FAILED, NOT_RUNNING
+from supervise.cli import failures
+from supervise.cli.connect import connect
+from supervise.client.connection import ControlClient
 from supervise.model.printable import printable
 
 TYPE_CHECKING = False
@@ -79,23 +80,21 @@ def _operate(
     everything = given.flag("all")
     names = None if everything else list(given.operands)
     chosen: dict[str, Any] = {"all": everything or None, "services": names}
-    failed: list[str] = []
-    code, results = DONE, 0
+    troubles: dict[str, str] = {}  # service → kind
+    results = 0
     for answer in client.stream(method, **chosen, **parameters):
         assert answer is not None
         for outcome in answer["results"]:
             results += 1
             _say(outcome)
             if outcome.get("trouble"):
-                lacks_process = outcome["trouble"] == "not_running" and code != FAILED
-                code = NOT_RUNNING if lacks_process else FAILED
-                failed.append(outcome["service"])
+                troubles[outcome["service"]] = outcome["trouble"]
     if explain:
-        for name in failed:
+        for name in troubles:
             _show_last_lines(client, name)
     if everything and not results:
         sys.stdout.write("nothing to do\n")
-    return code
+    return failures.code_of_troubles(troubles.values())
 
 
 def _say(outcome: dict[str, Any]) -> None:
