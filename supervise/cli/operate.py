@@ -8,6 +8,7 @@ from supervise.cli import failures
 from supervise.cli.connect import connect
 from supervise.client.connection import ControlClient
 from supervise.model.printable import printable
+from supervise.wire import hints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def _operate(
 def _say(outcome: dict[str, Any]) -> None:
     text = f"{outcome['service']}: {printable(outcome['message'])}"
     if outcome.get("trouble"):
-        hint = f" ({outcome['hint']})" if outcome["hint"] else ""
+        hint = hints.advised(outcome)
         sys.stdout.flush()  # in this order on a terminal
-        sys.stderr.write(f"{text}{hint}\n")
+        sys.stderr.write(f"{text} ({hint})\n" if hint else f"{text}\n")
     else:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

@@ -95,8 +95,9 @@ def _run(argv: list[str]) -> int:
     except ApiError as error:
         from supervise.cli import failures
         from supervise.client import sentences
+        from supervise.wire import hints
 
-        render.say(sentences.explain(error))
+        render.say(sentences.explain(error, hints.advised))
         return failures.code_of(error)
 
 

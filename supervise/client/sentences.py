@@ -11,11 +11,17 @@ from supervise.model.errors import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from supervise.client.connection import ApiError
 
 
-def explain(error: ApiError) -> str:
-    """Return what to tell the user, without the program's name."""
+def explain(error: ApiError, advised: Callable[[Mapping[str, Any]], str]) -> str:
+    """Return what to tell the user, without the program's name.
+
+    *advised* words what to do by the parameters of an error; see `supervise.wire.hints`.
+    """
     found = error.parameters
     match error.name:
         case "NoSuchService":
@@ -31,8 +37,8 @@ def explain(error: ApiError) -> str:
         case "Busy":
             return f"not now: {found['reason']}; try again"
         case "OperationFailed" | "NotRunning" | "TimedOut":
-            hint = f" ({found['hint']})" if found.get("hint") else ""
-            return f"{found['service']}: {found['reason']}{hint}"
+            hint = advised(found)
+            return f"{found['service']}: {found['reason']}{f' ({hint})' if hint else ''}"
         case "InvalidParameter" if found.get("parameter") == "signal":
             return "this is no signal; such as HUP, SIGTERM, 10, SIGRTMIN+3"
         case "InvalidParameter":

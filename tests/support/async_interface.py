@@ -18,11 +18,18 @@ class Group:
 
 
 @dataclass
+class Hint:
+    kind: str
+    service: str
+
+
+@dataclass
 class Outcome:
     service: str
     message: str
     trouble: str | None
     hint: str
+    advice: Hint | None
 
 
 class Supervisor(VarlinkInterface, name=SUPERVISOR):

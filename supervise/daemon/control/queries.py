@@ -18,7 +18,7 @@ from supervise.daemon.control.streams import (
     plain_line,
     plain_service,
 )
-from supervise.wire import varlink
+from supervise.wire import hints, varlink
 from supervise.wire.interface import InvalidParameterError
 
 TYPE_CHECKING = False
@@ -68,7 +68,11 @@ class Queries:
         request.reply(
             service=plain_service(explanation.view),
             blockers=[dict(blocker.items()) for blocker in explanation.blockers],
-            sentences=list(explanation.sentences),
+            sentences=[
+                *explanation.sentences,
+                *([hints.sentence(explanation.hints)] if explanation.hints else []),
+            ],
+            hints=[hints.plain(hint) for hint in explanation.hints],
             origin=dict(origin.items()) if origin is not None else None,
         )
 
