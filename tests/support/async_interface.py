@@ -32,7 +32,7 @@ class Outcome:
     advice: Hint | None
 
 
-class Supervisor(VarlinkInterface, name=SUPERVISOR):
+class SupervisorInterface(VarlinkInterface, name=SUPERVISOR):
     @varlinkmethod(return_parameter="services")
     def Processes(self, *, services: list[str] | None = None) -> list[Group]:  # noqa: N802
         raise NotImplementedError

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import Supervisor
+    from supervise.daemon.control.contract import Operations
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop
     from supervise.model.view import Difference, ServiceView
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Commands:
     """Asks the supervisor; remembers between calls only whether a configuration is being read."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
+    def __init__(self, loop: Loop, supervisor: Operations) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._applying = False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import Supervisor
+    from supervise.daemon.control.contract import Operations
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop, Timer
     from supervise.model.announcement import Announcement
@@ -33,7 +33,7 @@ class Operation:
     def __init__(
         self,
         loop: Loop,
-        supervisor: Supervisor,
+        supervisor: Operations,
         request: ControlRequest,
         expectations: dict[str, Expectation],
     ) -> None:

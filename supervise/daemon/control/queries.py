@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import LogReader, Supervisor
+    from supervise.daemon.control.contract import LogReader, Operations
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop
     from supervise.model.announcement import Announcement
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Queries:
     """Answers from the supervisor and the kept log lines."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, logs: LogReader) -> None:
+    def __init__(self, loop: Loop, supervisor: Operations, logs: LogReader) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._logs = logs
