@@ -156,12 +156,15 @@ CONDITIONS = (
 
 
 def edges() -> list[Edge]:
-    """Return every change of state the table knows, in the order of states and events."""
+    """Return every change of state the table knows, in the order of states and events.
+
+    But for InternalFault, which leads from everywhere to FAILED: a note says so.
+    """
     return [
         Edge(state, event.__name__, target)
         for state in S
         for event in EVENTS
-        if (state, event) in TRANSITIONS
+        if (state, event) in TRANSITIONS and event is not process.InternalFault
         for target in S
         if target in TRANSITIONS[state, event][1]
     ]
@@ -292,7 +295,10 @@ def picture() -> str:
         parts.append(text(label_of(route), route.label, route.anchor, "label"))
     parts += [box(state) for state in S]
     parts.append(diamond())
-    note = "Events that leave the state as it is are not drawn; dashed: what decides after an end."
+    note = (
+        "Events that leave the state as it is are not drawn, nor InternalFault, which leads from "
+        "every state to failed; dashed: what decides after an end."
+    )
     parts.append(text([note], (WIDTH // 2, HEIGHT - 16), "middle", "why"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 

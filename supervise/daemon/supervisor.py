@@ -31,6 +31,7 @@ from supervise.model.process import (
     Event,
     HealthChanged,
     HurryRequested,
+    InternalFault,
     Process,
     ProcessState,
     RestartRequested,
@@ -424,16 +425,7 @@ class Supervisor:
     def _give_up(self, service: Service) -> None:
         """Something of ours failed for this service: kill it and call it failed."""
         before = service.process
-        service.process = before.replace(
-            state=ProcessState.FAILED,
-            pid=None,
-            ready=False,
-            health="",
-            next_start=None,
-            reason=None,
-            killed=False,
-            failure="an internal fault of supervise; its log has the traceback",
-        )
+        service.process, effects = lifecycle.on_event(before, InternalFault(), self.loop.now())
         self.active.discard(service.name)
         service.disarm_all()
         self._launcher.forget_verdict(service)
@@ -441,7 +433,7 @@ class Supervisor:
             self.kernel.kill_group(service.pid, lifecycle.SIGKILL)
             self.kernel.kill(service.pid, lifecycle.SIGKILL)  # forked, but not yet a group leader
         service.pid = None
-        self._announce(service, "service.failed", reason=service.process.failure)
+        self._carry_out_all(service, effects)
         try:
             self._prober.forget(service.name)
             self._survivors.signal_all(service, lifecycle.SIGKILL)
