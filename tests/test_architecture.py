@@ -27,7 +27,11 @@ MAY_IMPORT = {
     ),
     "config": ("supervise.linux.directory", "supervise.model"),
     "daemon": ("supervise.config", "supervise.linux", "supervise.model", "supervise.wire"),
-    "cli": ("supervise.model", "supervise.wire"),
+    "client": (
+        *("supervise.model", "supervise.wire"),
+        *("supervise.linux.procfs", "supervise.linux.unixsocket"),
+    ),
+    "cli": ("supervise.client", "supervise.model", "supervise.wire"),
 }
 # The second package: supervise's own values and system calls may serve it too.
 _SHARED = ("supervise.linux", "supervise.model", "supervise.__version__", "runtime.__version__")

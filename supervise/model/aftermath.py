@@ -38,20 +38,15 @@ def spawn(process: Process, now: float, *, again: bool = False) -> Step:
     if limit and len(starts) >= limit.burst:
         why = f"started {limit.burst} times within {limit.interval:g} s"
         return fail(process, now, f"{why}; {process.failure}" if process.failure else why)
-    starting = process.replace(
+    starting = _cleared(
+        process,
+        now,
         state=ProcessState.STARTING,
         desired=Desired.UP,
-        pid=None,
-        since=now,
         started_at=None,
-        ready=False,
-        health="",
         starts=(*starts, now) if limit else (),
         restarts=process.restarts + again,
         cut_off=False,
-        next_start=None,
-        reason=None,
-        killed=False,
     )
     return starting, [announce("service.starting", process), Spawn()]
 
@@ -76,18 +71,8 @@ def settle(process: Process, now: float, jitter: float) -> Step:
 def stopped(process: Process, now: float) -> Step:
     """Put the service at rest: nobody wants it up."""
     status = str(process.last_exit) if process.last_exit is not None else ""
-    after = process.replace(
-        state=ProcessState.STOPPED,
-        desired=Desired.DOWN,
-        pid=None,
-        since=now,
-        ready=False,
-        health="",
-        attempts=0,
-        next_start=None,
-        failure="",
-        reason=None,
-        killed=False,
+    after = _cleared(
+        process, now, state=ProcessState.STOPPED, desired=Desired.DOWN, attempts=0, failure=""
     )
     return after, [announce("service.stopped", process, status=status)]
 
@@ -99,9 +84,7 @@ def follow(
     spec = process.spec
     ran = now - process.started_at if process.started_at is not None else 0.0
     attempt = restart.next_attempt(spec.backoff, process.attempts, ran)
-    ended = process.replace(
-        attempts=attempt, ready=False, health="", reason=None, killed=False, since=now
-    )
+    ended = _cleared(process, now, attempts=attempt)
     verdict = restart.judge(spec, success=success, attempts=attempt)
     if must_retry:
         verdict = Verdict.RESTART
@@ -122,18 +105,22 @@ def follow(
 
 def fail(process: Process, now: float, why: str) -> Step:
     """End it for good, and badly; *why* is one clause."""
-    failed = process.replace(
-        state=ProcessState.FAILED,
-        since=now,
+    failed = _cleared(process, now, state=ProcessState.FAILED, failure=why)
+    return failed, [announce("service.failed", process, reason=why)]
+
+
+def _cleared(process: Process, now: float, **changes: object) -> Process:
+    """Return *process* with *changes*, and without all that belongs to one program's life."""
+    return process.replace(
         pid=None,
+        since=now,
         ready=False,
         health="",
-        failure=why,
         next_start=None,
         reason=None,
         killed=False,
+        **changes,
     )
-    return failed, [announce("service.failed", process, reason=why)]
 
 
 def announce(name: str, process: Process, **fields: object) -> Announce:

@@ -164,6 +164,10 @@ class ShutdownBegan(Record):
     """The container ends: what ends from here on stays down."""
 
 
+class InternalFault(Record):
+    """Something of ours failed for this service: it is given up, in whatever state it is."""
+
+
 Event = (
     Wanted
     | StartRequested
@@ -180,6 +184,7 @@ Event = (
     | StopCommandEnded
     | HurryRequested
     | ShutdownBegan
+    | InternalFault
 )
 
 

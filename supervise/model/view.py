@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervise.model.hint import Hint
 from supervise.model.record import Record
 
 
@@ -38,6 +39,7 @@ class Explanation(Record):
     view: ServiceView
     blockers: tuple[Blocker, ...]
     sentences: tuple[str, ...]
+    hints: tuple[Hint, ...] = ()  # in the order to follow
 
 
 class Difference(Record):

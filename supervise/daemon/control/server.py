@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import LogReader, Supervisor
+    from supervise.daemon.control.contract import LogReader, Operations
     from supervise.daemon.control.methods import Methods
     from supervise.daemon.loop import Loop, Timer
     from supervise.model import service
@@ -48,7 +48,7 @@ class ControlServer:
     def __init__(
         self,
         loop: Loop,
-        supervisor: Supervisor,
+        supervisor: Operations,
         logs: LogReader,
         settings: service.ControlSettings,
         announce: Callable[[Announcement], None],
