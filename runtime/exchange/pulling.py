@@ -1,7 +1,8 @@
 """Images from registries into the store: `pull`, and `get` for whoever needs an image by name.
 
 The one place where `runtime.registry` and `runtime.store` meet on the way in; pushing is
-`runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when it is needed.
+`runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when
+it is needed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Links, addresses and routes as rtnetlink(7) messages: what `ip` of iproute2 does.
 
-The functions that return a `NetlinkMessage` only encode; `netlink.Socket.run` carries a list of them out
-in one go.  All that change something need CAP_NET_ADMIN in the namespace's user namespace.
+The functions that return a `NetlinkMessage` only encode; `netlink.Socket.run` carries a list of
+them out in one go.  All that change something need CAP_NET_ADMIN in the namespace's user namespace.
 Numbers are from include/uapi/linux/{rtnetlink,if_link,if_addr,veth}.h.
 """
 

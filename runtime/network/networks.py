@@ -201,7 +201,7 @@ class Networks:
         self._undo(lease)
 
     def child_ended(self, pid: int) -> bool:
-        """Return whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
+        """Fork a relay anew when *pid*, which the caller reaped, was one; return whether it was."""
         return self._publisher.child_ended(pid)
 
     def heal(self, live_ids: Collection[str]) -> list[str]:

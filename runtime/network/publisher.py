@@ -93,7 +93,7 @@ class Publisher:
             each.socket.close()
 
     def child_ended(self, pid: int) -> bool:
-        """Return whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
+        """Fork a relay anew when *pid*, which the caller reaped, was one; return whether it was."""
         for relay in self._relays.values():
             if relay.pid == pid:
                 relay.start()

@@ -87,7 +87,7 @@ class Steps:
                     files.remove_tree(path)
 
     def _read(self, path: str) -> CachedStep | None:
-        """Return the record; one that a power failure left torn is none, and the step runs again."""
+        """Return the record, or None if a power failure tore it: then the step runs again."""
         hint = "its step runs again; runtime builder prune removes it"
         try:
             return record_files.read_record(CachedStep, path, hint, problem=_impossible)

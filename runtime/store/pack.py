@@ -52,7 +52,8 @@ class Packer:
         *skip* tells of a path below it, without a leading slash, to leave out with all below it.
         *latest* is SOURCE_DATE_EPOCH: no time in the stream is later.  *split* gets what
         `runtime.store.split` needs to write the stream again from the files.  Ids from *id_shift*
-        on are those of a container with a user namespace of its own: see `runtime.model.container.idmap`.
+        on are those of a container with its own user namespace: see
+        `runtime.model.container.idmap`.
         """
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._skip = skip

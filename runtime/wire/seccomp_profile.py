@@ -1,8 +1,8 @@
 """Docker's seccomp profiles: from JSON and a container's capabilities to a BPF program.
 
-Pure; `runtime.container.start.seccomp_cache` reads the files and keeps the result.  The rules are moby's
-(profiles/seccomp) and libseccomp's: what is not allowed gets the default action, a call that is
-newer than the profile gets ENOSYS, and a program of an unknown architecture is killed.
+Pure; `runtime.container.start.seccomp_cache` reads the files and keeps the result.  The rules are
+moby's (profiles/seccomp) and libseccomp's: what is not allowed gets the default action, a call that
+is newer than the profile gets ENOSYS, and a program of an unknown architecture is killed.
 """
 
 from __future__ import annotations

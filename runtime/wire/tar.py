@@ -181,7 +181,7 @@ class TarReader:
     def _pax_sparse(
         self, entry: Entry, pax: dict[bytes, bytes], pairs: list[tuple[int, int]]
     ) -> None:
-        """Read the sparse maps of pax formats 0.0 and 0.1 (in the header), 1.0 (before the data)."""
+        """Read the sparse map of pax format 0.0 or 0.1 (in the header) or 1.0 (before the data)."""
         if pax.get(b"GNU.sparse.major") == b"1":
             entry.sparse = self._sparse_table(entry)
         elif b"GNU.sparse.map" in pax:

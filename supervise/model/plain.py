@@ -1,8 +1,8 @@
 """Records as plain JSON values, and back: what plans, specs and records on disk are made of.
 
 Driven by the annotations of the classes, read once a class.  Understood are scalars, enums of
-them, tuples, ``Mapping[str, …]``, other records, and ``… | None`` of these.  Fields that have their default are
-left out, so a default must never change its meaning.
+them, tuples, ``Mapping[str, …]``, other records, and ``… | None`` of these.  Fields that
+have their default are left out, so a default must never change its meaning.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Durations and sizes as people write them.
 
 The configuration asks for units, for ``timeout: 10`` is a mistake in most of them; options of
-supervisectl take bare seconds.  Docker's own forms (`runtime.model.units`, `runtime.model.container.limits`)
-and Go's exact one (`runtime.dockerfile.healthcheck`) are other grammars: they have signs, other
-units and other roundings.  PID 1 does not import this.
+supervisectl take bare seconds.  Docker's own forms (`runtime.model.units`,
+`runtime.model.container.limits`) and Go's exact one (`runtime.dockerfile.healthcheck`) are other
+grammars: they have signs, other units and other roundings.  PID 1 does not import this.
 """
 
 from __future__ import annotations
