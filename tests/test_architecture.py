@@ -314,6 +314,31 @@ def test_a_file_name_is_unique_in_its_package(package: str) -> None:
     assert not broken, "one file name for one file of a package; rename:\n" + "\n".join(broken)
 
 
+def test_the_glossary_names_classes_that_exist_and_every_class_called_like_a_word() -> None:
+    classes = {
+        node.name
+        for path in sources(*PACKAGES)
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ClassDef)
+    }
+    page = (ROOT / "docs/glossary.md").read_text()
+    rows = re.findall(r"^\| (?!word )([^|]+?) \| (.*) \|$", page, re.MULTILINE)
+
+    gone = set(re.findall(r"`([A-Z]\w*[a-z]\w*)`", page)) - classes
+    assert not gone, f"docs/glossary.md names classes that are not there: {sorted(gone)}"
+    unnamed = sorted(
+        word
+        for word, _meaning in rows
+        if (name := "".join(part.capitalize() for part in word.split())) in classes
+        and not any(f"`{name}`" in meaning for other, meaning in rows if other == word)
+    )
+    assert not unnamed, f"each is also a class: docs/glossary.md says what that is: {unnamed}"
+    words = [word for word, _meaning in rows]
+    assert len(words) > 50
+    twice = sorted({word for word in words if words.count(word) > 1} - {"stage"})
+    assert not twice, f"one word, one row: {twice}"
+
+
 def test_every_corner_case_has_a_test_that_exists_or_a_reason() -> None:
     rows = re.findall(r"^\| (\d+) \|(.*)\|(.*)\|(.*)\|$", corner_cases(), re.MULTILINE)
 
