@@ -1,4 +1,4 @@
-"""Images from registries into the store: `pull`, and `get` for whoever needs an image by name.
+"""Images from registries into the store: `pull`, and `get` for callers that need an image by name.
 
 The one place where `runtime.registry` and `runtime.store` meet on the way in; pushing is
 `runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when
@@ -32,7 +32,7 @@ _KEPT = 7 * 24 * 3600.0  # seconds, for which half a blob waits for the next att
 
 
 class QuietTransfer:
-    """Hears how it goes and says nothing: the progress of who asks for none."""
+    """Ignore all progress: for callers that show none."""
 
     def say(self, text: str) -> None:
         """Hear one sentence about the whole."""
@@ -204,7 +204,7 @@ def forget(layout: Layout, *, older_than: float = 0.0) -> int:
 
 
 def _downloads(layout: Layout) -> str:
-    """Make the directory of half-downloaded blobs, without those that nobody came back for."""
+    """Make the directory of partial downloads and remove old ones from it."""
     files.make_directories(_directory(layout))
     forget(layout, older_than=_KEPT)
     return _directory(layout)

@@ -158,7 +158,7 @@ def _copy_attributes(source: str, target: str) -> None:
 
 
 def umount(target: str) -> None:
-    """Take the overlay at *target* away, at once for new users and for others when they leave.
+    """Unmount the overlay at *target* lazily: present users keep it until they close it.
 
     Raises:
         OSError: EINVAL: nothing is mounted there.

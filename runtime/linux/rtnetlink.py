@@ -76,7 +76,7 @@ def mac_bytes(mac: str) -> bytes:
     """Return the six bytes of a colon-separated MAC address.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a MAC address.
     """
     data = bytes(int(part, 16) for part in mac.split(":"))
     if len(data) != 6:

@@ -87,7 +87,7 @@ class Publisher:
         return lease
 
     def release(self, container_id: str) -> None:
-        """Let go of the ports that are bound for a container, and of its relay."""
+        """Release the ports that are bound for a container, and end its relay."""
         self._stop_relay(container_id)
         for each in self._reserved.pop(container_id, []):
             each.socket.close()

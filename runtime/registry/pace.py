@@ -71,7 +71,7 @@ class AnswerDeadline:
         self._thread.join()
 
     def begin(self) -> None:
-        """Let the time run."""
+        """Start the clock."""
         self._until = time.monotonic() + self._seconds
 
     def end(self) -> None:

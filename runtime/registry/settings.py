@@ -86,7 +86,7 @@ def endpoints(settings: Settings, reference: Reference) -> tuple[RegistryEndpoin
 
 
 def default_location(domain: str) -> Location:
-    """Return where a registry is that nothing is said about."""
+    """Return the location of a registry that registries.yaml does not mention."""
     return Location(DOCKER_HUB if domain == names.DEFAULT_DOMAIN else domain)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class CachedStep(Record):
     """One step that was carried out."""
 
-    layer: str = ""  # diff id of what it made; empty: it changed nothing
+    layer: str = ""  # diff id of what it made; empty: the step changed no file
     created: str = ""  # RFC 3339: what the image's history says
     text: str = ""  # the instruction, for a person
     seconds: float = 0.0  # that it took
@@ -103,7 +103,7 @@ class Steps:
 
 
 def _impossible(step: CachedStep) -> str:
-    """Return why that is no step: nothing at all would say that it changed nothing."""
+    """Return why *step* cannot be valid: an empty record would mean "changed no file"."""
     return "it says nothing of a step" if step == CachedStep() else ""
 
 

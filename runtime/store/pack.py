@@ -128,7 +128,7 @@ class Packer:
         kind = _KINDS.get(stat.S_IFMT(found.st_mode))
         if kind is None:
             self.left_out.append(path)
-            return False  # a socket: nobody listens in an image
+            return False  # a socket: an image has no listener
         entry.kind = kind
         if kind != tar.DIRECTORY and found.st_nlink > 1:
             first = self._seen.setdefault((found.st_dev, found.st_ino), path)

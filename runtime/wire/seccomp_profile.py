@@ -59,7 +59,7 @@ _WORD = 0xFFFFFFFF
 
 
 class ProfileError(ValueError):
-    """The profile is none, or asks for something we do not know; the text says what."""
+    """Raised for a profile that is not valid or asks for something unknown; the text says what."""
 
 
 class _Condition(Record):

@@ -64,7 +64,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_enum(cls: type) -> bool:
-    """Return whether *cls* is an enum; whoever has one has imported the 6 ms of `enum` already."""
+    """Return whether *cls* is an enum; a caller with one has paid the 6 ms of `enum` already."""
     module = sys.modules.get("enum")
     return module is not None and issubclass(cls, module.Enum)
 
