@@ -1,8 +1,8 @@
 """What PID 1 does by path, beside `supervise.linux.directory`: a short list, each with its reason.
 
-A path leads where whoever may write to one of its directories says.  Files are opened, made, renamed
-and removed in a directory that is held; what is here reads what root alone can place, or opens
-nothing at all.
+A path leads where whoever may write to one of its directories says.  Files are opened, made,
+renamed and removed in a directory that is held; what is here reads what root alone can place, or
+opens nothing at all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Images from registries into the store: `pull`, and `get` for whoever needs an image by name.
+"""Images from registries into the store: `pull`, and `get` for callers that need an image by name.
 
 The one place where `runtime.registry` and `runtime.store` meet on the way in; pushing is
-`runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when it is needed.
+`runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when
+it is needed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _KEPT = 7 * 24 * 3600.0  # seconds, for which half a blob waits for the next att
 
 
 class QuietTransfer:
-    """Hears how it goes and says nothing: the progress of who asks for none."""
+    """Ignore all progress: for callers that show none."""
 
     def say(self, text: str) -> None:
         """Hear one sentence about the whole."""

@@ -65,7 +65,7 @@ def containers(
     container of ``before`` and ``since``.
 
     Raises:
-        RuntimeFailure: a value makes no sense, or names nothing.
+        RuntimeFailure: a value is not valid, or names an object that does not exist.
     """
     for value in given.get("status", ()):
         if value not in _STATUSES:

@@ -1,7 +1,7 @@
 """Opening paths that must not leave a directory, whatever symbolic links lie on the way.
 
 openat2(2) does it in the kernel (Linux 5.6); where it is missing or forbidden, a walk with
-O_NOFOLLOW does the same as long as nobody moves directories meanwhile.
+O_NOFOLLOW does the same as long as no process moves directories meanwhile.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def _components(path: bytes) -> list[bytes]:
 
 
 def _link(directory_fd: int, name: bytes) -> bytes | None:
-    """Return where the symbolic link *name* points, None if it is none."""
+    """Return where the symbolic link *name* points, None if it is not a link."""
     try:
         return os.readlink(name, dir_fd=directory_fd)
     except OSError as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class CachedStep(Record):
     """One step that was carried out."""
 
-    layer: str = ""  # diff id of what it made; empty: it changed nothing
+    layer: str = ""  # diff id of what it made; empty: the step changed no file
     created: str = ""  # RFC 3339: what the image's history says
     text: str = ""  # the instruction, for a person
     seconds: float = 0.0  # that it took
@@ -89,7 +89,7 @@ class BuildCache:
                     files.remove_tree(path)
 
     def _read(self, path: str) -> CachedStep | None:
-        """Return the record; one that a power failure left torn is none, and the step runs again."""
+        """Return the record, or None if a power failure tore it: then the step runs again."""
         hint = "its step runs again; runtime builder prune removes it"
         try:
             return record_files.read_record(CachedStep, path, hint, problem=_impossible)
@@ -105,7 +105,7 @@ class BuildCache:
 
 
 def _impossible(step: CachedStep) -> str:
-    """Return why that is no step: nothing at all would say that it changed nothing."""
+    """Return why *step* cannot be valid: an empty record would mean "changed no file"."""
     return "it says nothing of a step" if step == CachedStep() else ""
 
 

@@ -73,7 +73,7 @@ class Containers:
         return spec
 
     def load(self, container_id: str) -> tuple[Spec, State]:
-        """Return what the container is and how it fares.
+        """Return the container's Spec and State.
 
         Raises:
             RuntimeFailure: it has been removed.
@@ -88,7 +88,7 @@ class Containers:
         return found
 
     def state(self, container_id: str) -> State:
-        """Return how the container fares; raises as `load`."""
+        """Return the container's State; raises as `load`."""
         path = f"{self._layout.container(container_id)}/state.json"
         found = record_files.read_record(
             State, path, self._way_out(container_id), problem=_impossible
@@ -118,7 +118,7 @@ class Containers:
             return spec, State(status=DAMAGED, error=failure.message)
 
     def save_state(self, container_id: str, state: State) -> None:
-        """Write how the container fares; a reader sees the old or the new, whole.
+        """Replace the container's State atomically.
 
         On a full disk the file that is there is written over: it has the room.
         Not forced to the disk: after a power failure no process of it is alive anyway.
@@ -150,7 +150,7 @@ class Containers:
         """Return the id of the container with this id, name, or only id that starts so.
 
         Raises:
-            RuntimeFailure: there is none, with what may have been meant; or several.
+            RuntimeFailure: no container matches (suggests a name), or several do.
         """
         known = self.list()
         if reference in known:
@@ -167,7 +167,7 @@ class Containers:
         return found[0]
 
     def remove(self, container_id: str) -> None:
-        """Remove what lies on disk of the container; nothing of it is mounted or runs.
+        """Remove the container's files.  It must not run, and its root must not be mounted.
 
         Raises:
             OSError: EXDEV or EBUSY: something is mounted below it after all.
@@ -177,7 +177,7 @@ class Containers:
             self.remove_retired(doomed)
 
     def retire(self, container_id: str) -> str | None:
-        """Let the container and its name disappear at once; its files are still to be removed.
+        """Hide the container and its name at once; its files are still to be removed.
 
         Return what `remove_retired` takes, None when another process was faster.
         """
@@ -241,7 +241,7 @@ class Containers:
         return locks.lock(self._layout.lock(f"container-{container_id}"))
 
     def reserve_name(self, container_id: str, name: str) -> str:
-        """Let *name* lead to *container_id* and return it; empty: a free one is found.
+        """Reserve *name* for *container_id* and return it; if empty, a free one.
 
         The caller holds the lock of `create`, `remove` and `rename`.
 

@@ -68,7 +68,7 @@ class Pin:
         self._locks.append(lock)
 
     def release(self) -> None:
-        """Let all of them go; what then nobody holds, `Layers.collect` removes."""
+        """Release all of them; `Layers.collect` removes layers that no process holds."""
         while self._locks:
             self._locks.pop().release()
 
@@ -239,7 +239,7 @@ class Layers:
             files.write_json(f"{directory}/meta.json", plain.to_plain(meta))
 
     def stream(self, diff_id: str) -> Iterator[bytes]:
-        """Yield the layer's tar stream, bit for bit what was unpacked.
+        """Yield the layer's tar stream, bit for bit as it was unpacked.
 
         Raises:
             RuntimeFailure: the layer has been tampered with, or is not there.
@@ -265,7 +265,7 @@ class Layers:
             raise self._changed(diff_id, "its contents have another hash")
 
     def collect(self, wanted: Iterable[str]) -> list[str]:
-        """Remove every layer not in *wanted* that nobody holds, and what killed processes left.
+        """Remove every layer not in *wanted* that no process holds, and leftovers of killed ones.
 
         Returns the diff ids removed.  The caller holds the lock under which records are written.
         """
@@ -291,7 +291,7 @@ class Layers:
             doomed = path
             if not name.startswith(files.TEMPORARY):
                 doomed = f"{self._layout.layers}/{files.TEMPORARY}{name}-{os.getpid()}"
-                os.rename(path, doomed)  # killed from here on, it is half a layer to nobody
+                os.rename(path, doomed)  # killed from here on, no reader sees half a layer
             files.remove_tree(doomed)
         return True
 
@@ -360,7 +360,7 @@ class Layers:
 
     @contextmanager
     def _temporary(self) -> Iterator[tuple[str, locks.Lock]]:
-        """Give a locked new directory; what is left of it in the end goes."""
+        """Make a locked temporary directory; remove it at the end if it is still there."""
         files.make_directories(self._layout.layers)
         lock: locks.Lock | None = None
         while lock is None:

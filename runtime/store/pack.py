@@ -52,7 +52,8 @@ class Packer:
         *skip* tells of a path below it, without a leading slash, to leave out with all below it.
         *latest* is SOURCE_DATE_EPOCH: no time in the stream is later.  *split* gets what
         `runtime.store.split` needs to write the stream again from the files.  Ids from *id_shift*
-        on are those of a container with a user namespace of its own: see `runtime.model.container.idmap`.
+        on are those of a container with its own user namespace: see
+        `runtime.model.container.idmap`.
         """
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._skip = skip
@@ -127,7 +128,7 @@ class Packer:
         kind = _KINDS.get(stat.S_IFMT(found.st_mode))
         if kind is None:
             self.left_out.append(path)
-            return False  # a socket: nobody listens in an image
+            return False  # a socket: an image has no listener
         entry.kind = kind
         if kind != tar.DIRECTORY and found.st_nlink > 1:
             first = self._seen.setdefault((found.st_dev, found.st_ino), path)

@@ -29,7 +29,7 @@ _ALIVE = frozenset({"running", "paused", "restarting"})
 
 
 def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
-    """Take the name away, and the image when that was its last one; an id means all its names.
+    """Remove a name, and the image with its last one; an id means all its names.
 
     Returns docker's lines: ``Untagged: debian:latest``, ``Deleted: sha256:…``.
 
@@ -98,7 +98,9 @@ def prune(
         if (image.names or nobody_knows) and not everything:
             continue
         if wanted(image) and not containers.users_of_image(image.id):
-            with suppress(ConflictError, _GoneError):  # somebody needs it again, or was faster
+            with suppress(
+                ConflictError, _GoneError
+            ):  # in use again, or already removed by another process
                 lines += remove(images, image.id, force=True)
     if everything and not images.ids():
         images.forget_lost_names()

@@ -57,7 +57,7 @@ class Unpacker:
         self.size = 0  # bytes of all files and links, as docker counts an image
 
     def close(self) -> None:
-        """Close what is open; the files stay."""
+        """Close the descriptors; the files stay."""
         for fd in (*self._open.values(), *self._retired, self._root):
             os.close(fd)
         self._open.clear()

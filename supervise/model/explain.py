@@ -52,7 +52,7 @@ def shown_state(process: Process) -> str:
 
 
 def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
-    """Return one clause: why it is not up, or what it said of itself."""
+    """Return one clause: why the service is not up, or its own status text."""
     last = last_end(process)
     match process.state:
         case ProcessState.STOPPED if process.desired is Desired.UP:
@@ -74,7 +74,7 @@ def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
 
 
 def _retry_limits(process: Process) -> str:
-    """Return how long it goes on: so many times, or for ever, and then how often."""
+    """Return which try this is and what limits the tries."""
     spec, nth = process.spec, process.attempts
     if spec.restart.mode is RestartMode.ON_FAILURE and spec.restart.max_retries is not None:
         return f"try {nth} of {spec.restart.max_retries}"
@@ -93,7 +93,7 @@ def last_end(process: Process) -> str:
         meaning = _NEVER_RAN.get(status.code, "")
         return f"{status}{meaning}"
     if process.state is ProcessState.STOPPED:
-        return str(status)  # on request: there is nothing to guess
+        return str(status)  # it was requested, so the cause is known
     return f"{status}{_likely_cause(status)}"
 
 

@@ -1,4 +1,4 @@
-"""Never down: bugs of our own and a machine that has run out of something; corner cases 19, 33, 47."""
+"""Never down: bugs of our own, a machine out of something; corner cases 19, 33, 47."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def null() -> Iterator[int]:
 
 
 def generation(number: int, directory: Path) -> list[ServiceSpec]:
-    """Return services with names nobody has had; in turns every way to hold something of PID 1's."""
+    """Return services with fresh names; in turns every way to hold something of PID 1's."""
     probed = Ready(Probe(exec=("slow",)), interval=1.0)
     check = HealthCheck(Probe(exec=("broken",)), interval=0.1)
     file = LogSettings(file=str(directory / f"{number}.log"), on_stall=OnStall.DROP)

@@ -203,7 +203,7 @@ def restart(text: str) -> ContainerRestartPolicy:
 
 
 def environment(entries: Iterable[str], host: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of ``-e NAME=value``; a lone NAME takes *host*'s value, if it has one."""
+    """Return the variables of ``-e NAME=value``; a lone NAME takes *host*'s value, if any."""
     found = {}
     for entry in entries:
         name, equals, value = entry.partition("=")

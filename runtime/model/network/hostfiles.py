@@ -119,7 +119,7 @@ def resolv_conf(
 
 
 def only_stub(host: str) -> bool:
-    """Return whether the host asks systemd-resolved's stub alone: it has the real list elsewhere."""
+    """Return whether the host asks only systemd-resolved's stub: the real list is elsewhere."""
     return _read(host)["nameserver"] == ["127.0.0.53"]
 
 
