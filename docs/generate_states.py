@@ -87,7 +87,7 @@ COLOURS = {  # fill, stroke
 DOWN = (S.BACKOFF, S.EXITED, S.FAILED)  # drawn as one group: what ended by itself
 GROUP = (225, 505, 630, 140)  # x, y, width, height
 DIAMOND = (540, 415)
-# Where an end leads is one decision (`follow`, `settle` of `supervise.model.aftermath`): the diamond.
+# Where an end leads is one decision (`supervise.model.aftermath`): the diamond.
 AFTER_AN_END = (S.STARTING, S.BACKOFF, S.EXITED, S.FAILED, S.STOPPED)
 ASKED_UP = ("StartRequested", "RestartRequested")
 

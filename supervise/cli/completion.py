@@ -12,7 +12,7 @@ from supervise.cli import verbs
 from supervise.cli.arguments import UsageError
 from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE, UNREACHABLE
-from supervise.client.connection import ApiError, SuperviseUnreachableError
+from supervise.client.control_client import ApiError, SuperviseUnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

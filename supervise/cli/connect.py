@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervise.client.connection import ControlClient
+from supervise.client.control_client import ControlClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from supervise.client.connection import ApiError
+    from supervise.client.control_client import ApiError
 
 # Errors of the API by name; every other is FAILED.
 _OF_ERRORS = {

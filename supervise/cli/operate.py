@@ -6,7 +6,7 @@ import sys
 
 from supervise.cli import failures
 from supervise.cli.connect import connect
-from supervise.client.connection import ControlClient
+from supervise.client.control_client import ControlClient
 from supervise.model.printable import printable
 from supervise.wire import hints
 

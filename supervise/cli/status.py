@@ -9,7 +9,7 @@ import time
 from supervise.cli import durations, render
 from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE, NOT_RUNNING
-from supervise.client.connection import ControlClient
+from supervise.client.control_client import ControlClient
 from supervise.model.printable import printable
 
 TYPE_CHECKING = False

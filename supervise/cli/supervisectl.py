@@ -10,7 +10,7 @@ import sys
 
 from supervise.cli import arguments, render
 from supervise.cli.exitcodes import DONE, FAILED, INTERRUPTED, PIPE_CLOSED, UNREACHABLE, USAGE
-from supervise.client.connection import ApiError, SuperviseUnreachableError
+from supervise.client.control_client import ApiError, SuperviseUnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ def _run(argv: list[str]) -> int:
         return FAILED
     except ApiError as error:
         from supervise.cli import failures
-        from supervise.client import sentences
+        from supervise.client import refusals
         from supervise.wire import hints
 
-        render.say(sentences.explain(error, hints.advised))
+        render.say(refusals.explain(error, hints.advised))
         return failures.code_of(error)
 
 

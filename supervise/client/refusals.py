@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from supervise.client.connection import ApiError
+    from supervise.client.control_client import ApiError
 
 
 def explain(error: ApiError, advised: Callable[[Mapping[str, Any]], str]) -> str:
