@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from runtime.linux import beneath
+from runtime.linux import beneath, new_objects
 from runtime.model.container import idmap
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -71,11 +71,7 @@ class Copier:
             self.left_out.append(os.fsdecode(name))
         else:
             _clear(target_fd, name)
-            if stat.S_ISLNK(status.st_mode):
-                os.symlink(os.readlink(b"", dir_fd=source_fd), name, dir_fd=target_fd)
-            else:
-                os.mknod(name, status.st_mode, status.st_rdev, dir_fd=target_fd)
-            self._decorate_at(target_fd, name, status)
+            self._unopened(source_fd, target_fd, name, status)
 
     def copy_contents(self, source_fd: int, target_fd: int) -> None:
         """Copy all that is in one directory into another; raises as `copy`."""
@@ -120,13 +116,19 @@ class Copier:
         os.fchmod(fd, stat.S_IMODE(status.st_mode))  # after chown, which takes set-uid away
         os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    def _decorate_at(self, target_fd: int, name: bytes, status: os.stat_result) -> None:
-        """Decorate what cannot be opened: a link, a device."""
-        os.chown(name, *self._owner(status), dir_fd=target_fd, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target_fd)
-        times = (status.st_atime_ns, status.st_mtime_ns)
-        os.utime(name, ns=times, dir_fd=target_fd, follow_symlinks=False)
+    def _unopened(
+        self, source_fd: int, target_fd: int, name: bytes, status: os.stat_result
+    ) -> None:
+        """Copy what cannot be opened: a link, a device, a FIFO."""
+        owner, times = self._owner(status), (status.st_atime_ns, status.st_mtime_ns)
+        if stat.S_ISLNK(status.st_mode):
+            target = os.readlink(b"", dir_fd=source_fd)
+            with new_objects.make_link(target_fd, name, target) as fd:
+                new_objects.decorate(fd, owner, times=times)
+            return
+        kind = stat.S_IFMT(status.st_mode)
+        with new_objects.make_node(target_fd, name, kind, status.st_rdev) as fd:
+            new_objects.decorate(fd, owner, stat.S_IMODE(status.st_mode), times)
 
     def _owner(self, status: os.stat_result) -> tuple[int, int]:
         if not self._keep_owner:
@@ -275,14 +277,14 @@ class Extractor:
             self._link(entry, parent_fd, name)
         elif entry.kind == tar.SYMLINK:
             _clear(parent_fd, name)
-            os.symlink(entry.link, name, dir_fd=parent_fd)
-            os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
+            with new_objects.make_link(parent_fd, name, entry.link) as fd:
+                new_objects.decorate(fd, self._owner(entry))
         elif entry.kind in (tar.CHARACTER, tar.BLOCK_DEVICE, tar.FIFO):
             _clear(parent_fd, name)
             kind = next(mode for mode, letter in _KINDS.items() if letter == entry.kind)
             number = os.makedev(entry.major, entry.minor)
-            os.mknod(name, kind | entry.mode, number, dir_fd=parent_fd)
-            os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
+            with new_objects.make_node(parent_fd, name, kind, number) as fd:
+                new_objects.decorate(fd, self._owner(entry), entry.mode)
 
     def _link(self, entry: Entry, parent_fd: int, name: bytes) -> None:
         """Make a hard link to another file of the archive."""
