@@ -396,7 +396,7 @@ def _remove_below(directory: str, paths: list[bytes]) -> None:
     try:
         for path in paths:
             parent, _, name = path.rpartition(b"/")
-            fd = beneath.open_in_root(root, parent, os.O_RDONLY | os.O_DIRECTORY)
+            fd = beneath.open_real(root, parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 before = os.fstat(fd)
                 files.remove_at(fd, name)
