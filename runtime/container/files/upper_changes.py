@@ -149,7 +149,7 @@ class _Comparison:
         else:
             self._add(CHANGED, path, differs)
 
-    def _add(self, kind: str, path: str, applies: object = True) -> None:
+    def _add(self, kind: str, path: str, applies: object = "always") -> None:
         if applies:
             self._found.append(Change(kind, f"/{path}"))
 
