@@ -192,10 +192,11 @@ class Layers:
         *,
         skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
         id_shift: int = 0,
+        unnameable: list[bytes] | None = None,
     ) -> LayerMeta:
         """Make a layer of the upper directory of an overlay in use, which stays as it is.
 
-        *skip* and *id_shift* are `Packer`'s.
+        *unnameable* gets the paths that no layer can hold.  *skip* and *id_shift* are `Packer`'s.
 
         Raises:
             RuntimeFailure: as `adopt`.
@@ -209,6 +210,8 @@ class Layers:
         except OSError as error:
             raise RuntimeFailure(f"cannot pack '{upper}': {error.strerror}") from error
         finally:
+            if unnameable is not None:
+                unnameable += packer.unnameable
             packer.close()
 
     def compress(self, diff_id: str, fd: int) -> Blob:
@@ -396,7 +399,7 @@ def _remove_below(directory: str, paths: list[bytes]) -> None:
     try:
         for path in paths:
             parent, _, name = path.rpartition(b"/")
-            fd = beneath.open_in_root(root, parent, os.O_RDONLY | os.O_DIRECTORY)
+            fd = beneath.open_real(root, parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 before = os.fstat(fd)
                 files.remove_at(fd, name)

@@ -110,9 +110,15 @@ def _commit(layout: Layout, words: Arguments, spec: Spec, image: Image) -> Image
     with Pin() as pin:
         images.hold(image, pin)
         upper = f"{layout.container(spec.id)}/upper"
+        unnameable: list[bytes] = []
         meta = images.layers.copy(
-            upper, pin, skip=lambda path: path not in kept, id_shift=idmap.shift_of(spec)
+            upper,
+            pin,
+            skip=lambda path: path not in kept,
+            id_shift=idmap.shift_of(spec),
+            unnameable=unnameable,
         )
+        _remark(unnameable)
         now = time.time()
         created = timestamp.render(now)
         step = model.History(
@@ -192,7 +198,17 @@ def export(layout: Layout, words: Arguments) -> int:
     packer = Packer(f"/proc/self/fd/{root_fd}", id_shift=idmap.shift_of(spec))
     for piece in packer.stream():
         write(piece)
+    _remark(packer.unnameable)
     return 0
+
+
+def _remark(unnameable: list[bytes]) -> None:
+    """Name what a layer cannot hold."""
+    for path in unnameable:
+        shown = printing.screen(os.fsdecode(path), keep="")
+        sys.stderr.write(
+            f"runtime: left out '{shown}': in a layer, a name that begins with '.wh.' hides a file\n"
+        )
 
 
 def writer(fd: int) -> Callable[[bytes], None]:
