@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -172,3 +173,15 @@ def test_a_plan_behind_a_link_of_roots_is_used(site: Path) -> None:
     as_link(compiled(site))
 
     assert refusal(site) == ""
+
+
+def test_where_a_sandbox_forbids_to_look_at_the_mount_the_remark_is_made(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_fd: int) -> os.statvfs_result:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    (site / "a.env").chmod(0o666)
+    monkeypatch.setattr(os, "fstatvfs", refused)
+
+    assert len(remarks(site)) == 1
