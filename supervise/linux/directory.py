@@ -50,8 +50,11 @@ class UnsafeFileError(PermissionError):
 class Directory:
     """One directory, held open; relative to it names cannot be led elsewhere."""
 
-    def __init__(self, owned_fd: int, path: str, *, safe_way: bool) -> None:
-        """Take *owned_fd* over; *safe_way*: nobody else could put another directory at *path*."""
+    def __init__(self, owned_fd: int, path: str, *, safe_way: bool, kept_way: bool) -> None:
+        """Take *owned_fd* over; *safe_way*: nobody else could put another directory at *path*.
+
+        *kept_way*: nobody else could but our own group and root's.
+        """
         self.fd = owned_fd
         self.path = path  # without symbolic links
         found = os.fstat(owned_fd)
@@ -60,6 +63,7 @@ class Directory:
         self.mode = stat.S_IMODE(found.st_mode)
         self._device = found.st_dev
         self._safe_way = safe_way
+        self.kept_way = kept_way
 
     @property
     def is_ours(self) -> bool:
@@ -79,6 +83,17 @@ class Directory:
         """
         alone = user == self.owner and not self.mode & _SHARED
         return not (self.is_ours or alone)
+
+    @property
+    def keeps_names(self) -> bool:
+        """Return whether nobody but root, we, and our groups can exchange a name of theirs here.
+
+        What our own group may write to is as an image for any user id wants it: root's group.
+        """
+        by_group = self.mode & stat.S_IWGRP and self.group not in (0, os.getegid())
+        shared = self.mode & stat.S_IWOTH or by_group
+        held = self._has_trusted_owner() and (self.mode & stat.S_ISVTX or not shared)
+        return bool(self.kept_way and held)
 
     def who_else(self) -> str:
         """Return who else may write here, as the subject of a sentence."""
@@ -134,9 +149,11 @@ class Directory:
     def _enter(self, name: str) -> Directory:
         follow = 0 if self._is_kernels() else os.O_NOFOLLOW
         fd = os.open(name, _HOLD | follow, dir_fd=self.fd)
-        safe = self.is_ours or (self.is_sticky and os.fstat(fd).st_uid in trusted_users())
+        owned = os.fstat(fd).st_uid in trusted_users()
+        safe = self.is_ours or (self.is_sticky and owned)
+        kept = self.keeps_names and (owned or not self.mode & stat.S_ISVTX)
         path = os.path.normpath(os.path.join(self.path, name))  # which has no links
-        return Directory(fd, path, safe_way=safe)
+        return Directory(fd, path, safe_way=safe, kept_way=kept)
 
     def open_file(self, name: str, flags: int, mode: int = 0o640) -> int:
         """Open *name*, never through a link; with O_CREAT in *flags* make it where it is missing.
@@ -421,7 +438,8 @@ def _unmapped_is_somebody() -> bool:
 
 def _start(path: str) -> Directory:
     start = "/" if path.startswith("/") else "."
-    return Directory(os.open(start, _HOLD), "/" if start == "/" else os.getcwd(), safe_way=True)
+    path = "/" if start == "/" else os.getcwd()
+    return Directory(os.open(start, _HOLD), path, safe_way=True, kept_way=True)
 
 
 def _steps(path: str) -> list[str]:
