@@ -21,6 +21,7 @@ _SO_PEERGROUPS = 59  # include/uapi/asm-generic/socket.h; the module does not na
 _MOST_GROUPS = 256  # getsockopt of CPython takes buffers up to 1024 bytes
 _BACKLOG = 128  # connections the kernel keeps for us while we do something else
 _LOCK = ".lock"  # behind the socket's name, for as long as it takes to bind
+_ASIDE = ".old"  # behind the name of a socket that gives way to the next
 _STREAM = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
 
 
@@ -55,6 +56,24 @@ class Listener:
     def is_reachable(self) -> bool:
         """Return whether the path still leads to this socket; its inode lives as long as we do."""
         return self._file is None or _identity(_look(self.place)) == self._file
+
+    def step_aside(self) -> bool:
+        """Free the place for another socket, for a moment; return whether it is free."""
+        if self.directory is None:
+            return False
+        try:
+            self.directory.rename(self._name, f"{self._name}{_ASIDE}")
+        except OSError:
+            return False
+        self._name += _ASIDE
+        return True
+
+    def step_back(self) -> None:
+        """Take the place again that `step_aside` freed; raises OSError."""
+        if self.directory is not None and self._name.endswith(_ASIDE):
+            before = self._name.removesuffix(_ASIDE)
+            self.directory.rename(self._name, before)
+            self._name = before
 
     def accept(self) -> _socket.socket:
         """Return the next connection, non-blocking.
