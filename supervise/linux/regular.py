@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     class RawReader(Protocol):
         """What is read in pieces: a raw file, a buffered one."""
 
-        def read(self, size: int, /) -> bytes | None: ...
+        def read(self, size: int, /) -> bytes | None:
+            """Return at most *size* bytes, nothing at the end."""
 
 
 MOST = 1 << 22  # bytes of a file that is read whole
