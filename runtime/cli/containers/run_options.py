@@ -15,7 +15,7 @@ from runtime.model.container.compose import RunOptions
 from runtime.model.container.spec import Join, Limits, Logging
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image.image_config import Healthcheck
-from supervise.linux import capabilities
+from supervise.linux import capabilities, regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -307,8 +307,8 @@ def environment(words: Arguments) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         for path in words.many("env-file"):
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                lines = option_values.environment_file(file.read())
+            text = regular.read_given(path).decode("utf-8", "surrogateescape")
+            lines = option_values.environment_file(text)
             found.update(option_values.environment(lines, dict(os.environ)))
         found.update(option_values.environment(words.many("env"), dict(os.environ)))
     except OSError as error:
@@ -322,8 +322,7 @@ def _labels(words: Arguments) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in words.many("label-file"):
         try:
-            with open(path, encoding="utf-8") as file:
-                lines = option_values.environment_file(file.read())
+            lines = option_values.environment_file(regular.read_given(path).decode())
             found.update(map(option_values.pair, lines))
         except OSError as error:
             raise RuntimeFailure(f"cannot read '{path}': {error.strerror}") from None

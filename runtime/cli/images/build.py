@@ -12,6 +12,7 @@ from runtime.language.commandline import Verb
 from runtime.model.container import option_values
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import reference
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,8 +218,7 @@ def _secret(text: str) -> tuple[str, bytes]:
             raise RuntimeFailure(f"--secret: there is no variable '{variable or name}'", code=1)
         return name, os.fsencode(value)
     try:
-        with open(path or name, "rb") as file:
-            return name, file.read()
+        return name, regular.read_given(path or name)
     except OSError as error:
         raise RuntimeFailure(
             f"--secret: cannot read '{path or name}': {error.strerror}", code=1
