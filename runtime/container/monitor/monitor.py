@@ -23,7 +23,7 @@ from runtime.container.monitor.streams import Streams
 from runtime.container.start.launch import Launch
 from runtime.linux.failpoints import reached
 from runtime.model import jsontext
-from runtime.model.container import defaults, health, restarting
+from runtime.model.container import defaults, health, restarting, statuses
 from runtime.model.container.spec import Spec
 from runtime.model.container.state import State
 from runtime.model.contexts import suppress
@@ -115,7 +115,7 @@ class Monitor:
         if health.is_on(spec.healthcheck):
             self._state = health.begin(self._state)
         self._save(
-            status="running",
+            status=statuses.RUNNING,
             pid=launch.pid,
             pid_started=launch.pid_started,
             monitor_pid=os.getpid(),
@@ -146,7 +146,10 @@ class Monitor:
                 remains.forget(self._layout, self._spec)
         else:
             self._save(
-                status="created", exit_code=failure.code, error=failure.message, finished=finished
+                status=statuses.CREATED,
+                exit_code=failure.code,
+                error=failure.message,
+                finished=finished,
             )
         self._clients.tell_all(frames.encode_json(frames.FAILED, said))
         self._end()
@@ -191,7 +194,7 @@ class Monitor:
         self._streams.close()
         self._launch = None
         launch.clear_up()
-        self._save(status="restarting", restarts=self._state.restarts + 1, endpoints=())
+        self._save(status=statuses.RESTARTING, restarts=self._state.restarts + 1, endpoints=())
         self._delay = delay
         self._restart_timer = self._loop.after(delay, self._restart)
 
@@ -212,7 +215,7 @@ class Monitor:
             with suppress(OSError):  # a full disk: the next command does it
                 doomed = remains.retire(self._layout, self._spec)
         if doomed is None:
-            self._save(status="exited", endpoints=(), monitor_pid=0)
+            self._save(status=statuses.EXITED, endpoints=(), monitor_pid=0)
         reached("recorded")
         self._say_exit(code)
         self._clients.finish()
@@ -383,7 +386,7 @@ class Monitor:
         timeout = asked.get("timeout")
         if timeout is None:
             timeout = defaults.STOP_TIMEOUT if spec.stop_timeout is None else spec.stop_timeout
-        if self._state.status == "paused":
+        if self._state.status == statuses.PAUSED:
             self._freeze(freeze=False)
         self._stop = stopping.Stop(self._launch.pid, number, float(timeout))
         self._stop.ask()
@@ -397,7 +400,7 @@ class Monitor:
 
     def _give_up(self) -> None:
         """A stop came between two starts."""
-        self._save(status="exited", monitor_pid=0)
+        self._save(status=statuses.EXITED, monitor_pid=0)
         self._say_exit(self._state.exit_code)
         self._end()
 
@@ -409,14 +412,14 @@ class Monitor:
             raise RuntimeFailure(f"container '{self._spec.name}' is not running", code=1)
         if number == 9:
             self._state = self._state.replace(stopped_by_user=True)
-            if self._state.status == "paused":
+            if self._state.status == statuses.PAUSED:
                 self._freeze(freeze=False)
         with suppress(ProcessLookupError):  # it has just ended
             os.kill(self._launch.pid, number)
             self._note("kill", signal=str(number))
 
     def _freeze(self, *, freeze: bool) -> None:
-        wanted = "running" if freeze else "paused"
+        wanted = statuses.RUNNING if freeze else statuses.PAUSED
         if self._launch is None or self._state.status != wanted:
             raise RuntimeFailure(f"container '{self._spec.name}' is not {wanted}", code=1)
         try:
@@ -428,7 +431,7 @@ class Monitor:
             ) from None
         if freeze:
             self._end_checks()
-        self._save(status="paused" if freeze else "running")
+        self._save(status=statuses.PAUSED if freeze else statuses.RUNNING)
         self._note("pause" if freeze else "unpause")
         if not freeze:
             self._begin_checks()
