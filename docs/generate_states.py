@@ -97,14 +97,22 @@ ROUTES = (
     Route((S.STARTING,), (), (S.STOPPING,), ((590, 127), (590, 280), (665, 280)), (600, 165)),
     Route((S.RUNNING,), (), (S.STOPPING,), ((895, 127), (895, 280), (815, 280)), (885, 165), "end"),
     Route(
-        (S.STARTING,), ("SpawnFailed", "Exited"), AFTER_AN_END, ((540, 127), (540, 393)), (550, 330)
+        (S.STARTING,),
+        ("SpawnFailed", "ProcessExited"),
+        AFTER_AN_END,
+        ((540, 127), (540, 393)),
+        (550, 330),
     ),
     Route(
-        (S.RUNNING,), ("Exited",), AFTER_AN_END, ((970, 127), (970, 415), (572, 415)), (980, 330)
+        (S.RUNNING,),
+        ("ProcessExited",),
+        AFTER_AN_END,
+        ((970, 127), (970, 415), (572, 415)),
+        (980, 330),
     ),
     Route(
         (S.STOPPING,),
-        ("SpawnFailed", "Exited", "SurvivorsGone", "DeadlineReached"),
+        ("SpawnFailed", "ProcessExited", "SurvivorsGone", "DeadlineReached"),
         AFTER_AN_END,
         ((740, 307), (740, 415), (572, 415)),
         (750, 338),

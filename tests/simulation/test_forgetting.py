@@ -65,7 +65,9 @@ def living() -> Counter[str]:
     """Count the objects of our own classes that can be reached."""
     gc.collect()
     kinds = (type(each) for each in gc.get_objects())
-    found = Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("supervise."))
+    found = Counter(
+        kind.__name__ for kind in kinds if str(kind.__module__).startswith("supervise.")
+    )
     del found["Timer"]  # the heap drops cancelled ones in bulk: who is armed is counted
     return found
 

@@ -81,7 +81,7 @@ TABLE = """
       --env-file list           Set the variables in a file
       --expose list             A port, as EXPOSE says it: PORT[/udp]
       --group-add list          One more group
-      --health-cmd string       Command that returns whether it is well: 0 is yes
+      --health-cmd string       Command that checks health: exit code 0 is healthy
       --health-interval duration
                                 Time between two checks (default 30s)
       --health-retries int      Failures in a row that make it unhealthy (default 3)

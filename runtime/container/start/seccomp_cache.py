@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import runtime
 from runtime.linux import capabilities, record_files
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
-_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
+_DATA = os.path.join(os.path.dirname(runtime.__file__ or ""), "data")
 _CHECKSUM = 16  # bytes, in front of a program in the cache
 _FORMAT = 2  # of what the compiler makes: part of the cache's key
 
