@@ -1,7 +1,7 @@
 """What a container's life is at: docker's words, and the sets of them that matter.
 
 Plain strings and no enum: `enum` costs 6 ms of each `runtime run`.  Which becomes
-which is the monitor's business; see `runtime.container.monitor`.
+which: `runtime.model.container.lifecycle`.
 """
 
 from __future__ import annotations
