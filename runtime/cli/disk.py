@@ -12,6 +12,7 @@ from runtime.cli.images import image_verbs
 from runtime.language import columns
 from runtime.language.commandline import Arguments, Verb
 from runtime.model import units
+from runtime.model.container import statuses
 from runtime.store.build_cache import BuildCache
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
@@ -96,7 +97,7 @@ def _containers(layout: Layout) -> _Kind:
     for spec, state in everyone:
         size = sizes.written(layout, spec)
         total += size
-        if state.status in found.ALIVE:
+        if state.status in statuses.ALIVE:
             active += 1
         else:
             free += size

@@ -11,7 +11,7 @@ import os
 
 from runtime.linux import locks, record_files
 from runtime.model import jsontext
-from runtime.model.container import names
+from runtime.model.container import names, statuses
 from runtime.model.container.spec import Spec
 from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -28,8 +28,6 @@ _ID_DIGITS = 64
 _NAMES = ".names"
 _TRIES = 64  # at a name that is free
 _RESERVED = 2048  # bytes of a state at least: the end of a container is written on a full disk too
-_STATES = frozenset({"created", "running", "paused", "restarting", "removing", "exited", "dead"})
-DAMAGED = "damaged"  # the status of a container whose record cannot be read; never on disk
 
 
 def new_id() -> str:
@@ -98,7 +96,7 @@ class Containers:
         return found
 
     def look(self, container_id: str) -> tuple[Spec, State]:
-        """Return what `load` does, with the status `DAMAGED` where a record cannot be read.
+        """Return what `load` does, with the status `statuses.DAMAGED` where a record cannot be read.
 
         What is known all the same is the id, the name, and the age.  The command line says
         which file it is.
@@ -110,12 +108,14 @@ class Containers:
             spec = self.spec(container_id)
         except DamagedFailure as failure:
             record_files.note(failure)
-            return self._stand_in(container_id), State(status=DAMAGED, error=failure.message)
+            return self._stand_in(container_id), State(
+                status=statuses.DAMAGED, error=failure.message
+            )
         try:
             return spec, self.state(container_id)
         except DamagedFailure as failure:
             record_files.note(failure)
-            return spec, State(status=DAMAGED, error=failure.message)
+            return spec, State(status=statuses.DAMAGED, error=failure.message)
 
     def save_state(self, container_id: str, state: State) -> None:
         """Replace the container's State atomically.
@@ -368,7 +368,7 @@ def _encode(state: State) -> bytes:
 
 def _impossible(state: State) -> str:
     """Return why no monitor can have written that, empty when one can."""
-    if state.status not in _STATES:
+    if state.status not in statuses.EVERY:
         return f"State has 'status' as {state.status!r:.40}: another version wrote it"
     pids = (state.pid, state.monitor_pid)
     if not all(0 <= pid < 1 << 31 for pid in pids):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runtime.model.container import statuses
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import digest as digests
@@ -23,9 +24,6 @@ class ConflictError(RuntimeFailure):
 
 class _GoneError(RuntimeFailure):
     """There is no such image."""
-
-
-_ALIVE = frozenset({"running", "paused", "restarting"})
 
 
 def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
@@ -138,7 +136,7 @@ def _repository(name: str) -> str:
 
 def _refuse_while_used(images: Images, image: Image, *, force: bool, by_id: bool) -> None:
     users = Containers(images.layout).users_of_image(image.id)
-    alive = [spec for spec, state in users if state.status in _ALIVE]
+    alive = [spec for spec, state in users if state.status in statuses.ALIVE]
     if alive:
         raise _conflict(image, "cannot be forced", f"running container {_shown(alive)} uses it")
     if users and not force:

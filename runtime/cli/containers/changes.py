@@ -12,7 +12,7 @@ from runtime.container.files import file_view, upper_changes
 from runtime.language import commit_change as instructions
 from runtime.language.commandline import Verb
 from runtime.model import timestamp
-from runtime.model.container import idmap
+from runtime.model.container import idmap, statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import image_config as model
 from runtime.store import events
@@ -91,7 +91,7 @@ def commit(layout: Layout, words: Arguments) -> int:
     """Make an image and print its id."""
     spec, state = lookup.one(layout, words.operands[0])
     image = _image(layout, spec)
-    freezes = state.status == "running" and words.flag("pause", default=True)
+    freezes = state.status == statuses.RUNNING and words.flag("pause", default=True)
     if freezes:
         life.ask(layout, spec, "pause")
     try:
