@@ -96,7 +96,7 @@ class Containers:
         return found
 
     def look(self, container_id: str) -> tuple[Spec, State]:
-        """Return what `load` does, with the status `statuses.DAMAGED` where a record cannot be read.
+        """Return what `load` does, with `statuses.DAMAGED` where a record cannot be read.
 
         What is known all the same is the id, the name, and the age.  The command line says
         which file it is.

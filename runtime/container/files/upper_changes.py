@@ -54,7 +54,7 @@ def _open_root(stack: ExitStack, path: str) -> int:
     return fd
 
 
-class _Level:
+class _ChangeLevel:
     """One directory of the upper ones on the way down."""
 
     def __init__(self, lowers: list[int], before: int, verdict: Callable[[bool], None]) -> None:
@@ -72,7 +72,7 @@ class _Comparison:
         self._lower_fds = lower_fds
         self._ours = ours
         self._found: list[Change] = []
-        self._levels: list[_Level] = []
+        self._levels: list[_ChangeLevel] = []
         self._beside: list[int] = []  # the lower directories beside the open one
 
     def run(self) -> list[Change]:
@@ -94,7 +94,7 @@ class _Comparison:
 
     def _begin(self, lowers: list[int], verdict: Callable[[bool], None]) -> None:
         """Begin with the directory that is open."""
-        level = _Level(lowers, len(self._found), verdict)
+        level = _ChangeLevel(lowers, len(self._found), verdict)
         self._levels.append(level)
         self._open_beside(lowers)
         level.names = self._walk.names()
@@ -118,7 +118,7 @@ class _Comparison:
         while self._beside:
             os.close(self._beside.pop())
 
-    def _entry(self, level: _Level, name: bytes) -> None:
+    def _entry(self, level: _ChangeLevel, name: bytes) -> None:
         try:
             status = os.stat(name, dir_fd=self._walk.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -153,7 +153,9 @@ class _Comparison:
         if applies:
             self._found.append(Change(kind, f"/{path}"))
 
-    def _seen_below(self, level: _Level, name: bytes) -> tuple[list[int], os.stat_result | None]:
+    def _seen_below(
+        self, level: _ChangeLevel, name: bytes
+    ) -> tuple[list[int], os.stat_result | None]:
         """Return (roots in which a directory *name* is seen, the state of the topmost *name*)."""
         roots: list[int] = []
         first: os.stat_result | None = None

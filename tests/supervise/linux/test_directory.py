@@ -192,7 +192,7 @@ def test_a_number_is_mapped_where_a_range_holds_it() -> None:
 def test_nobody_is_trusted_only_where_no_user_has_his_number(
     uid_map: str, trusted: list[int]
 ) -> None:
-    """The root directory belongs to none of the namespace's users, and leads everywhere all the same."""
+    """The root directory belongs to no user of the namespace, and leads everywhere all the same."""
 
     def look() -> tuple[list[int], bool]:
         held = directory.hold("/")
