@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 
-from runtime.builder import stage_image
+from runtime.builder import entitlements, stage_image
 from runtime.builder.stage_image import StageImage
 from runtime.exchange import pulling
 from runtime.model.errors import RuntimeFailure
@@ -56,6 +56,10 @@ class Bases:
         if name not in self._resolved:
             image = self._resolve(name)
             self._check_platform(name, image)
+            if image.is_host:
+                entitlements.check_host(
+                    name, self._job.request, foreign=self._job.context.is_foreign
+                )
             self._images.hold(image, self._pin)
             self._resolved[name] = StageImage(image.config, image.is_host), image.id
         return self._resolved[name]

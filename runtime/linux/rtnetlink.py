@@ -78,10 +78,9 @@ def mac_bytes(mac: str) -> bytes:
     Raises:
         ValueError: it is not a MAC address.
     """
-    data = bytes(int(part, 16) for part in mac.split(":"))
-    if len(data) != 6:
+    if not mac.isascii() or mac.count(":") != 5:
         raise ValueError(f"'{mac}' is not a MAC address")
-    return data
+    return bytes(int(part, 16) for part in mac.split(":"))
 
 
 def _info(*, index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Self
 
 STANDARD_INPUT = "-"
+_STANDARD_INPUT_SHOWN = "standard input"
 DOCKERFILE = "Dockerfile"
 IGNORE_FILE = ".dockerignore"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -46,10 +47,13 @@ class Context:
         dockerfile: bytes,
         dockerfile_name: str,
         undo: list[Callable[[], None]],
+        *,
+        is_foreign: bool = False,
     ) -> None:
         self.tree = tree
         self.dockerfile = dockerfile
         self.dockerfile_name = dockerfile_name  # as messages show it
+        self.is_foreign = is_foreign  # it came from elsewhere: a URL, git, an archive
         self._undo = undo
 
     def __enter__(self) -> Self:
@@ -107,7 +111,7 @@ def _open(
                 "cannot build '-': standard input cannot be the context and the Dockerfile",
                 "give one of them as a file",
             )
-        return _from_stream(_chunks(stdin), "standard input", option, store, undo)
+        return _from_stream(_chunks(stdin), _STANDARD_INPUT_SHOWN, option, store, undo)
     if url is not None:
         place = scratch.directory(store, undo)
         git.checkout(url, f"{place}/git")
@@ -174,7 +178,7 @@ def _from_directory(
         ignored, ignored_name = _read_in(root_fd, IGNORE_FILE), IGNORE_FILE
     undo.pop()
     tree = Tree(root_fd, _ignore(ignored, ignored_name), name=f"the build context, {where},")
-    return Context(tree, text, name, undo)
+    return Context(tree, text, name, undo, is_foreign=True)
 
 
 def _from_stream(
@@ -215,7 +219,8 @@ def _from_stream(
             raise RuntimeFailure(f"cannot build from {where}: it is no archive, and no Dockerfile")
     undo.pop()
     tree = Tree(root_fd, name="the build context, which is empty,")
-    return Context(tree, text, f"the Dockerfile on {where}", undo)
+    is_foreign = where != _STANDARD_INPUT_SHOWN
+    return Context(tree, text, f"the Dockerfile on {where}", undo, is_foreign=is_foreign)
 
 
 def _begins_an_archive(start: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from runtime.language.commandline import Arguments
+from runtime.model import addresses
 from runtime.model.container import (
     defaults,
     health,
@@ -204,14 +205,14 @@ def _network(words: Arguments) -> dict[str, Any]:
         "network": first.network,
         "aliases": (*first.aliases, *words.many("network-alias")),
         "address": words.text("ip", first.address),
-        "mac": words.text("mac-address", first.mac),
+        "mac": _one(words, "mac-address", addresses.mac, first.mac),
         "joins": tuple(others),
         "links": tuple(_each(words, "link", option_values.link)),
         "ports": tuple(port for ports in published for port in ports),
         "publish_all": words.flag("publish-all"),
         "expose": tuple(port for ports in exposed for port in ports),
         "add_hosts": tuple(_each(words, "add-host", option_values.add_host)),
-        "dns": tuple(words.many("dns")),
+        "dns": tuple(_each(words, "dns", addresses.address)),
         "dns_search": tuple(words.many("dns-search")),
         "dns_options": tuple(words.many("dns-option")),
     }

@@ -43,7 +43,8 @@ BUILD = Verb(
     "Make an image from a Dockerfile",
     """
       --add-host list          A line for /etc/hosts of RUN: NAME:ADDRESS
-      --allow list             Let the Dockerfile have more: network.host for RUN --network=host
+      --allow list             Let the Dockerfile have more: network.host for RUN --network=host,
+                               host for FROM host of a context from elsewhere
       --build-arg list         A value for an ARG: NAME=VALUE, or NAME for the variable here
   -f, --file string            The Dockerfile (default PATH/Dockerfile); - reads it from stdin
       --iidfile string         Write the image's id to this file
