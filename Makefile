@@ -19,7 +19,7 @@ help:
 	@echo 'make demo         a first run: builds, runs, breaks and stops four services (root)'
 	@echo 'make test         lint, types and every test (root sees all of them, others what they can)'
 	@echo 'make setup        $(VENV) with the package and its tools'
-	@echo 'make lint         ruff format, ruff check, mypy --strict'
+	@echo 'make lint         ruff format, ruff check, mypy --strict, vulture'
 	@echo 'make unit         the tests that start no process of ours'
 	@echo 'make integration  real processes under a real PID 1'
 	@echo 'make e2e          real containers (root and docker.io)'
@@ -45,6 +45,7 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m tests.support.dead_code
 
 unit: setup
 	$(PYTEST) -n $(WORKERS) -m 'not integration and not e2e'

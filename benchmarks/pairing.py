@@ -1,7 +1,7 @@
 """A change beside what was before it: the same rows of both, in one interleaved run.
 
-`python -m benchmarks --before REVISION` takes no peers but ourselves, twice, and prints the ratio of
-the medians of every metric.  Samples of both are taken in random order, so a machine that grows
+`python -m benchmarks --before REVISION` takes no peers but ourselves, twice, and prints the ratio
+of the medians of every metric.  Samples of both are taken in random order, so a machine that grows
 slower meanwhile is slow for both.
 """
 

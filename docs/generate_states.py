@@ -87,7 +87,7 @@ COLOURS = {  # fill, stroke
 DOWN = (S.BACKOFF, S.EXITED, S.FAILED)  # drawn as one group: what ended by itself
 GROUP = (225, 505, 630, 140)  # x, y, width, height
 DIAMOND = (540, 415)
-# Where an end leads is one decision (`_follow` and `_settle` in the model): the diamond.
+# Where an end leads is one decision (`supervise.model.aftermath`): the diamond.
 AFTER_AN_END = (S.STARTING, S.BACKOFF, S.EXITED, S.FAILED, S.STOPPED)
 ASKED_UP = ("StartRequested", "RestartRequested")
 
@@ -97,14 +97,22 @@ ROUTES = (
     Route((S.STARTING,), (), (S.STOPPING,), ((590, 127), (590, 280), (665, 280)), (600, 165)),
     Route((S.RUNNING,), (), (S.STOPPING,), ((895, 127), (895, 280), (815, 280)), (885, 165), "end"),
     Route(
-        (S.STARTING,), ("SpawnFailed", "Exited"), AFTER_AN_END, ((540, 127), (540, 393)), (550, 330)
+        (S.STARTING,),
+        ("SpawnFailed", "ProcessExited"),
+        AFTER_AN_END,
+        ((540, 127), (540, 393)),
+        (550, 330),
     ),
     Route(
-        (S.RUNNING,), ("Exited",), AFTER_AN_END, ((970, 127), (970, 415), (572, 415)), (980, 330)
+        (S.RUNNING,),
+        ("ProcessExited",),
+        AFTER_AN_END,
+        ((970, 127), (970, 415), (572, 415)),
+        (980, 330),
     ),
     Route(
         (S.STOPPING,),
-        ("SpawnFailed", "Exited", "SurvivorsGone", "DeadlineReached"),
+        ("SpawnFailed", "ProcessExited", "SurvivorsGone", "DeadlineReached"),
         AFTER_AN_END,
         ((740, 307), (740, 415), (572, 415)),
         (750, 338),
@@ -148,12 +156,15 @@ CONDITIONS = (
 
 
 def edges() -> list[Edge]:
-    """Return every change of state the table knows, in the order of states and events."""
+    """Return every change of state the table knows, in the order of states and events.
+
+    But for InternalFault, which leads from everywhere to FAILED: a note says so.
+    """
     return [
         Edge(state, event.__name__, target)
         for state in S
         for event in EVENTS
-        if (state, event) in TRANSITIONS
+        if (state, event) in TRANSITIONS and event is not process.InternalFault
         for target in S
         if target in TRANSITIONS[state, event][1]
     ]
@@ -284,7 +295,10 @@ def picture() -> str:
         parts.append(text(label_of(route), route.label, route.anchor, "label"))
     parts += [box(state) for state in S]
     parts.append(diamond())
-    note = "Events that leave the state as it is are not drawn; dashed: what decides after an end."
+    note = (
+        "Events that leave the state as it is are not drawn, nor InternalFault, which leads from "
+        "every state to failed; dashed: what decides after an end."
+    )
     parts.append(text([note], (WIDTH // 2, HEIGHT - 16), "middle", "why"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 

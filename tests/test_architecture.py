@@ -27,7 +27,11 @@ MAY_IMPORT = {
     ),
     "config": ("supervise.linux.directory", "supervise.model"),
     "daemon": ("supervise.config", "supervise.linux", "supervise.model", "supervise.wire"),
-    "cli": ("supervise.model", "supervise.wire"),
+    "client": (
+        *("supervise.model", "supervise.wire"),
+        *("supervise.linux.procfs", "supervise.linux.unixsocket"),
+    ),
+    "cli": ("supervise.client", "supervise.model", "supervise.wire"),
 }
 # The second package: supervise's own values and system calls may serve it too.
 _SHARED = ("supervise.linux", "supervise.model", "supervise.__version__", "runtime.__version__")
@@ -62,6 +66,10 @@ TOO_HEAVY_FOR_PID_1 = frozenset({
     *("yaml", "msgspec", "structlog", "psutil", "dataclasses", "typing", "threading"),
     *("inspect", "tempfile", "shutil", "datetime", "email", "importlib.metadata", "selectors"),
 })  # fmt: skip
+
+PACKAGES = ("supervise", "runtime")
+# Class names that still stand for two classes: this list only ever gets shorter.
+STILL_TWICE = frozenset({"Arguments", "Option", "UsageError", "Verb"})
 
 LONGEST_FILE = 500  # lines
 LONGEST_FUNCTION = 60  # lines, decorators and docstring included
@@ -247,9 +255,20 @@ def test_tests_neither_sleep_nor_skip_nor_mock() -> None:
     assert not broken, f"{advice}:\n" + "\n".join(broken)
 
 
-def test_the_tree_on_the_architecture_page_is_the_tree() -> None:
-    page = (ROOT / "docs/architecture.md").read_text()
-    tree = page.partition("## The tree")[2].partition("## Who may import whom")[0]
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_tree_on_the_architecture_page_is_the_tree(package: str) -> None:
+    shown = tree_on_the_page(package)
+    there = {str(path.relative_to(ROOT / package)) for path in sources(package)}
+
+    missing = {path for path in there - shown if not path.endswith("__init__.py")}
+    assert not missing, f"docs/architecture.md's tree does not show {sorted(missing)}"
+    gone = shown - there
+    assert not gone, f"docs/architecture.md's tree shows what is not there: {sorted(gone)}"
+
+
+def tree_on_the_page(package: str) -> set[str]:
+    """Return the Python files below *package* that docs/architecture.md's tree shows."""
+    tree = architecture().partition(f"\n```\n{package}/\n")[2].partition("\n```\n")[0]
     shown: set[str] = set()
     folders: list[str] = []
     for line in tree.splitlines():
@@ -259,14 +278,69 @@ def test_the_tree_on_the_architecture_page_is_the_tree() -> None:
         if folder := re.match(r"(\w+)/", entry[2]):
             folders[depth:] = [folder[1]]
         shown |= {"/".join((*folders[:depth], n)) for n in re.findall(r"\w+\.py", entry[2])}
+    return shown
 
-    package = ROOT / "supervise"
-    there = {str(path.relative_to(package)) for path in sources("supervise")}
 
-    missing = {path for path in there - shown if not path.endswith("__init__.py")}
-    assert not missing, f"docs/architecture.md's tree does not show {sorted(missing)}"
-    gone = shown - there
-    assert not gone, f"docs/architecture.md's tree shows what is not there: {sorted(gone)}"
+def test_every_file_that_the_map_says_to_open_exists() -> None:
+    section = architecture().partition("\n## Where do I add …\n")[2].partition("\n## ")[0]
+
+    named = re.findall(r"`((?:supervise|runtime|tests|docs|configs)/[\w./-]+)`", section)
+
+    assert len(named) >= len(section.splitlines()) // 4, "the section names files by whole paths"
+    gone = sorted({name for name in named if not (ROOT / name).exists()})
+    assert not gone, f"docs/architecture.md says to open what is not there: {gone}"
+
+
+def test_a_class_name_is_unique_in_the_repository() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sources("supervise", "runtime", "benchmarks"):
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+
+    broken = [f"{name}: {where}" for name, where in twice.items() if name not in STILL_TWICE]
+    assert not broken, "one class name for one class; rename:\n" + "\n".join(broken)
+    done = STILL_TWICE - set(twice)
+    assert not done, f"these are unique; take them off STILL_TWICE: {sorted(done)}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_file_name_is_unique_in_its_package(package: str) -> None:
+    places: dict[str, list[str]] = {}
+    for path in sources(package):
+        if not path.name.startswith("__"):
+            places.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+
+    broken = [f"{name}: {where}" for name, where in places.items() if len(where) > 1]
+
+    assert not broken, "one file name for one file of a package; rename:\n" + "\n".join(broken)
+
+
+def test_the_glossary_names_classes_that_exist_and_every_class_called_like_a_word() -> None:
+    classes = {
+        node.name
+        for path in sources(*PACKAGES)
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ClassDef)
+    }
+    page = (ROOT / "docs/glossary.md").read_text()
+    rows = re.findall(r"^\| (?!word )([^|]+?) \| (.*) \|$", page, re.MULTILINE)
+
+    gone = set(re.findall(r"`([A-Z]\w*[a-z]\w*)`", page)) - classes
+    assert not gone, f"docs/glossary.md names classes that are not there: {sorted(gone)}"
+    unnamed = sorted(
+        word
+        for word, _meaning in rows
+        if (name := "".join(part.capitalize() for part in word.split())) in classes
+        and not any(f"`{name}`" in meaning for other, meaning in rows if other == word)
+    )
+    assert not unnamed, f"each is also a class: docs/glossary.md says what that is: {unnamed}"
+    words = [word for word, _meaning in rows]
+    assert len(words) > 50
+    twice = sorted({word for word in words if words.count(word) > 1} - {"stage"})
+    assert not twice, f"one word, one row: {twice}"
 
 
 def test_every_corner_case_has_a_test_that_exists_or_a_reason() -> None:
@@ -296,3 +370,7 @@ def test_every_test_that_the_corner_cases_name_exists() -> None:
 
 def corner_cases() -> str:
     return (ROOT / "docs/corner-cases.md").read_text()
+
+
+def architecture() -> str:
+    return (ROOT / "docs/architecture.md").read_text()

@@ -8,17 +8,23 @@ from pathlib import Path
 from tests.support.generators import generator
 
 ROOT = Path(__file__).resolve().parents[1]
+OUTSIDE = ("README.md", "SECURITY.md", "tests/README.md")  # pages that are not in docs/
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
-        for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for page in [*(ROOT / name for name in OUTSIDE), *sorted((ROOT / "docs").glob("*.md"))]
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
         if not (page.parent / target).exists()
     ]
 
     assert not broken, f"links to files that are not there: {broken}"
+
+
+def test_the_way_to_report_a_hole_is_linked() -> None:
+    assert "](SECURITY.md)" in (ROOT / "README.md").read_text()
+    assert "](../SECURITY.md)" in (ROOT / "docs/security.md").read_text()
 
 
 def pages() -> list[Path]:

@@ -1,8 +1,8 @@
 """What PID 1 does by path, beside `supervise.linux.directory`: a short list, each with its reason.
 
-A path leads where whoever may write to one of its directories says.  Files are opened, made, renamed
-and removed in a directory that is held; what is here reads what root alone can place, or opens
-nothing at all.
+A path leads where whoever may write to one of its directories says.  Files are opened, made,
+renamed and removed in a directory that is held; what is here reads what root alone can place, or
+opens nothing at all.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ ALLOWED = {
     ("linux/descriptors.py", "os.listdir"): _PROC,
     ("linux/descriptors.py", "os.open"): _ROOTS,
     ("linux/identity.py", "os.stat"): "words why passwd(5) cannot be used; opens nothing",
+    ("linux/regular.py", "open"): "`read_given`: a file that a person names on a command line",
     ("linux/regular.py", "os.open"): "callers name passwd(5) or hold the object; never read unseen",
     ("linux/regular.py", "os.stat"): "the first look of `open_path`; the descriptor gets a second",
     ("daemon/kernel.py", "os.open"): _ROOTS,
@@ -91,7 +92,6 @@ ALLOWED = {
     ("config/search.py", "os.listdir"): "names of *.yaml files, each then opened safely",
     ("config/yaml/files.py", "os.path.isdir"): _LOOKS,
     ("config/yaml/files.py", "os.path.realpath"): "a key: has this file been read already",
-    ("config/yaml/files.py", "os.path.exists"): _LOOKS,
     ("config/compiled.py", "os.stat"): "`supervise compile`: only takes rights from the plan",
     ("config/config_verbs.py", "os.open"): _ROOTS,
 }

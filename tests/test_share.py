@@ -1,4 +1,4 @@
-"""docs/share/: the manual pages and completion scripts are those of the documentation and the code."""
+"""docs/share/: the manual pages and completion scripts match the documentation and the code."""
 
 from __future__ import annotations
 

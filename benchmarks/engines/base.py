@@ -1,7 +1,8 @@
 """What a measurement asks of a container engine.
 
-An engine is a `MeasuredPeer`, so that one run and one table serve both; it has no services.  Its store
-lies below the workshop and goes with `close`.  Rows that build and pull add what they need here.
+An engine is a `MeasuredPeer`, so that one run and one table serve both; it has no services.  Its
+store lies below the workshop and goes with `close`.  Rows that build and pull add what they need
+here.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Engine(MeasuredPeer):
         return None
 
     def bridged(self) -> list[str]:
-        """Return the options of `run` for a network of its own and an init as PID 1, if it has one."""
+        """Return the options of `run` for a network of its own and, if it has one, an init."""
         return []
 
     def plain(self) -> list[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import _thread
 
-from runtime.builder import stage_image as drafts
+from runtime.builder import entitlements, stage_image
 from runtime.builder.stage_image import StageImage
 from runtime.exchange import pulling
 from runtime.model.errors import RuntimeFailure
-from runtime.store.images import Images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ class Bases:
         self._job = job
         self._progress = progress
         self._pin = pin
-        self._images = Images(job.layout)
-        self._found: dict[str, tuple[StageImage, str]] = {}
+        self._images = job.store.images
+        self._resolved: dict[str, tuple[StageImage, str]] = {}
 
     def find(self, name: str) -> tuple[StageImage, str]:
         """Return (what a stage from *name* begins with, the image's id); its layers are held.
@@ -53,17 +52,21 @@ class Bases:
             RuntimeFailure: there is none, and it cannot be pulled.
         """
         if name == "scratch":
-            return drafts.scratch(self._job.architecture), ""
-        if name not in self._found:
+            return stage_image.scratch(self._job.architecture), ""
+        if name not in self._resolved:
             image = self._resolve(name)
             self._check_platform(name, image)
+            if image.is_host:
+                entitlements.check_host(
+                    name, self._job.request, foreign=self._job.context.is_foreign
+                )
             self._images.hold(image, self._pin)
-            self._found[name] = StageImage(image.config, image.is_host), image.id
-        return self._found[name]
+            self._resolved[name] = StageImage(image.config, image.is_host), image.id
+        return self._resolved[name]
 
     def _resolve(self, name: str) -> Image:
         when = pulling.ALWAYS if self._job.request.pull else pulling.MISSING
-        return pulling.get(self._job.layout, name, when=when, progress=_Told(self._progress))
+        return pulling.get(self._images, name, when=when, progress=_Told(self._progress))
 
     def _check_platform(self, name: str, image: Image) -> None:
         system, _, architecture = self._job.platform.partition("/")

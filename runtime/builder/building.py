@@ -12,7 +12,7 @@ import time
 
 from runtime.builder import entitlements, failures
 from runtime.builder.executor import Executor
-from runtime.builder.job import Job, check_platform
+from runtime.builder.job import BuildStore, Job, check_platform
 from runtime.builder.sources import context as contexts
 from runtime.dockerfile import commands, graph, parser, predefined
 from runtime.linux.failpoints import reached
@@ -22,7 +22,6 @@ from runtime.model.image import digest as digests
 from runtime.model.image import image_config as model
 from runtime.model.image import reference
 from runtime.store import events, host
-from runtime.store.images import Images
 from runtime.store.layers import Pin
 from supervise.model.suggest import closest
 
@@ -44,31 +43,33 @@ def build(layout: Layout, request: BuildRequest, progress: BuildProgress) -> Ima
         RuntimeFailure: what cannot be done, with the place in the Dockerfile; code 1.
     """
     try:
-        return _build(layout, request, progress)
+        return _build(BuildStore(layout), request, progress)
     except RuntimeFailure as failure:
         failure.code = 1
         raise
 
 
-def _build(layout: Layout, request: BuildRequest, progress: BuildProgress) -> Image:
-    store = f"{layout.root}/build/context"
+def _build(store: BuildStore, request: BuildRequest, progress: BuildProgress) -> Image:
+    downloads = store.cache.downloads
     dockerfile_option = request.dockerfile or None
     stdin = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()  # it may be closed
-    with contexts.open_context(request.where, dockerfile_option, stdin, store=store) as context:
+    with contexts.open_context(request.where, dockerfile_option, stdin, store=downloads) as context:
         text = context.dockerfile
         with failures.located(context.dockerfile_name, text):
             dockerfile = parser.parse(text)
-            job = _plan(layout, request, context, dockerfile)
+            job = _plan(store, request, context, dockerfile)
             for warning in dockerfile.warnings:
                 progress.remark(warning)
             for name in sorted(set(request.build_args) - _known_args(job)):
                 progress.remark(_unused(name, _known_args(job)))
             with Pin() as pin:
-                draft = Executor(job, progress, pin).run()
-                return _write(job, progress, draft)
+                built = Executor(job, progress, pin).run()
+                return _write(job, progress, built)
 
 
-def _plan(layout: Layout, request: BuildRequest, context: Context, dockerfile: Dockerfile) -> Job:
+def _plan(
+    store: BuildStore, request: BuildRequest, context: Context, dockerfile: Dockerfile
+) -> Job:
     """Find out which stages are needed; refuse other platforms than this machine's."""
     mine = f"linux/{host.architecture()}"
     check_platform(request.platform, mine)
@@ -82,7 +83,7 @@ def _plan(layout: Layout, request: BuildRequest, context: Context, dockerfile: D
             if isinstance(command, commands.Run):
                 with failures.at(command.place):
                     entitlements.check(command, request)
-    return Job(layout, request, context, dockerfile, plan=plan, platform=mine)
+    return Job(store, request, context, dockerfile, plan=plan, platform=mine)
 
 
 def _known_args(job: Job) -> set[str]:
@@ -100,11 +101,11 @@ def _unused(name: str, known: set[str]) -> str:
     return f"warning: --build-arg {name}: the Dockerfile has no such ARG{guess}"
 
 
-def _write(job: Job, progress: BuildProgress, draft: StageImage) -> Image:
-    """Make the image of *draft* and give it its names."""
+def _write(job: Job, progress: BuildProgress, built: StageImage) -> Image:
+    """Make the image of what the target has become and give it its names."""
     begun = time.monotonic()
-    request, images = job.request, Images(job.layout)
-    config = draft.config
+    request, images = job.request, job.store.images
+    config = built.config
     if request.labels:
         config = config.replace(labels={**config.labels, **request.labels})
     now = time.time()
@@ -115,9 +116,9 @@ def _write(job: Job, progress: BuildProgress, draft: StageImage) -> Image:
     names = [reference.parse(name).familiar for name in request.tags]
     image = images.find(digests.digest_of(document))
     if image is None or not set(names) <= set(image.names):
-        image = images.add(document, request.tags, now=now, is_host=draft.is_host)
+        image = images.add(document, request.tags, now=now, is_host=built.is_host)
         for name in names:
-            events.emit(job.layout, "image", "tag", image.id, {"name": name})
+            events.emit(job.store.layout, "image", "tag", image.id, {"name": name})
     reached("builder-wrote")
     progress.exported(image.id, names, time.monotonic() - begun)
     return image

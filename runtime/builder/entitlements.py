@@ -1,7 +1,8 @@
 """What a Dockerfile asks for beyond a container's rights, and the consent that this takes.
 
 The words are BuildKit's: ``--allow network.host``.  A Dockerfile alone, whoever wrote it, gets none
-of them; ``--network host`` is consent as well, for it gives every RUN the same.
+of them; ``--network host`` is consent as well, for it gives every RUN the same.  ``host`` is our
+own: a Dockerfile that came by URL, from git or in an archive does not read this machine's files.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from runtime.dockerfile.commands import Run
 
 NETWORK = "network.host"
+HOST = "host"  # ours: BuildKit has no such image
 _INSECURE = "security.insecure"
 _NO_POWER = "a build never has the machine's own power"
 _CONTAINER = "run the command in a container: runtime run --privileged"
@@ -28,11 +30,13 @@ def parse(words: Iterable[str]) -> frozenset[str]:
         RuntimeFailure: there is no such thing, or not here.
     """
     found = frozenset(words)
-    for word in sorted(found - {NETWORK}):
+    for word in sorted(found - {NETWORK, HOST}):
         if word == _INSECURE:
             message = f"--allow {word} is not supported: {_NO_POWER}"
             raise RuntimeFailure(message, _CONTAINER, code=1)
-        raise RuntimeFailure(f"--allow: '{word}' is no entitlement", f"it is {NETWORK}", code=1)
+        raise RuntimeFailure(
+            f"--allow: '{word}' is no entitlement", f"there are {NETWORK} and {HOST}", code=1
+        )
     return found
 
 
@@ -49,5 +53,20 @@ def check(command: Run, request: BuildRequest) -> None:
         raise RuntimeFailure(
             "RUN --network=host is not allowed: it would have the machine's own network",
             f"if the Dockerfile may: runtime build --allow {NETWORK}, or --network host for all",
+            code=1,
+        )
+
+
+def check_host(name: str, request: BuildRequest, *, foreign: bool) -> None:
+    """Refuse the image *name*, which has this machine's files, to a context from elsewhere.
+
+    Raises:
+        RuntimeFailure: the context is *foreign* and the command line has not consented.
+    """
+    if foreign and HOST not in request.allowed:
+        raise RuntimeFailure(
+            f"cannot use the image '{name}': it has every file of this machine, and the Dockerfile "
+            "comes from elsewhere",
+            f"if the Dockerfile may read them all: runtime build --allow {HOST}",
             code=1,
         )

@@ -16,7 +16,6 @@ from contextlib import suppress
 from runtime.builder import bases, messages, worker
 from runtime.linux.failpoints import reached
 from runtime.model.errors import RuntimeFailure
-from runtime.store.images import Images
 from runtime.store.layers import Pin
 from runtime.wire import frames
 
@@ -38,7 +37,7 @@ class _Stage:
         self.pid = pid
         self.sock = sock
         self.reader = frames.FrameReader()
-        self.draft: StageImage | None = None
+        self.image: StageImage | None = None
         self.waits_for: int | None = None  # the stage whose files it has asked for
         self.over = False
 
@@ -70,7 +69,7 @@ class Executor:
         self._job = job
         self._progress = progress
         self._pin = pin
-        self._images = Images(job.layout)
+        self._layers = job.store.layers
         self._bases = bases.Bases(job, progress, pin)
         self._stages: dict[int, _Stage] = {}
         self._by_fd: dict[int, _Stage] = {}
@@ -91,9 +90,9 @@ class Executor:
             self._end()
         if self._failure is not None:
             raise self._failure
-        draft = self._stages[self._job.target].draft
-        assert draft is not None  # no stage failed
-        return draft
+        image = self._stages[self._job.target].image
+        assert image is not None  # no stage failed
+        return image
 
     def _start(self, number: int) -> None:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -154,27 +153,27 @@ class Executor:
             self._serve(stage)
             return
         try:
-            draft, image_id = self._bases.find(str(wanted["image"]))
+            image, image_id = self._bases.find(str(wanted["image"]))
         except RuntimeFailure as failure:
             stage.send(messages.encode_failure(messages.REFUSED, failure))
         else:
-            stage.send(messages.encode_draft(messages.ANSWER, draft, image_id=image_id))
+            stage.send(messages.encode_image(messages.ANSWER, image, image_id=image_id))
 
     def _serve(self, stage: _Stage) -> None:
         """Give *stage* the files it waits for, if they are there."""
         if stage.waits_for is None:
             return
-        draft = self._stages[stage.waits_for].draft
-        if draft is not None:
+        image = self._stages[stage.waits_for].image
+        if image is not None:
             stage.waits_for = None
-            stage.send(messages.encode_draft(messages.ANSWER, draft))
+            stage.send(messages.encode_image(messages.ANSWER, image))
 
     def _take(self, stage: _Stage, body: bytes) -> None:
         """Hold the layers that a stage has made, and let those have them that wait for it."""
         reached("builder-hears-result")
-        stage.draft, _ = messages.decode_draft(body)
-        for layer in stage.draft.layers:
-            self._images.layers.hold(layer, self._pin)
+        stage.image, _ = messages.decode_image(body)
+        for layer in stage.image.layers:
+            self._layers.hold(layer, self._pin)
         stage.over = True
         for other in self._stages.values():
             self._serve(other)

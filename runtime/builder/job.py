@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.builder.steps.run_mounts import Given
 from runtime.dockerfile import predefined
 from runtime.model.errors import RuntimeFailure
+from runtime.store.build_cache import BuildCache
+from runtime.store.images import Images
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from runtime.dockerfile.commands import Dockerfile
     from runtime.dockerfile.graph import BuildPlan
     from runtime.store.layout import Layout
+
+
+class Given(Record):
+    """What the command line gives to a build for the mounts of RUN."""
+
+    secrets: Mapping[str, bytes] = {}  # by id
+    agents: Mapping[str, str] = {}  # id → path of the agent's socket
 
 
 class BuildRequest(Record):
@@ -48,12 +56,22 @@ def check_platform(asked: str, mine: str) -> None:
     )
 
 
+class BuildStore:
+    """The parts of the store that one build works with, made once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout  # for the containers of RUN and the log of events
+        self.images = Images(layout)
+        self.layers = self.images.layers
+        self.cache = BuildCache(layout)
+
+
 class Job:
     """One build."""
 
     def __init__(
         self,
-        layout: Layout,
+        store: BuildStore,
         request: BuildRequest,
         context: Context,
         dockerfile: Dockerfile,
@@ -61,7 +79,7 @@ class Job:
         plan: BuildPlan,
         platform: str,
     ) -> None:
-        self.layout = layout
+        self.store = store
         self.request = request
         self.context = context
         self.dockerfile = dockerfile

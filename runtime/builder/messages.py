@@ -25,10 +25,10 @@ STARTED = 1  # {"step", "total", "text"}
 OUTPUT = 2  # step, stream (1 | 2), bytes
 FINISHED = 3  # {"step", "seconds", "cached"}
 WANTED = 4  # {"stage": number} or {"image": name}; answered by ANSWER or REFUSED
-RESULT = 5  # a draft
+RESULT = 5  # a stage's image
 FAILED = 6  # {"message", "hint", "code", "line", "step"}
 REMARK = 7  # text for a person
-ANSWER = 8  # a draft
+ANSWER = 8  # a stage's image
 REFUSED = 9  # as FAILED
 
 _OUTPUT = struct.Struct("!IB")
@@ -56,8 +56,8 @@ def encode_finished(step: int, seconds: float, cached: bool) -> bytes:  # noqa: 
 
 def decode(body: bytes) -> dict[str, Any]:
     """Return what a frame of JSON says."""
-    found: dict[str, Any] = json.loads(body)
-    return found
+    document: dict[str, Any] = json.loads(body)
+    return document
 
 
 def encode_output(step: int, stream: int, data: bytes) -> bytes:
@@ -71,25 +71,25 @@ def decode_output(body: bytes) -> StepOutput:
     return StepOutput(step, stream, body[_OUTPUT.size :])
 
 
-def encode_draft(kind: int, draft: StageImage, *, image_id: str = "") -> bytes:
-    """Return a frame with all of a draft that another stage may need."""
+def encode_image(kind: int, image: StageImage, *, image_id: str = "") -> bytes:
+    """Return a frame with all of a stage's image that another stage may need."""
     document = {
-        "config": model.to_json(draft.config).decode(),
-        "host": draft.is_host,
-        "scope": draft.scope,
+        "config": model.to_json(image.config).decode(),
+        "host": image.is_host,
+        "scope": image.scope,
         "id": image_id,
     }
     return frames.encode_json(kind, document)
 
 
-def decode_draft(body: bytes) -> tuple[StageImage, str]:
-    """Return (draft, id of the image that it is)."""
+def decode_image(body: bytes) -> tuple[StageImage, str]:
+    """Return (image to start or copy from, its id if it is in the store)."""
     from runtime.builder.stage_image import StageImage
 
     document = json.loads(body)
     scope = tuple((name, value) for name, value in document["scope"])
-    draft = StageImage(model.from_json(document["config"]), document["host"], scope=scope)
-    return draft, document["id"]
+    image = StageImage(model.from_json(document["config"]), document["host"], scope=scope)
+    return image, document["id"]
 
 
 def encode_failure(kind: int, failure: RuntimeFailure, **more: Any) -> bytes:
@@ -120,7 +120,7 @@ class BuilderChannel:
         self._sock.sendall(frame)
 
     def ask(self, question: dict[str, Any]) -> tuple[StageImage, str]:
-        """Return the answer to WANTED: (draft, id of the image that it is).
+        """Return the answer to WANTED: (image to start or copy from, its id if it is in the store).
 
         Raises:
             RuntimeFailure: there is none.
@@ -130,7 +130,7 @@ class BuilderChannel:
         kind, body = self._receive()
         if kind == REFUSED:
             raise decode_failure(body)[0]
-        return decode_draft(body)
+        return decode_image(body)
 
     def wait_for_end(self) -> None:
         """Wait until the builder has closed its end: it holds what we made."""

@@ -6,13 +6,12 @@ import os
 
 from runtime.linux import locks
 from runtime.store import files
-from runtime.store.build_cache import Steps
-from runtime.store.images import Images
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.store.layout import Layout
+    from runtime.store.build_cache import BuildCache
+    from runtime.store.images import Images
 
 
 class Cached(Record):
@@ -24,12 +23,12 @@ class Cached(Record):
     reclaimable: int = 0
 
 
-def measure(layout: Layout) -> Cached:
+def measure(images: Images, cache: BuildCache) -> Cached:
     """Return how much there is."""
-    needed = _in_images(layout)
-    sizes = {step.layer: step.size for _, step, _ in Steps(layout).all() if step.layer}
-    records = Steps(layout).all()
-    mounts = sum(_size_of(path) for path in _cache_mounts(layout))
+    needed = _in_images(images)
+    records = cache.all()
+    sizes = {step.layer: step.size for _, step, _ in records if step.layer}
+    mounts = sum(_size_of(path) for path in _cache_mounts(cache))
     free = sum(size for layer, size in sizes.items() if layer not in needed)
     return Cached(
         records=len(records),
@@ -40,46 +39,45 @@ def measure(layout: Layout) -> Cached:
 
 
 def prune(
-    layout: Layout, *, everything: bool = False, before: float | None = None
+    images: Images, cache: BuildCache, *, everything: bool = False, before: float | None = None
 ) -> tuple[list[str], int]:
     """Remove what no image is made of, or with *everything* all of it; return (keys, bytes freed).
 
     *before* is wall clock seconds: only what has not been used since.
     """
-    images, steps = Images(layout), Steps(layout)
-    needed = _in_images(layout)
+    needed = _in_images(images)
     removed: list[str] = []
     sizes: dict[str, int] = {}
-    for key, step, used in steps.all():
+    for key, step, used in cache.all():
         if before is not None and used >= before:
             continue
         if everything or not step.layer or step.layer not in needed:
-            steps.forget(key)
+            cache.forget(key)
             removed.append(key)
             sizes[step.layer] = step.size
     images.tidy()
     freed = sum(size for layer, size in sizes.items() if layer and not _is_there(images, layer))
     if everything and before is None:
-        for path in _cache_mounts(layout):
+        for path in _cache_mounts(cache):
             freed += _remove_mount(path)
-        files.remove_tree(f"{layout.root}/build/context")
+        files.remove_tree(cache.downloads)
     return removed, freed
 
 
-def _in_images(layout: Layout) -> set[str]:
-    return {layer for image in Images(layout).list() for layer in image.layers}
+def _in_images(images: Images) -> set[str]:
+    return {layer for image in images.list() for layer in image.layers}
 
 
 def _is_there(images: Images, layer: str) -> bool:
     return os.path.isdir(images.layers.path(layer))
 
 
-def _cache_mounts(layout: Layout) -> list[str]:
-    top = f"{layout.root}/build/cache-mounts"
-    found = []
-    for name in _listed(top):
-        found += [f"{top}/{name}/{number}" for number in _listed(f"{top}/{name}")]
-    return found
+def _cache_mounts(cache: BuildCache) -> list[str]:
+    return [
+        f"{cache.mounts}/{name}/{number}"
+        for name in _listed(cache.mounts)
+        for number in _listed(f"{cache.mounts}/{name}")
+    ]
 
 
 def _remove_mount(path: str) -> int:

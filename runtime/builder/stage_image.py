@@ -1,8 +1,8 @@
 """An image in the making: what one stage's instructions have made of its configuration so far.
 
 Pure values; every word of an instruction is expanded already.  The instructions that make files
-(RUN, COPY, ADD, WORKDIR's directory) are `runtime.builder.steps.steps`' work: they come here with the
-layer they made.  History reads as BuildKit writes it.
+(RUN, COPY, ADD, WORKDIR's directory) are the work of `runtime.builder.steps`: they come here with
+the layer they made.  History reads as BuildKit writes it.
 """
 
 from __future__ import annotations
@@ -71,49 +71,50 @@ def begin(base: StageImage) -> StageImage:
     return StageImage(config.replace(onbuild=()), base.is_host, args=scope, scope=scope)
 
 
-def with_history(draft: StageImage, text: str, created: str, *, layer: str = "") -> StageImage:
-    """Return *draft* after a step that made the layer *layer*, or none."""
-    config = draft.config
+def with_history(image: StageImage, text: str, created: str, *, layer: str = "") -> StageImage:
+    """Return *image* after a step that made the layer *layer*, or none."""
+    config = image.config
     step = History(created=created, created_by=text, empty_layer=not layer)
     if layer:
         config = config.replace(diff_ids=(*config.diff_ids, layer))
-    return draft.replace(config=config.replace(history=(*config.history, step), created=created))
+    return image.replace(config=config.replace(history=(*config.history, step), created=created))
 
 
-def declare(draft: StageImage, pairs: Iterable[tuple[str, str | None]]) -> StageImage:
-    """Return *draft* with the ARGs *pairs* in scope; one without a value keeps what it had."""
+def declare(image: StageImage, pairs: Iterable[tuple[str, str | None]]) -> StageImage:
+    """Return *image* with the ARGs *pairs* in scope; one without a value keeps what it had."""
     pairs = list(pairs)
-    scope = {**dict(draft.scope), **{name: value for name, value in pairs if value is not None}}
-    args = {**dict(draft.args), **dict(pairs)}
-    return draft.replace(args=tuple(args.items()), scope=tuple(scope.items()))
+    scope = {**dict(image.scope), **{name: value for name, value in pairs if value is not None}}
+    args = {**dict(image.args), **dict(pairs)}
+    return image.replace(args=tuple(args.items()), scope=tuple(scope.items()))
 
 
-def apply(draft: StageImage, command: Command) -> tuple[StageImage, str]:
-    """Return what *command*, which makes no files, makes of *draft*, and what history says.
+def apply(image: StageImage, command: Command) -> tuple[StageImage, str]:
+    """Return what *command*, which makes no files, makes of *image*, and what history says.
 
     Raises:
         RuntimeFailure: a port, a signal or a volume that is none.
     """
-    return _CHANGES[type(command)](draft, command)
+    return _CHANGES[type(command)](image, command)
 
 
-def absolute(draft: StageImage, path: str) -> str:
+def absolute(image: StageImage, path: str) -> str:
     """Return *path* as WORKDIR means it: below the working directory unless it is absolute."""
-    joined = posixpath.normpath(posixpath.join("/", draft.config.working_dir, path))
+    joined = posixpath.normpath(posixpath.join("/", image.config.working_dir, path))
     return "/" + joined.lstrip("/")
 
 
-def with_working_dir(draft: StageImage, path: str) -> tuple[StageImage, str]:
-    """Return *draft* with WORKDIR *path*, and what history says."""
-    found = absolute(draft, path)
-    if path.endswith("/") and found != "/":
-        found += "/"  # BuildKit keeps it
-    return draft.replace(config=draft.config.replace(working_dir=found)), f"WORKDIR {found}"
+def with_working_dir(image: StageImage, path: str) -> tuple[StageImage, str]:
+    """Return *image* with WORKDIR *path*, and what history says."""
+    directory = absolute(image, path)
+    if path.endswith("/") and directory != "/":
+        directory += "/"  # BuildKit keeps it
+    config = image.config.replace(working_dir=directory)
+    return image.replace(config=config), f"WORKDIR {directory}"
 
 
-def argv(draft: StageImage, line: CommandLine) -> tuple[str, ...]:
+def argv(image: StageImage, line: CommandLine) -> tuple[str, ...]:
     """Return what CMD, ENTRYPOINT or RUN executes."""
-    return (*draft.shell(), *line.words) if line.shell else line.words
+    return (*image.shell(), *line.words) if line.shell else line.words
 
 
 def quoted(words: Iterable[str]) -> str:
@@ -122,32 +123,32 @@ def quoted(words: Iterable[str]) -> str:
     return "[" + " ".join(f'"{word}"' for word in escaped) + "]"
 
 
-def _cmd(draft: StageImage, command: commands.Cmd) -> tuple[StageImage, str]:
-    words = argv(draft, command.line)
-    config = draft.config.replace(cmd=words)
-    return draft.replace(config=config, has_cmd=True), f"CMD {quoted(words)}"
+def _cmd(image: StageImage, command: commands.Cmd) -> tuple[StageImage, str]:
+    words = argv(image, command.line)
+    config = image.config.replace(cmd=words)
+    return image.replace(config=config, has_cmd=True), f"CMD {quoted(words)}"
 
 
-def _entrypoint(draft: StageImage, command: commands.Entrypoint) -> tuple[StageImage, str]:
-    words = argv(draft, command.line)
-    config = draft.config.replace(entrypoint=words)
-    if not draft.has_cmd:
+def _entrypoint(image: StageImage, command: commands.Entrypoint) -> tuple[StageImage, str]:
+    words = argv(image, command.line)
+    config = image.config.replace(entrypoint=words)
+    if not image.has_cmd:
         config = config.replace(cmd=None)  # the base's CMD was made for the base's ENTRYPOINT
-    return draft.replace(config=config), f"ENTRYPOINT {quoted(words)}"
+    return image.replace(config=config), f"ENTRYPOINT {quoted(words)}"
 
 
-def _env(draft: StageImage, command: commands.Env) -> tuple[StageImage, str]:
-    found = {entry.partition("=")[0]: entry for entry in draft.config.env}
-    found.update((pair.key, f"{pair.key}={pair.value or ''}") for pair in command.pairs)
-    config = draft.config.replace(env=tuple(found.values()))
+def _env(image: StageImage, command: commands.Env) -> tuple[StageImage, str]:
+    entries = {entry.partition("=")[0]: entry for entry in image.config.env}
+    entries.update((pair.key, f"{pair.key}={pair.value or ''}") for pair in command.pairs)
+    config = image.config.replace(env=tuple(entries.values()))
     names = {pair.key for pair in command.pairs}
-    scope = tuple((name, value) for name, value in draft.scope if name not in names)
-    return draft.replace(config=config, scope=scope), f"ENV {_pairs(command.pairs)}"
+    scope = tuple((name, value) for name, value in image.scope if name not in names)
+    return image.replace(config=config, scope=scope), f"ENV {_pairs(command.pairs)}"
 
 
-def _label(draft: StageImage, command: commands.Label) -> tuple[StageImage, str]:
-    labels = {**draft.config.labels, **{pair.key: pair.value or "" for pair in command.pairs}}
-    return draft.replace(config=draft.config.replace(labels=labels)), (
+def _label(image: StageImage, command: commands.Label) -> tuple[StageImage, str]:
+    labels = {**image.config.labels, **{pair.key: pair.value or "" for pair in command.pairs}}
+    return image.replace(config=image.config.replace(labels=labels)), (
         f"LABEL {_pairs(command.pairs)}"
     )
 
@@ -156,17 +157,17 @@ def _pairs(pairs: Iterable[commands.Pair]) -> str:
     return " ".join(f"{pair.key}={pair.value or ''}" for pair in pairs)
 
 
-def _maintainer(draft: StageImage, command: commands.Maintainer) -> tuple[StageImage, str]:
-    config = draft.config.replace(author=command.name)
-    return draft.replace(config=config), f"MAINTAINER {command.name}"
+def _maintainer(image: StageImage, command: commands.Maintainer) -> tuple[StageImage, str]:
+    config = image.config.replace(author=command.name)
+    return image.replace(config=config), f"MAINTAINER {command.name}"
 
 
-def _expose(draft: StageImage, command: commands.Expose) -> tuple[StageImage, str]:
+def _expose(image: StageImage, command: commands.Expose) -> tuple[StageImage, str]:
     ports = [port for text in command.ports for port in _ports(text)]
-    config = draft.config.replace(
-        exposed_ports=tuple(dict.fromkeys((*draft.config.exposed_ports, *ports)))
+    config = image.config.replace(
+        exposed_ports=tuple(dict.fromkeys((*image.config.exposed_ports, *ports)))
     )
-    return draft.replace(config=config), f"EXPOSE [{' '.join(ports)}]"
+    return image.replace(config=config), f"EXPOSE [{' '.join(ports)}]"
 
 
 def _ports(text: str) -> list[str]:
@@ -186,34 +187,34 @@ def _ports(text: str) -> list[str]:
     return [f"{number}/{protocol}" for number in range(low, high + 1)]
 
 
-def _volume(draft: StageImage, command: commands.VolumeInstruction) -> tuple[StageImage, str]:
+def _volume(image: StageImage, command: commands.VolumeInstruction) -> tuple[StageImage, str]:
     if any(not path.strip() for path in command.paths):
         raise RuntimeFailure("VOLUME has an empty path", code=1)
-    volumes = tuple(dict.fromkeys((*draft.config.volumes, *command.paths)))
-    config = draft.config.replace(volumes=volumes)
-    return draft.replace(config=config), f"VOLUME [{' '.join(command.paths)}]"
+    volumes = tuple(dict.fromkeys((*image.config.volumes, *command.paths)))
+    config = image.config.replace(volumes=volumes)
+    return image.replace(config=config), f"VOLUME [{' '.join(command.paths)}]"
 
 
-def _user(draft: StageImage, command: commands.User) -> tuple[StageImage, str]:
-    return draft.replace(config=draft.config.replace(user=command.user)), f"USER {command.user}"
+def _user(image: StageImage, command: commands.User) -> tuple[StageImage, str]:
+    return image.replace(config=image.config.replace(user=command.user)), f"USER {command.user}"
 
 
-def _shell(draft: StageImage, command: commands.Shell) -> tuple[StageImage, str]:
-    config = draft.config.replace(shell=command.words)
-    return draft.replace(config=config), f"SHELL [{' '.join(command.words)}]"
+def _shell(image: StageImage, command: commands.Shell) -> tuple[StageImage, str]:
+    config = image.config.replace(shell=command.words)
+    return image.replace(config=config), f"SHELL [{' '.join(command.words)}]"
 
 
-def _stop_signal(draft: StageImage, command: commands.StopSignal) -> tuple[StageImage, str]:
+def _stop_signal(image: StageImage, command: commands.StopSignal) -> tuple[StageImage, str]:
     if signal_number(command.signal) is None:
         raise RuntimeFailure(
             f"'{command.signal}' is no signal", "such as TERM, SIGINT or 15", code=1
         )
-    config = draft.config.replace(stop_signal=command.signal)
-    return draft.replace(config=config), f"STOPSIGNAL {command.signal}"
+    config = image.config.replace(stop_signal=command.signal)
+    return image.replace(config=config), f"STOPSIGNAL {command.signal}"
 
 
 def _healthcheck(
-    draft: StageImage, command: commands.HealthcheckInstruction
+    image: StageImage, command: commands.HealthcheckInstruction
 ) -> tuple[StageImage, str]:
     check = model.Healthcheck(
         test=command.test,
@@ -223,14 +224,14 @@ def _healthcheck(
         start_interval=command.start_interval / _SECOND,
         retries=command.retries,
     )
-    config = draft.config.replace(healthcheck=check)
-    return draft.replace(config=config), f"HEALTHCHECK {quoted(command.test)}"
+    config = image.config.replace(healthcheck=check)
+    return image.replace(config=config), f"HEALTHCHECK {quoted(command.test)}"
 
 
-def _onbuild(draft: StageImage, command: commands.Onbuild) -> tuple[StageImage, str]:
-    onbuild = (*draft.config.onbuild, command.expression)
-    config = draft.config.replace(onbuild=onbuild)
-    return draft.replace(config=config), f"ONBUILD {command.expression}"
+def _onbuild(image: StageImage, command: commands.Onbuild) -> tuple[StageImage, str]:
+    onbuild = (*image.config.onbuild, command.expression)
+    config = image.config.replace(onbuild=onbuild)
+    return image.replace(config=config), f"ONBUILD {command.expression}"
 
 
 _CHANGES: dict[type, Callable[..., tuple[StageImage, str]]] = {

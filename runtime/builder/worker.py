@@ -1,7 +1,7 @@
 """The process that builds one stage: instruction after instruction, a layer a step.
 
 Forked by `runtime.builder.executor`; it has a mount namespace of its own, talks to the builder over
-one socket and ends with it.  What it needs of other stages it asks for.
+one socket and ends with it.  What its instructions may use is in `runtime.builder.stage`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ import os
 import sys
 import time
 
-from runtime.builder import cache_keys, host_stamp, messages
-from runtime.builder import stage_image as drafts
+from runtime.builder import messages, stage_image
 from runtime.builder.job import check_platform
 from runtime.builder.messages import BuilderChannel
-from runtime.builder.steps import context_mount, steps
-from runtime.builder.steps.sandbox import Sandbox
+from runtime.builder.stage import BuildStage
+from runtime.builder.steps import run_step, workdir_step
 from runtime.dockerfile import commands, expand, graph, parser, predefined
 from runtime.dockerfile.dockerfile_error import DockerfileError
 from runtime.linux.failpoints import reached
 from runtime.model.errors import RuntimeFailure
-from runtime.store.layers import Pin
-from runtime.wire import frames
 from supervise.linux import prctl
 from supervise.model import unexpected
 
@@ -77,30 +74,22 @@ def _stop(_number: int, _frame: object) -> None:
 
 
 class Worker:
-    """One stage."""
+    """The builder of one stage: carries out its instructions in order and says how it went."""
 
     def __init__(self, job: Job, number: int, channel: BuilderChannel) -> None:
-        self.job = job
-        self.number = number
-        self.node = job.stages[number]
-        self.channel = channel
-        self.sandbox = Sandbox(job.layout)
-        self.pin = Pin()
-        self.draft = drafts.scratch("")
-        self.step = 0  # of those that are shown
-        self.total = 0
-        self._line = job.stages[number].stage.start.place
-        self._views: dict[str, tuple[tuple[str, ...], str]] = {}
-        self._context: dict[str, tuple[str, str]] = {}
-        self._triggered: dict[str, int] = {}  # stages that ONBUILD copies from, by --from
+        self._job = job
+        self._number = number
+        self._channel = channel
+        self._stage = BuildStage(job, number, channel)
+        self._place = job.stages[number].stage.start.place  # of the instruction that is at work
 
     def run(self) -> None:
         """Build the stage, say how it went, and stay until the builder has what it needs."""
         try:
             try:
-                self._stage()
+                self._build()
             finally:
-                self.sandbox.close()
+                self._stage.sandbox.close()
         except DockerfileError as problem:  # it knows no more of the place than we do
             self._fail(RuntimeFailure(problem.what, problem.hint, 1))
         except RuntimeFailure as failure:
@@ -109,120 +98,87 @@ class Worker:
             where = f" '{error.filename}'" if error.filename else ""
             self._fail(RuntimeFailure(f"{error.strerror or error}{where}", code=1))
         else:
-            self.channel.send(messages.encode_draft(messages.RESULT, self.draft))
-        self.channel.wait_for_end()
+            self._channel.send(messages.encode_image(messages.RESULT, self._stage.image))
+        self._channel.wait_for_end()
 
     def _fail(self, failure: RuntimeFailure) -> None:
-        place = self._line
+        place, step = self._place, self._stage.step
         frame = messages.encode_failure(
-            messages.FAILED, failure, first=place.first_line, last=place.last_line, step=self.step
+            messages.FAILED, failure, first=place.first_line, last=place.last_line, step=step
         )
-        self.channel.send(frame)
+        self._channel.send(frame)
 
-    def _stage(self) -> None:
-        stage = self.node.stage
-        check_platform(self.node.platform, self.job.platform)
+    def _build(self) -> None:
+        stage, node = self._stage, self._stage.node
+        check_platform(node.platform, self._job.platform)
         begun = time.monotonic()
         base, onbuild = self._base()
-        triggers = [parser.parse_onbuild(text, self._line) for text in onbuild]
-        self._triggered = graph.triggered(self.job.dockerfile, triggers, self.number)
-        all_commands = (*triggers, *stage.commands)
-        self.total = 1 + sum(isinstance(each, _FILES) for each in all_commands)
-        self.begin_step(f"FROM {self._base_name()}")
-        self.end_step(begun, cached=False)
-        self.draft = drafts.begin(base)
+        triggers = [parser.parse_onbuild(text, self._place) for text in onbuild]
+        stage.triggered = graph.triggered(self._job.dockerfile, triggers, self._number)
+        all_commands = (*triggers, *node.stage.commands)
+        stage.total = 1 + sum(isinstance(each, _FILES) for each in all_commands)
+        stage.begin_step(f"FROM {self._base_name()}")
+        stage.end_step(begun, cached=False)
+        stage.image = stage_image.begin(base)
         for each in all_commands:
-            self._line = each.place
-            self._command(each)
+            self._place = each.place
+            stage.image = self._command(each)
             reached("build-instruction-done")
 
     def _base(self) -> tuple[StageImage, tuple[str, ...]]:
         """Return what the stage starts from, and the instructions it has for us."""
-        node = self.node
+        node = self._stage.node
         if node.base is None and node.image == "scratch":
-            return drafts.scratch(self.job.architecture), ()
-        base = self.other(node.base, node.image)
+            return stage_image.scratch(self._job.architecture), ()
+        base = self._stage.other(node.base, node.image)
         return base, base.config.onbuild
 
     def _base_name(self) -> str:
-        return self.node.stage.start.image if self.node.base is not None else self.node.image
+        node = self._stage.node
+        return node.stage.start.image if node.base is not None else node.image
 
-    def other(self, stage: int | None, name: str) -> StageImage:
-        """Return the draft of another stage, or of the image *name*; its layers are held."""
-        question = {"image": name} if stage is None else {"stage": stage}
-        found, _ = self.channel.ask(question)
-        for layer in found.layers:
-            steps.layers(self).hold(layer, self.pin)
-        return found
-
-    def _command(self, command: Command) -> None:
+    def _command(self, command: Command) -> StageImage:
+        """Carry out one instruction; return the changed image."""
+        stage = self._stage
         if isinstance(command, commands.Arg):
-            self._declare(command)
-            return
-        environment = self.draft.environment()
-        expansion = expand.Expansion(environment, self.job.dockerfile.escape)
+            return self._declare(command)
+        environment = stage.image.environment()
+        expansion = expand.Expansion(environment, self._job.dockerfile.escape)
         expanded = expansion.command(command)
-        unset = expansion.unset - {name for name, _ in self.draft.args}
+        unset = expansion.unset - {name for name, _ in stage.image.args}
         for warning in predefined.undefined(command.place, unset, environment):
-            self.remark(warning)
+            stage.remark(warning)
         if isinstance(expanded, _FILES):
-            steps.carry_out(self, expanded)
-        else:
-            changed, text = drafts.apply(self.draft, expanded)
-            self.draft = drafts.with_history(changed, text, self.created())
+            return _carry_out(stage, expanded)
+        changed, text = stage_image.apply(stage.image, expanded)
+        return stage_image.with_history(changed, text, stage.created())
 
-    def _declare(self, command: commands.Arg) -> None:
+    def _declare(self, command: commands.Arg) -> StageImage:
+        image = self._stage.image
         pairs = expand.declared(
             command,
-            self.draft.environment(),
-            given=self.job.request.build_args,
-            outer=self.job.global_args,
-            escape=self.job.dockerfile.escape,
+            image.environment(),
+            given=self._job.request.build_args,
+            outer=self._job.global_args,
+            escape=self._job.dockerfile.escape,
         )
         shown = " ".join(key if value is None else f"{key}={value}" for key, value in pairs)
-        changed = drafts.declare(self.draft, pairs)
-        self.draft = drafts.with_history(changed, f"ARG {shown}", self.created())
+        changed = stage_image.declare(image, pairs)
+        return stage_image.with_history(changed, f"ARG {shown}", self._stage.created())
 
-    # -- what the steps ask for
 
-    def view(self, from_: str) -> tuple[tuple[str, ...], str]:
-        """Return (directories top first, what stands for them in a key) of a stage or image."""
-        if from_ not in self._views:
-            stage = self._triggered.get(from_, self.node.source(from_))
-            found = self.other(stage, from_)
-            stamp = host_stamp.stamp() if found.is_host else ""
-            shown = cache_keys.below(found.layers, platform=self.job.platform, machine=stamp)
-            self._views[from_] = self.sandbox.lowers(found), shown
-        return self._views[from_]
+def _carry_out(
+    stage: BuildStage, command: commands.Run | commands.Copy | commands.Workdir
+) -> StageImage:
+    """Do one instruction that makes files; return the changed image.
 
-    def context_files(self, source: str) -> tuple[str, str]:
-        """Return (a directory of the host with *source* of the context, what stands for it)."""
-        if source not in self._context:
-            self._context[source] = context_mount.materialize(self, source)
-        return self._context[source]
+    Raises:
+        RuntimeFailure: it cannot be done.
+    """
+    if isinstance(command, commands.Run):
+        return run_step.carry_out(stage, command)
+    if isinstance(command, commands.Workdir):
+        return workdir_step.carry_out(stage, command)
+    from runtime.builder.steps import copy_step  # with all that fetches and unpacks
 
-    def created(self) -> str:
-        """Return the time for the history of an instruction that makes no files.
-
-        That of the last one that did: so a build that finds all in the cache gives the same image.
-        """
-        return self.draft.config.created or steps.now(self)
-
-    # -- what the steps tell
-
-    def remark(self, text: str) -> None:
-        """Say something worth a line."""
-        self.channel.send(frames.encode(messages.REMARK, text.encode(errors="replace")))
-
-    def begin_step(self, text: str) -> None:
-        """Say that the next step begins."""
-        self.step += 1
-        self.channel.send(messages.encode_started(self.step, self.total, text))
-
-    def end_step(self, begun: float, *, cached: bool) -> None:
-        """Say that it is done; *begun* is on the monotonic clock."""
-        self.channel.send(messages.encode_finished(self.step, time.monotonic() - begun, cached))
-
-    def output(self, stream: int, data: bytes) -> None:
-        """Pass on what a step's command wrote."""
-        self.channel.send(messages.encode_output(self.step, stream, data))
+    return copy_step.carry_out(stage, command)

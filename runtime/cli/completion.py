@@ -48,7 +48,7 @@ _BEFORE = (
     ("--help", "Show the commands"),
 )
 _CHOICES = {
-    "allow": ("network.host",),
+    "allow": ("network.host", "host"),
     "pull": ("missing", "never", "always"),
     "restart": ("no", "always", "unless-stopped", "on-failure"),
     "userns": ("host", "mapped"),

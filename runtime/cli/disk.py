@@ -12,6 +12,8 @@ from runtime.cli.images import image_verbs
 from runtime.language import columns
 from runtime.language.commandline import Arguments, Verb
 from runtime.model import units
+from runtime.model.container import statuses
+from runtime.store.build_cache import BuildCache
 from runtime.store.images import Images
 from runtime.store.volumes import Volumes
 from supervise.model.record import Record
@@ -95,7 +97,7 @@ def _containers(layout: Layout) -> _Kind:
     for spec, state in everyone:
         size = sizes.written(layout, spec)
         total += size
-        if state.status in found.ALIVE:
+        if state.status in statuses.ALIVE:
             active += 1
         else:
             free += size
@@ -117,8 +119,8 @@ def _volumes(layout: Layout) -> _Kind:
 
 
 def _build_cache(layout: Layout) -> _Kind:
-    found = pruning.measure(layout)
-    return _Kind("Build Cache", found.records, found.active, found.size, found.reclaimable)
+    cached = pruning.measure(Images(layout), BuildCache(layout))
+    return _Kind("Build Cache", cached.records, cached.active, cached.size, cached.reclaimable)
 
 
 def prune(layout: Layout, words: Arguments) -> int:
@@ -136,7 +138,7 @@ def prune(layout: Layout, words: Arguments) -> int:
     freed += size
     _report("Images", [line[:1].lower() + line[1:] for line in lines])
     if not words.many("filter"):
-        keys, size = pruning.prune(layout, everything=words.flag("all"))
+        keys, size = pruning.prune(Images(layout), BuildCache(layout), everything=words.flag("all"))
         freed += size
         _report("Build cache", keys)
     sys.stdout.write(f"Total reclaimed space: {units.human_size(freed)}\n")

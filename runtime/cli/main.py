@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from runtime.cli import failures, printing, verbs
+from runtime.cli import failure_output, printing, verbs
 from runtime.language.commandline import UsageError, parse
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -53,7 +53,7 @@ def main() -> int:
     except (RuntimeFailure, UsageError) as failure:
         if settings.debug:
             _print_traceback()
-        failures.print_failure(failure)
+        failure_output.print_failure(failure)
         return failure.code
     except KeyboardInterrupt:
         return 130
@@ -65,7 +65,7 @@ def main() -> int:
         if settings.debug:
             _print_traceback()
         where = f"'{error.filename}': " if error.filename else ""
-        failures.print_failure(RuntimeFailure(f"{where}{error.strerror or error}"))
+        failure_output.print_failure(RuntimeFailure(f"{where}{error.strerror or error}"))
         return 125
     except Exception as error:  # the last barrier: nobody is shown a traceback
         return _print_bug(error, debug=settings.debug)
@@ -169,7 +169,7 @@ def _call(name: str, words: list[str], settings: _Globals) -> int:
     from runtime.linux import record_files
     from runtime.store.layout import DEFAULT_ROOT, Layout
 
-    record_files.listen(failures.print_failure)
+    record_files.listen(failure_output.print_failure)
     absolute = os.path.abspath(settings.root) if settings.root else DEFAULT_ROOT
     return function(Layout(absolute, os.environ.get("RUNTIME_RUN", "")), parsed)
 

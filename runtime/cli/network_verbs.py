@@ -11,6 +11,7 @@ from runtime.container import connection
 from runtime.language import columns, filters
 from runtime.language.commandline import Verb
 from runtime.model import units
+from runtime.model.container import statuses
 from runtime.model.container.spec import Join
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import digest as digests
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from runtime.model.container.state import Endpoint, State
     from runtime.model.network.network_records import Network
     from runtime.store.layout import Layout
-
-_CONNECTED = ("running", "paused")  # has interfaces that can come and go
 
 CREATE = Verb(
     "network create",
@@ -227,7 +226,7 @@ def connect(layout: Layout, words: Arguments) -> int:
     catalog = Catalog(layout)
     networks = Networks(catalog)
     join = Join(words.operands[0], words.many("alias"), words.text("ip"))
-    if state.status in _CONNECTED:
+    if state.status in statuses.HAS_PROCESS:
         endpoint = networks.join(spec, join, state.pid, state.endpoints, owner=state.monitor_pid)
         _tell(catalog)
         _keep(layout, spec, (*state.endpoints, endpoint))
@@ -248,7 +247,7 @@ def _keep(layout: Layout, spec: Spec, endpoints: tuple[Endpoint, ...]) -> None:
 def _change(layout: Layout, spec: Spec, state: State) -> None:
     """Write what the container's next start goes by."""
     Containers(layout).save_spec(spec)
-    if state.status in lookup.ALIVE:
+    if state.status in statuses.ALIVE:
         life.ask(layout, spec, "reload")
 
 
@@ -260,7 +259,7 @@ def disconnect(layout: Layout, words: Arguments) -> int:
     name = catalog.find(words.operands[0]).name
     known = {each.network for each in joining.networks(spec)}
     endpoint = next((each for each in state.endpoints if each.network == name), None)
-    runs = state.status in _CONNECTED
+    runs = state.status in statuses.HAS_PROCESS
     if (endpoint is None if runs else name not in known) or name in ("host", "none"):
         raise RuntimeFailure(f"container '{spec.name}' is not on network '{name}'", code=1)
     if runs and endpoint is not None:

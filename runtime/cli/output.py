@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runtime.cli import printing
-from runtime.cli.failures import print_failure
+from runtime.cli.failure_output import print_failure
 from runtime.language import columns
 from runtime.language.template_functions import TemplateError
 from runtime.model.errors import RuntimeFailure

@@ -13,6 +13,7 @@ from runtime.language.commandline import Verb
 from runtime.language.template_functions import TemplateError, to_json
 from runtime.linux import cgroups, nft
 from runtime.model import timestamp
+from runtime.model.container import statuses
 from runtime.store import host
 from runtime.store.images import Images
 from supervise import __version__
@@ -129,7 +130,8 @@ def info(layout: Layout, words: Arguments) -> int:
 
 def _information(layout: Layout) -> dict[str, Any]:
     containers = [state.status for _, state in lookup.every(layout)]
-    running, paused = containers.count("running"), containers.count("paused")
+    running = containers.count(statuses.RUNNING)
+    paused = containers.count(statuses.PAUSED)
     system = os.uname()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     controllers = features.controllers()

@@ -22,7 +22,7 @@ from runtime.container.start import becoming, diagnose, seccomp_cache
 from runtime.linux import capabilities, cgroups, namespaces, processes, pty
 from runtime.linux.failpoints import reached
 from runtime.model import jsontext
-from runtime.model.container import defaults
+from runtime.model.container import defaults, statuses
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image.image_config import DEFAULT_PATH
@@ -76,9 +76,11 @@ def execute(layout: Layout, spec: Spec, state: State, request: ExecRequest) -> i
     Raises:
         RuntimeFailure: the container does not run, or the program cannot be started.
     """
-    if state.status != "running":
+    if state.status != statuses.RUNNING:
         hint = (
-            "runtime unpause it first" if state.status == "paused" else f"runtime start {spec.name}"
+            "runtime unpause it first"
+            if state.status == statuses.PAUSED
+            else f"runtime start {spec.name}"
         )
         raise RuntimeFailure(f"container '{spec.name}' is {state.status}, not running", hint, 1)
     started = ExecProcess(layout, spec, state, request)

@@ -13,11 +13,12 @@ import time
 
 from runtime.container import remains
 from runtime.linux import locks
+from runtime.model.container import statuses
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import digest
 from runtime.store import events, files
-from runtime.store.containers import DAMAGED, Containers
+from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _MARKER = "healed"  # in the run directory: this boot has been looked through
 _SIGKILL = 9
 _KILLED = 128 + _SIGKILL
 _ENDING = 10.0  # seconds a killed process may take to go
-_LIVING = ("running", "paused", "restarting", "removing")
 
 
 def heal(layout: Layout) -> list[str]:
@@ -96,16 +96,16 @@ def believed(layout: Layout, spec: Spec, state: State) -> tuple[Spec, State]:
     Raises:
         RuntimeFailure: it has been removed meanwhile.
     """
-    if state.status not in _LIVING or is_alive(layout, spec.id):
+    if state.status not in statuses.NEEDS_MONITOR or is_alive(layout, spec.id):
         return spec, state
     containers = Containers(layout)
     spec, state = containers.look(spec.id)  # a monitor writes the end before it goes
-    if state.status not in _LIVING or is_alive(layout, spec.id):
+    if state.status not in statuses.NEEDS_MONITOR or is_alive(layout, spec.id):
         return spec, state
     with suppress(OSError):  # a full disk: the next command tries again
         _clear(layout, containers, spec.id)
     spec, state = containers.look(spec.id)
-    if state.status in _LIVING and not is_alive(layout, spec.id):
+    if state.status in statuses.NEEDS_MONITOR and not is_alive(layout, spec.id):
         state = _ended(state)
     return spec, state
 
@@ -159,7 +159,9 @@ def _record_end(layout: Layout, containers: Containers, spec: Spec, state: State
     """Write that the container has ended, or remove it when it is to leave nothing."""
     if spec.auto_remove:
         remains.forget(layout, spec)
-    elif state.status in _LIVING or (state.status == DAMAGED and spec.image_id):
+    elif state.status in statuses.NEEDS_MONITOR or (
+        state.status == statuses.DAMAGED and spec.image_id
+    ):
         # A state that a power failure left empty is no loss: nothing of the container runs.
         containers.save_state(spec.id, _ended(state))
         events.of_container(layout, spec, "die", exitCode=str(_KILLED))
@@ -175,7 +177,7 @@ def _unhealed(container_id: str, error: OSError) -> str:
 
 def _ended(state: State) -> State:
     return state.replace(
-        status="exited",
+        status=statuses.EXITED,
         exit_code=_KILLED,
         error="its monitor was killed, or the machine went down",
         finished=time.time(),
@@ -209,7 +211,9 @@ def _after_boot(layout: Layout, containers: Containers) -> list[str]:
     for container_id in containers.list():
         with suppress(RuntimeFailure):  # removed meanwhile
             _, state = containers.look(container_id)
-            if state.status in (*_LIVING, DAMAGED) and not is_alive(layout, container_id):
+            if state.status in (*statuses.NEEDS_MONITOR, statuses.DAMAGED) and not is_alive(
+                layout, container_id
+            ):
                 with suppress(OSError):  # a full disk: it only says again where we were
                     files.make_directories(layout.container_run(container_id))
                 remarks += _clear(layout, containers, container_id)

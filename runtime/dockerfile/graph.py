@@ -56,8 +56,8 @@ def target_stages(
     *arguments* are those of --build-arg, *platform* is `predefined.platform_args`.
 
     Raises:
-        DockerfileError: no such target, a FROM that is empty once expanded, a stage that copies from
-            one that does not stand before it.
+        DockerfileError: no such target, a FROM that is empty once expanded, a stage that copies
+            from one that does not stand before it.
     """
     variables = _variables(dockerfile, arguments or {}, platform or {})
     known = {**(platform or {}), **variables}

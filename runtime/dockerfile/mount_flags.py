@@ -43,7 +43,7 @@ _SIZE = re.compile(r"\d+(\.\d+)?\s*([kmgtp]?i?b?)", re.IGNORECASE | re.ASCII)
 def parse(text: str) -> RunMount:
     """Read what follows `--mount=`; a value with a variable is looked at by `expand` alone.
 
-    As BuildKit does, an option that nobody knows is refused when the step is reached.
+    As BuildKit does, an unknown option is refused when the step is reached.
 
     Raises:
         DockerfileError: without a line.

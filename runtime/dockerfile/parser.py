@@ -50,7 +50,7 @@ def parse_onbuild(expression: str, place: commands.Place, escape: str = "\\") ->
     """Return the command that an image's ONBUILD kept, as if it stood at *place*.
 
     Raises:
-        DockerfileError: it is none, or one that ONBUILD cannot keep.
+        DockerfileError: it is not an instruction, or one that ONBUILD cannot keep.
     """
     try:
         return instructions.command(_kept(expression, place, escape))

@@ -74,7 +74,7 @@ def _flag(line: str, at: int) -> tuple[str, int]:
 def read(name: str, rest: str, escape: str) -> Words:
     """Return the arguments in *rest* of the instruction *name*, which is in lower case.
 
-    An instruction that nobody knows has none; who asks for its meaning will be told.
+    An unknown instruction has no shape; `instructions` refuses it.
 
     Raises:
         DockerfileError: without a line: `ENV NAME` alone, or an array of other than strings.
@@ -168,7 +168,7 @@ def _quoted_words(rest: str, escape: str) -> list[str]:
             continue
         if letter == escape and quote != "'":
             if at == len(rest):
-                break  # an escape character at the very end escapes nothing
+                break  # an escape character at the very end has no effect
             word += letter
             letter = rest[at]
             at += 1

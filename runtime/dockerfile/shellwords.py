@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SPECIAL = "@*#?-$!0"
 _DIGITS = frozenset("0123456789")
-_DEEPEST = 100  # ${a:-${b:-…}} within each other; nobody writes ten
+_DEEPEST = 100  # ${a:-${b:-…}} within each other; real files have fewer than ten
 _END = ""
 
 

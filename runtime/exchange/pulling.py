@@ -1,7 +1,8 @@
-"""Images from registries into the store: `pull`, and `get` for whoever needs an image by name.
+"""Images from registries into the store: `pull`, and `get` for callers that need an image by name.
 
 The one place where `runtime.registry` and `runtime.store` meet on the way in; pushing is
-`runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when it is needed.
+`runtime.exchange.pushing`.  The registry part, with its HTTP library, is imported when
+it is needed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import reference as names
 from runtime.store import files, host
-from runtime.store.images import Images
 from runtime.store.layers import Pin
 
 TYPE_CHECKING = False
@@ -23,15 +23,14 @@ if TYPE_CHECKING:
     from runtime.registry.documents import Descriptor, Platform
     from runtime.registry.pull import ByteSource, TransferProgress
     from runtime.registry.settings import Settings
-    from runtime.store.images import Image
-    from runtime.store.layout import Layout
+    from runtime.store.images import Image, Images
 
 ALWAYS, MISSING, NEVER = "always", "missing", "never"
 _KEPT = 7 * 24 * 3600.0  # seconds, for which half a blob waits for the next attempt
 
 
 class QuietTransfer:
-    """Hears how it goes and says nothing: the progress of who asks for none."""
+    """Ignore all progress: for callers that show none."""
 
     def say(self, text: str) -> None:
         """Hear one sentence about the whole."""
@@ -41,7 +40,7 @@ class QuietTransfer:
 
 
 def get(
-    layout: Layout,
+    images: Images,
     name: str,
     *,
     when: str = MISSING,
@@ -55,21 +54,20 @@ def get(
     Raises:
         RuntimeFailure: there is no such image, here or there.
     """
-    images = Images(layout)
-    found, other = images.find(name), ""
-    if found is not None and (when != ALWAYS or not _can_be_pulled(name, found)):
-        if not platform or _is_for(found, platform):
-            return found
-        has = f"linux/{found.config.architecture}"
+    image, other = images.find(name), ""
+    if image is not None and (when != ALWAYS or not _can_be_pulled(name, image)):
+        if not platform or _is_for(image, platform):
+            return image
+        has = f"linux/{image.config.architecture}"
         other = f"image '{name}' is for {has}, not for {platform}"
-        if when == NEVER or not _can_be_pulled(name, found):
+        if when == NEVER or not _can_be_pulled(name, image):
             raise RuntimeFailure(other)
     if when == NEVER:
         return images.resolve(name)
     if progress is not None and when == MISSING and not other:
         progress.say(f"Unable to find image '{names.parse(name).familiar}' locally")
     try:
-        return pull(layout, name, platform=platform, progress=progress)
+        return pull(images, name, platform=platform, progress=progress)
     except RuntimeFailure as failure:
         if other:
             raise RuntimeFailure(other, failure.message) from failure
@@ -86,7 +84,7 @@ def _with_guess(images: Images, name: str, failure: RuntimeFailure) -> RuntimeFa
 
 
 def pull(
-    layout: Layout,
+    images: Images,
     reference: str,
     *,
     platform: str = "",
@@ -109,10 +107,9 @@ def pull(
     if name.familiar_name == host.NAME:
         raise RuntimeFailure("'host' is this machine; it is in no registry", code=1)
     wanted = _platform(platform)
-    images = Images(layout)
     progress = progress or QuietTransfer()
     settings = settings or configuration.load()
-    directory = _downloads(layout)
+    directory = _downloads(images)
     before = images.tags()
     with Pin() as pin, ImageSource(settings, name, credentials.find) as source:
         sink = _Sink(images, pin)
@@ -146,10 +143,10 @@ def tags(reference: str) -> list[str]:
 
     name = names.parse(reference)
     with ImageSource(configuration.load(), name, credentials.find) as source:
-        found = source.first(lambda client: client.tags())
-    if not found:
+        known = source.first(lambda client: client.tags())
+    if not known:
         raise RuntimeFailure(f"cannot pull {name.familiar_name}: it has no tags", code=1)
-    return [str(name.replace(tag=tag, digest="")) for tag in found]
+    return [str(name.replace(tag=tag, digest="")) for tag in known]
 
 
 def _names(name: Reference, digest: str) -> list[str]:
@@ -175,42 +172,42 @@ def _is_for(image: Image, platform: str) -> bool:
     return documents.fits(has, _platform(platform))
 
 
-def _can_be_pulled(name: str, found: Image) -> bool:
-    """Return whether *name* is a registry's word for the image *found*, not its id."""
-    if found.id == name or name.removeprefix("sha256:") in found.id or name == host.NAME:
+def _can_be_pulled(name: str, image: Image) -> bool:
+    """Return whether *name* is a registry's word for *image*, not its id."""
+    if image.id == name or name.removeprefix("sha256:") in image.id or name == host.NAME:
         return False
-    return not found.is_host or bool(found.layers)
+    return not image.is_host or bool(image.layers)
 
 
-def forget(layout: Layout, *, older_than: float = 0.0) -> int:
+def forget(images: Images, *, older_than: float = 0.0) -> int:
     """Remove half-downloaded blobs that no pull is at; return how many bytes that frees.
 
     *older_than* is in seconds, since the last byte came.
     """
     freed = 0
     limit = time.time() - older_than
-    with suppress(FileNotFoundError), os.scandir(_directory(layout)) as entries:
+    with suppress(FileNotFoundError), os.scandir(_directory(images)) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
-                found = entry.stat()
+                info = entry.stat()
                 lock = locks.lock_existing(entry.path, wait=False)
-                if found.st_mtime <= limit and lock is not None:
+                if info.st_mtime <= limit and lock is not None:
                     os.unlink(entry.path)
-                    freed += found.st_size
+                    freed += info.st_size
                 if lock is not None:
                     lock.release()
     return freed
 
 
-def _downloads(layout: Layout) -> str:
+def _downloads(images: Images) -> str:
     """Make the directory of half-downloaded blobs, without those that nobody came back for."""
-    files.make_directories(_directory(layout))
-    forget(layout, older_than=_KEPT)
-    return _directory(layout)
+    files.make_directories(_directory(images))
+    forget(images, older_than=_KEPT)
+    return _directory(images)
 
 
-def _directory(layout: Layout) -> str:
-    return f"{layout.images}/downloads"
+def _directory(images: Images) -> str:
+    return f"{images.layout.images}/downloads"
 
 
 class _Sink:

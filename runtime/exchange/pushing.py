@@ -12,7 +12,6 @@ from runtime.registry.problems import RegistryError
 from runtime.registry.push import Outgoing, PushedLayer
 from runtime.registry.source import ImageSource
 from runtime.store.archive import unnamed_file
-from runtime.store.images import Images
 from runtime.store.layers import Blob, Pin
 
 TYPE_CHECKING = False
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from runtime.registry.pull import TransferProgress
     from runtime.registry.push import Pushed
     from runtime.registry.settings import Settings
-    from runtime.store.images import Image
-    from runtime.store.layout import Layout
+    from runtime.store.images import Image, Images
 
 
 def push(
-    layout: Layout, reference: str, *, progress: TransferProgress, settings: Settings | None = None
+    images: Images, reference: str, *, progress: TransferProgress, settings: Settings | None = None
 ) -> Pushed:
     """Send the image that *reference* names to the registry in that name.
 
@@ -35,7 +33,6 @@ def push(
             take it.
     """
     name = names.parse_tagged(reference)
-    images = Images(layout)
     image = images.resolve(reference)
     if image.is_host:
         raise RuntimeFailure(

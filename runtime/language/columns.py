@@ -10,6 +10,7 @@ from runtime.language import templates
 from runtime.language.printf import quote
 from runtime.language.template_functions import to_json
 from runtime.model import units
+from runtime.model.container import statuses
 from runtime.model.image import digest as digests
 from runtime.model.network import published_ports
 from supervise.model.printable import printable
@@ -218,23 +219,23 @@ def _image_name(spec: Spec, *, truncate: bool) -> str:
 
 def status(state: State, now: float) -> str:
     """Return ``Up 3 hours (healthy)``, ``Exited (0) 2 days ago``."""
-    if state.status in ("running", "paused"):
+    if state.status in statuses.HAS_PROCESS:
         up = f"Up {units.human_duration(now - state.started)}"
-        if state.status == "paused":
+        if state.status == statuses.PAUSED:
             return f"{up} (Paused)"
         health = "health: starting" if state.health == "starting" else state.health
         return f"{up} ({health})" if health and health != "none" else up
     since = units.ago(now - state.finished) if state.finished else ""
-    if state.status == "restarting":
+    if state.status == statuses.RESTARTING:
         return f"Restarting ({state.exit_code}) {since}".rstrip()
-    if state.status == "exited":
+    if state.status == statuses.EXITED:
         return f"Exited ({state.exit_code}) {since}".rstrip()
-    return "Removal In Progress" if state.status == "removing" else state.status.capitalize()
+    return "Removal In Progress" if state.status == statuses.REMOVING else state.status.capitalize()
 
 
 def container_ports(spec: Spec, state: State) -> str:
     """Return the PORTS column: published ones, then those that are only exposed."""
-    if state.status not in ("running", "paused", "restarting"):
+    if state.status not in statuses.ALIVE:
         return ""
     bound = [binding for endpoint in state.endpoints for binding in endpoint.ports]
     published = {(container_port, protocol) for _, _, container_port, protocol in bound}

@@ -61,7 +61,7 @@ class Verb(Record):
     most: int | None = None
     stops: bool = False  # at the first operand: what follows belongs to the container
     about: str = ""  # more help
-    refused: Mapping[str, str] = {}  # options of docker's, and why they are none of ours
+    refused: Mapping[str, str] = {}  # docker's options that we lack, and why
 
     def options(self) -> tuple[Option, ...]:
         """Return what the table says, in its order."""
@@ -82,7 +82,7 @@ class Arguments(Record):
     stopped: bool = False  # ``--`` stood before the first operand
 
     def given(self, name: str) -> bool:
-        """Return whether the option was on the command line at all."""
+        """Return whether the option was on the command line."""
         return name in self.values
 
     def flag(self, name: str, *, default: bool = False) -> bool:
@@ -106,7 +106,7 @@ class Arguments(Record):
 
 
 def parse_table(table: str) -> tuple[Option, ...]:
-    """Return the options of a table; raises ValueError on one that is none."""
+    """Return the options of a table; raises ValueError on a line that is not an option."""
     found: list[Option] = []
     for line in table.strip("\n").splitlines():
         head, _, text = line.strip().partition("  ")
@@ -131,7 +131,7 @@ def parse_table(table: str) -> tuple[Option, ...]:
 def parse(verb: Verb, argv: Sequence[str]) -> Arguments:
     """Return what *argv*, which is what follows the verb, asks for.
 
-    ``--help`` anywhere among the options gives Arguments with "help" and nothing checked.
+    ``--help`` anywhere among the options gives Arguments with "help", unchecked.
 
     Raises:
         UsageError: it makes no sense; code 125 for options, 1 for the number of operands.
@@ -194,7 +194,7 @@ def _render(options: Sequence[Option]) -> str:
 
 
 def _refuse(verb: Verb, name: str) -> None:
-    """Say why an option of docker's is not taken: better than to take it and do nothing."""
+    """Refuse an option of docker's with the reason; options are never accepted and ignored."""
     if name in verb.refused:
         raise UsageError(f"--{name} is not supported: {verb.refused[name]}")
 

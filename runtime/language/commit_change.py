@@ -1,7 +1,8 @@
 """``--change``: one Dockerfile instruction applied to an image's configuration, without a build.
 
-What docker's import and commit take: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME
-WORKDIR.  Building from a Dockerfile is another matter and has a parser of its own.
+What docker's import and commit take: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD
+STOPSIGNAL USER VOLUME WORKDIR.  Building from a Dockerfile is another matter and has a parser of
+its own.
 """
 
 from __future__ import annotations

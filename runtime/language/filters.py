@@ -7,6 +7,7 @@ different keys must all match.
 from __future__ import annotations
 
 from runtime.model import units
+from runtime.model.container import statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import digest as digests
 from supervise.model import numerals
@@ -27,7 +28,6 @@ IMAGE = ("before", "dangling", "label", "reference", "since", "until")
 VOLUME = ("dangling", "driver", "label", "name")
 NETWORK = ("dangling", "driver", "id", "label", "name", "scope", "type")
 PRUNE = ("label", "label!", "until")
-_STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 
 Filters = dict[str, list[str]]
 
@@ -65,11 +65,11 @@ def containers(
     container of ``before`` and ``since``.
 
     Raises:
-        RuntimeFailure: a value makes no sense, or names nothing.
+        RuntimeFailure: a value is not valid, or names an object that does not exist.
     """
     for value in given.get("status", ()):
-        if value not in _STATUSES:
-            known = ", ".join(_STATUSES)
+        if value not in statuses.EVERY:
+            known = ", ".join(statuses.EVERY)
             raise RuntimeFailure(f"invalid filter 'status={value}'", f"there are {known}", code=1)
     exited = {_whole("exited", value) for value in given.get("exited", ())}
     images = set().union(*map(ancestors, given.get("ancestor", ())))
@@ -83,7 +83,7 @@ def containers(
             and _any(given, "status", lambda text: text == state.status)
             and _any(given, "health", lambda text: text == (state.health or "none"))
             and has_labels(given.get("label", ()), spec.labels)
-            and (not exited or (state.status == "exited" and state.exit_code in exited))
+            and (not exited or (state.status == statuses.EXITED and state.exit_code in exited))
             and ("ancestor" not in given or spec.image_id in images)
             and all(spec.created < limit for limit in before)
             and all(spec.created > limit for limit in since)

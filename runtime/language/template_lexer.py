@@ -27,7 +27,7 @@ class Word(Record):
     line: int
     value: Any = None  # of a literal
     fields: tuple[str, ...] = ()  # of .A.B, $x.A.B
-    glued: bool = False  # nothing stands before it: (…).A
+    glued: bool = False  # no blank stands before it: (…).A
 
 
 def split(text: str) -> list[Word]:

@@ -58,7 +58,7 @@ def parse(text: str) -> Template:
     """Return the template in *text*.
 
     Raises:
-        TemplateError: it is none; the sentence is Go's.
+        TemplateError: the text is not a template; the sentence is Go's.
     """
     try:
         return Template(_Parser(text).whole())

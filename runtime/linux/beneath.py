@@ -1,7 +1,7 @@
 """Opening paths that must not leave a directory, whatever symbolic links lie on the way.
 
 openat2(2) does it in the kernel (Linux 5.6); where it is missing or forbidden, a walk with
-O_NOFOLLOW does the same as long as nobody moves directories meanwhile.
+O_NOFOLLOW does the same as long as no process moves directories meanwhile.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _NR_OPENAT2 = 437  # one number on every machine
 _MOST_LINKS = 40  # MAXSYMLINKS of the kernel
 _WALK = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_MOST_AT_ONCE = 4000  # bytes of a path in one system call: less than PATH_MAX
+_REAL = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+
 _openat2: Callable[[int, bytes, int, int, int], int] | None = None
-_missing = False
+_missing: bool | None = None  # None: not asked yet
 
 
 def openat2(directory_fd: int, path: bytes, flags: int, resolve: int, mode: int = 0) -> int:
@@ -52,15 +55,64 @@ def open_in_root(root_fd: int, path: bytes, flags: int, mode: int = 0) -> int:
     Raises:
         OSError: as open(2).
     """
+    if _has_openat2():
+        return openat2(root_fd, path or b".", flags, RESOLVE_IN_ROOT, mode)
+    return _walk(root_fd, path, flags, mode)
+
+
+def open_real(root_fd: int, path: bytes, flags: int) -> int:
+    """Open *path* below *root_fd*, however long, if no component is a link, a dot or two.
+
+    Raises:
+        OSError: ELOOP or ENOTDIR: there is a link; else as open(2).
+    """
+    above = root_fd
+    try:
+        while len(path) > _MOST_AT_ONCE:
+            cut = path.rfind(b"/", 0, _MOST_AT_ONCE)
+            deeper = _open_real(above, path[:cut], O_PATH | os.O_DIRECTORY)
+            if above != root_fd:
+                os.close(above)
+            above, path = deeper, path[cut + 1 :]
+        return _open_real(above, path, flags)
+    finally:
+        if above != root_fd:
+            os.close(above)
+
+
+def _open_real(root_fd: int, path: bytes, flags: int) -> int:
+    if _has_openat2():
+        return openat2(root_fd, path or b".", flags | os.O_NOFOLLOW, _REAL)
+    above = root_fd
+    names = path.split(b"/") if path else [b"."]
+    try:
+        for name in names[:-1]:
+            deeper = os.open(name, O_PATH | _WALK, dir_fd=above)
+            if above != root_fd:
+                os.close(above)
+            above = deeper
+        return os.open(names[-1], flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    finally:
+        if above != root_fd:
+            os.close(above)
+
+
+def _has_openat2() -> bool:
+    """Return whether openat2(2) may be called: asked once, of a directory that is always there.
+
+    An open of somebody's file cannot answer: EPERM is also what an immutable file says, and a
+    container that has one must not choose how the next path is resolved.
+    """
     global _missing
-    if not _missing:
+    if _missing is None:
         try:
-            return openat2(root_fd, path or b".", flags, RESOLVE_IN_ROOT, mode)
+            os.close(openat2(-1, b"/", O_PATH | os.O_DIRECTORY, 0))
+            _missing = False
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.EPERM):
                 raise
             _missing = True
-    return _walk(root_fd, path, flags, mode)
+    return not _missing
 
 
 def make_directories(root_fd: int, path: bytes, mode: int) -> int:
@@ -114,15 +166,9 @@ def open_child_directory(parent_fd: int, name: bytes) -> int:
     Raises:
         OSError: EXDEV: something is mounted on it; ELOOP or ENOTDIR: it is no directory.
     """
-    global _missing
     flags = os.O_RDONLY | _WALK
-    if not _missing:
-        try:
-            return openat2(parent_fd, name, flags, RESOLVE_NO_XDEV | RESOLVE_BENEATH)
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.EPERM):
-                raise
-            _missing = True
+    if _has_openat2():
+        return openat2(parent_fd, name, flags, RESOLVE_NO_XDEV | RESOLVE_BENEATH)
     fd = os.open(name, flags, dir_fd=parent_fd)
     if os.fstat(fd).st_dev != os.fstat(parent_fd).st_dev:
         os.close(fd)
@@ -168,7 +214,7 @@ def _components(path: bytes) -> list[bytes]:
 
 
 def _link(directory_fd: int, name: bytes) -> bytes | None:
-    """Return where the symbolic link *name* points, None if it is none."""
+    """Return where the symbolic link *name* points, None if it is not a link."""
     try:
         return os.readlink(name, dir_fd=directory_fd)
     except OSError as error:

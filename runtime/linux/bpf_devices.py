@@ -29,7 +29,7 @@ _CONTEXT, _SCRATCH, _ACCESS_ASKED, _KIND, _MAJOR, _MINOR = 1, 6, 2, 3, 4, 5  # r
 
 
 def attach(directory: str, rules: Sequence[str]) -> None:
-    """Let the group *directory* use what *rules* allow and nothing else.
+    """Restrict the group *directory* to the devices that *rules* allow.
 
     Needs CAP_SYS_ADMIN, or CAP_BPF and CAP_NET_ADMIN.
 

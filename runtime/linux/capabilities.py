@@ -56,7 +56,7 @@ def set_sets(*, permitted: int, effective: int, inheritable: int = 0) -> None:
 
 
 def make_files_as(number: int) -> None:
-    """Let what we make from now on belong to the user and group *number*, with all our power kept.
+    """Make new files belong to the user and group *number*, and keep all capabilities.
 
     See setfsuid(2), which takes the power over files away with root's number.  A mount that maps
     ids lets nobody make files whose number it does not know.

@@ -29,7 +29,7 @@ def hierarchies() -> dict[str, str]:
         if kind != "cgroup":
             continue
         fields = before.split(" ")
-        if fields[3] != "/":  # somebody's part of a hierarchy, bound elsewhere
+        if fields[3] != "/":  # a subtree of a hierarchy, bound elsewhere
             continue
         for option in options.split(","):
             if option not in ("rw", "ro", "xattr", "clone_children", "noprefix"):
@@ -83,7 +83,7 @@ class GroupV1:
             above, directory = directory, f"{directory}/{part}"
             with suppress(FileExistsError):
                 os.mkdir(directory, 0o755)
-            if cpuset:  # empty at first, and then nothing may enter
+            if cpuset:  # empty at first; no process can enter before it is set
                 for name in ("cpuset.cpus", "cpuset.mems"):
                     if not cgroups.read(f"{directory}/{name}"):
                         cgroups.write(f"{directory}/{name}", cgroups.read(f"{above}/{name}"))

@@ -34,7 +34,7 @@ class GroupV2:
         return [self.directory]
 
     def shown(self) -> list[tuple[str, str]]:
-        """Return nothing: a cgroup namespace shows it."""
+        """Return an empty list: a cgroup namespace shows the group."""
         return []
 
     def create(self, limits: Limits, devices: Sequence[str] | None) -> list[str]:

@@ -31,7 +31,7 @@ _UNKNOWN = {errno.ENOENT, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL}
 def forget_udp(ports: Collection[int]) -> None:
     """Forget every UDP flow to one of *ports* that the machine tracks; needs CAP_NET_ADMIN.
 
-    A kernel without connection tracking has nothing to forget.
+    No-op on a kernel without connection tracking.
     """
     try:
         with netlink.Socket(netlink.NETFILTER) as kernel:

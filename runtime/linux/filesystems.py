@@ -1,4 +1,7 @@
-"""Which kind of file system an open file is on; see statfs(2).  A path can lie, a descriptor cannot."""
+"""Return which kind of file system an open file is on; see statfs(2).
+
+By descriptor, because a path may lead elsewhere between the question and the use.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def watch(path: str, events: int = IN_MODIFY | IN_MOVED_TO | IN_CREATE | IN_DELE
     See inotify_add_watch(2); what it says is of no use here, `drain` throws it away.
 
     Raises:
-        OSError: ENOENT, EMFILE (more than fs.inotify.max_user_instances), ENOSPC (…max_user_watches).
+        OSError: ENOENT, EMFILE (fs.inotify.max_user_instances), ENOSPC (…max_user_watches).
     """
     fd: int = _libc.inotify_init1(_CLOEXEC | _NONBLOCK)
     if fd < 0:

@@ -1,6 +1,6 @@
 """Advisory locks on files and directories: flock(2), held by a descriptor, gone with the process.
 
-A lock file may be removed by its holder: whoever gets a lock makes sure that the path still leads
+A lock file may be removed by its holder: each new holder makes sure that the path still leads
 to what it locked, and tries again otherwise.
 """
 
@@ -78,7 +78,7 @@ def lock_existing(path: str, *, shared: bool = False, wait: bool = True) -> Lock
 
 
 def _make_directory(path: str) -> None:
-    """Make the directory that *path* lies in, and those above it, for nobody else."""
+    """Make the parent directories of *path*, accessible to us alone."""
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         _make_directory(directory)

@@ -66,7 +66,7 @@ def mount(source: str, target: str, filesystem: str, flags: int = 0, data: str =
 
 
 def umount2(target: str, flags: int = 0) -> None:
-    """Take away the topmost mount at *target*; umount(2).  Needs CAP_SYS_ADMIN.
+    """Unmount the topmost mount at *target*; umount(2).  Needs CAP_SYS_ADMIN.
 
     Raises:
         OSError: EINVAL: *target* is no mount point; EBUSY: it is in use; ENOENT.

@@ -40,7 +40,7 @@ IPV4 = 2  # NFPROTO_IPV4
 
 
 class NftError(Exception):
-    """`nft` refused a transaction, and so nothing of it was done; *reason* is its own words."""
+    """`nft` refused a transaction and applied no part of it; *reason* is its own words."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -53,7 +53,7 @@ def find() -> str | None:
 
 
 def run(path: str, rules: str) -> None:
-    """Carry out *rules* as one transaction: all of it or nothing.  Takes 2 to 4 ms.
+    """Apply *rules* as one transaction, atomically.  Takes 2 to 4 ms.
 
     Raises:
         NftError: the rules or the kernel do not allow it.
@@ -136,7 +136,7 @@ def has_chain(kernel: netlink.Socket, table: str, chain: str, family: int) -> bo
 
 
 def forward_drops(kernel: netlink.Socket) -> list[tuple[str, str]]:
-    """Return the chains, (table, chain) each, that drop forwarded packets nobody accepted."""
+    """Return the chains, (table, chain) each, that drop forwarded packets by policy."""
     found = []
     for family in (INET, IPV4):
         header = _HEADER.pack(family, 0, 0)

@@ -1,7 +1,7 @@
 """overlayfs: layers under one writable directory, seen as one tree.
 
-By the new mount API, one ``lowerdir+`` a layer (Linux 6.8): no limit on their number, no escaping of
-colons.  Where the kernel lacks it, mount(2) with descriptors as paths, so that 150 layers fit
+By the new mount API, one ``lowerdir+`` a layer (Linux 6.8): no limit on their number, no escaping
+of colons.  Where the kernel lacks it, mount(2) with descriptors as paths, so that 150 layers fit
 into its one page of options.
 """
 
@@ -158,7 +158,7 @@ def _copy_attributes(source: str, target: str) -> None:
 
 
 def umount(target: str) -> None:
-    """Take the overlay at *target* away, at once for new users and for others when they leave.
+    """Unmount the overlay at *target* lazily: present users keep it until they close it.
 
     Raises:
         OSError: EINVAL: nothing is mounted there.
@@ -201,7 +201,7 @@ def _create(lower: list[str], upper: str, work: str, *, read_only: bool, volatil
 
 
 def _takes_any_option() -> bool:
-    """Return whether overlayfs has the new calls only by the kernel's stand-in for old file systems.
+    """Return whether overlayfs has the new calls only by the kernel's generic fallback.
 
     So it is before Linux 6.5: options are noted unread, and the end of it all is "EINVAL".
     """

@@ -58,7 +58,7 @@ def _boot_offset() -> int:
     """Return the nanoseconds by which our boot seems earlier than the machine's.
 
     The file is about the namespace of our children; it is also ours, for execve(2) enters it
-    (Linux 6.3), and before that whoever makes one forks.
+    (Linux 6.3), and before that its maker has to fork.
     """
     try:
         with open(_OFFSETS, encoding="ascii") as file:

@@ -110,7 +110,7 @@ def _talk(owned_stdin: int, text: bytes, out_fd: int, error_fd: int) -> tuple[by
 
 
 def _feed(fd: int, rest: memoryview) -> memoryview:
-    """Write what the pipe takes; return what is left, nothing once the program stopped reading."""
+    """Write what the pipe takes; return the rest, empty once the program stopped reading."""
     try:
         return rest[os.write(fd, rest) :]
     except BlockingIOError:

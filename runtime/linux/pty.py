@@ -32,7 +32,7 @@ def open_terminals() -> int:
 
 
 def open_pair(devpts_fd: int) -> tuple[int, int]:
-    """Return (master, slave) of a new terminal of that devpts which controls nobody yet."""
+    """Return (master, slave) of a new terminal of that devpts that has no session yet."""
     flags, resolve = os.O_RDWR | os.O_NOCTTY, _WITHIN | beneath.RESOLVE_NO_XDEV
     master = beneath.openat2(devpts_fd, b"ptmx", flags, resolve)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))

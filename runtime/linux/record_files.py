@@ -142,7 +142,7 @@ def is_time(seconds: float) -> bool:
 
 
 def write(path: str, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
-    """Put *data* at *path* so that a reader sees all of it or what was there before.
+    """Replace *path* with *data* atomically: a reader sees the old or the new, whole.
 
     With *sync* it also survives a power failure once this returns.
 
@@ -188,7 +188,7 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def note(failure: DamagedFailure) -> None:
-    """Have the command line say what is passed over, once a file."""
+    """Report a record that is skipped to the command line, once a file."""
     if failure.path not in _noted:
         _noted.add(failure.path)
         for listener in _listeners:

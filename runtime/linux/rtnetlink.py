@@ -1,7 +1,7 @@
 """Links, addresses and routes as rtnetlink(7) messages: what `ip` of iproute2 does.
 
-The functions that return a `NetlinkMessage` only encode; `netlink.Socket.run` carries a list of them out
-in one go.  All that change something need CAP_NET_ADMIN in the namespace's user namespace.
+The functions that return a `NetlinkMessage` only encode; `netlink.Socket.run` carries a list of
+them out in one go.  All that change something need CAP_NET_ADMIN in the namespace's user namespace.
 Numbers are from include/uapi/linux/{rtnetlink,if_link,if_addr,veth}.h.
 """
 
@@ -76,12 +76,11 @@ def mac_bytes(mac: str) -> bytes:
     """Return the six bytes of a colon-separated MAC address.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a MAC address.
     """
-    data = bytes(int(part, 16) for part in mac.split(":"))
-    if len(data) != 6:
+    if not mac.isascii() or mac.count(":") != 5:
         raise ValueError(f"'{mac}' is not a MAC address")
-    return data
+    return bytes(int(part, 16) for part in mac.split(":"))
 
 
 def _info(*, index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:

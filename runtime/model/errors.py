@@ -1,6 +1,6 @@
 """What a person is told when a command cannot do what was asked.
 
-Anything below the command line may raise it; `runtime.cli.failures` alone prints it.
+Anything below the command line may raise it; `runtime.cli.failure_output` alone prints it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """JSON text ↔ values by the interpreter's own C code, without the module `json` around it.
 
 `json` is 350 lines of Python on top of `_json`; importing it costs 7 ms and 1.3 MB, for it brings
-`re` and `enum`, and a start of a container reads and writes some ten small documents.  Where `_json`
-is missing or refuses the text, `json` does the work or says what is wrong.
+`re` and `enum`, and a start of a container reads and writes some ten small documents.  Where
+`_json` is missing or refuses the text, `json` does the work or says what is wrong.
 """
 
 from __future__ import annotations

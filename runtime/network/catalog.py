@@ -80,7 +80,7 @@ class Catalog:
         *subnets* and *gateways* hold at most one of IPv4 and one of IPv6 each.
 
         Raises:
-            RuntimeFailure: the name is taken or none, a subnet is none or overlaps another, a
+            RuntimeFailure: the name is taken or wrong, a subnet is wrong or overlaps another, a
                 driver or option is unknown.
         """
         model.check_name(name)
@@ -123,7 +123,7 @@ class Catalog:
         """Return the network with that name, id or start of an id.
 
         Raises:
-            RuntimeFailure: there is none, or more than one; code 1.
+            RuntimeFailure: no network matches, or more than one does; code 1.
         """
         if reference == model.DEFAULT:
             return self.network(reference)
@@ -133,7 +133,7 @@ class Catalog:
         """Return the network called *name*; the default bridge is made up at its first use.
 
         Raises:
-            RuntimeFailure: there is none.
+            RuntimeFailure: there is no such network.
         """
         if name != model.DEFAULT:
             return self.records.load(name) or self.records.find(name)
@@ -153,7 +153,7 @@ class Catalog:
         return found
 
     def _default(self) -> Network | None:
-        """Return the default bridge as it is known; a damaged record that nobody needs is none.
+        """Return the default bridge as recorded, ignoring a damaged record that is not needed.
 
         Raises:
             DamagedFailure: containers are on it, at addresses that only the record tells.
@@ -193,7 +193,7 @@ class Catalog:
         return model.describe(network, self.leases.of(network.name), created)
 
     def remove(self, reference: str) -> Network:
-        """Remove a network that nobody is on, and its bridge; return what it was.
+        """Remove an unused network and its bridge; return its record.
 
         Raises:
             RuntimeFailure: it is built in, or containers are on it; says which.
@@ -217,7 +217,7 @@ class Catalog:
         return network
 
     def prune(self, labels: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """Remove the networks nobody is on, of those with all *labels*; return their names.
+        """Remove the unused networks that have all *labels*; return their names.
 
         A label with the value "" matches whatever its value is.
         """

@@ -33,7 +33,7 @@ def load(name: str) -> dict[str, Any]:
     """Return the configuration called *name* as a list of plugins, whatever form its file has.
 
     Raises:
-        RuntimeFailure: there is none, or its file makes no sense.
+        RuntimeFailure: there is no such network, or its file is not valid.
     """
     known: dict[str, dict[str, Any]] = {}
     for path in _files():

@@ -106,7 +106,7 @@ def _host_text(path: str) -> str:
 
 
 def overwrite(path: str, text: str) -> None:
-    """Put *text* into the file, which stays the same file for whoever has it mounted or open.
+    """Replace the file's text in place, so that mounts and open descriptors see the change.
 
     One write(2) with blank lines up to the old length, then the cut: a reader in between sees no
     torn line.

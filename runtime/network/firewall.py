@@ -67,7 +67,7 @@ class Firewall:
             return self._is_current() or self.rebuild()
 
     def rebuild(self) -> bool:
-        """Make the table anew from what is on disk; the caller holds the lock exclusively."""
+        """Rebuild the table from the records on disk; the caller holds the lock exclusively."""
         if not self.is_usable():
             return False
         assert self._nft is not None
@@ -137,7 +137,7 @@ class Firewall:
         )
 
     def _once(self, what: str, sentence: str) -> None:
-        """Say *sentence* the first time since the machine was started."""
+        """Print *sentence* once since the boot of the machine."""
         directory = f"{self._run}/network/said"
         os.makedirs(directory, mode=0o700, exist_ok=True)
         try:
@@ -148,7 +148,7 @@ class Firewall:
         self._say(sentence)
 
     def _pass_docker(self, kernel: netlink.Socket) -> bool:
-        """Let our packets through where docker's policy drops all that is not its own.
+        """Accept our packets where docker's policy drops all but its own.
 
         Tells whether docker is there.
         """
@@ -161,7 +161,7 @@ class Firewall:
         return True
 
     def _tell_of_others(self, kernel: netlink.Socket, *, docker: bool) -> None:
-        """Say which firewall drops what we forward: it is not ours to change."""
+        """Warn which other firewall drops our forwarded packets; it is not changed."""
         for table, chain in nft.forward_drops(kernel):
             if not (docker and (table, chain) == ("filter", "FORWARD")):
                 self._once(

@@ -55,7 +55,7 @@ class Leases:
                 )
 
     def keep(self, lease: Lease) -> None:
-        """Write *lease*, over what was there of it."""
+        """Write *lease* in place of an earlier version."""
         path = self._path(lease)
         os.rename(self._write_aside(lease), path)
 
@@ -66,7 +66,7 @@ class Leases:
             os.unlink(self._path(lease))
 
     def close(self, network: str) -> None:
-        """Remove the directory of a network that nobody is on and that is being removed.
+        """Remove the lease directory of an unused network that is being removed.
 
         With what is in it and is no lease that can be read.
         """
@@ -75,7 +75,7 @@ class Leases:
         try:
             os.rmdir(f"{self._directory}/{network}")
         except FileNotFoundError:
-            return  # nobody ever was
+            return  # no container was ever on it
 
     def drop(self, network: str, file: str) -> None:
         """Remove the file of a lease that cannot be read."""

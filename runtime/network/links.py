@@ -49,7 +49,7 @@ def _mac(network: Network) -> str:
 
 
 def remove_left(kernel: netlink.Socket, name: str, mac: str = "") -> bool:
-    """Remove the bridge *name* unless its address is *mac*; return whether the name is free or ours.
+    """Remove the bridge *name* unless its address is *mac*; return whether it is free or ours.
 
     A root directory that was deleted leaves its default bridge behind.  One with containers on
     it belongs to a root that is in use, and stays.

@@ -20,7 +20,7 @@ def tell(catalog: Catalog, network: str) -> None:
 def tell_of_leaving(catalog: Catalog, leaving: Lease) -> None:
     """Have the other containers forget *leaving*, and release its address under the same lock.
 
-    Nobody may be told of it once more in between.
+    No container may be told of it again in between.
     """
     with locks.lock(catalog.lock):
         others = [

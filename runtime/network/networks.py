@@ -69,10 +69,10 @@ class Networks:
         return self.attach(spec, endpoint, pid)
 
     def reserve(self, spec: Spec) -> Endpoint:
-        """Lease an address and bind the ports for *spec*; nothing else is made.
+        """Lease an address and bind the ports for *spec*, without making interfaces or rules.
 
         Raises:
-            RuntimeFailure: no such network, no address left, a port in use; says by whom.
+            RuntimeFailure: no such network, no address left, a port in use (names its user).
         """
         mode = spec.network
         wanted = ports_model.wanted(spec.ports, spec.exposed, publish_all=spec.publish_all)
@@ -120,7 +120,7 @@ class Networks:
             os.close(namespace_fd)
 
     def disconnect(self, container_id: str, endpoint: Endpoint) -> None:
-        """Undo `reserve` and `attach`; what is undone already is fine.
+        """Undo `reserve` and `attach`.  Idempotent.
 
         With the first interface goes whatever else the container holds, such as a network that
         a command was joining when it was killed.  Takes 10 to 30 ms, most of it the kernel's for
@@ -201,11 +201,11 @@ class Networks:
         self._undo(lease)
 
     def child_ended(self, pid: int) -> bool:
-        """Return whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
+        """Fork a relay anew when *pid*, which the caller reaped, was one; return whether it was."""
         return self._publisher.child_ended(pid)
 
     def heal(self, live_ids: Collection[str]) -> list[str]:
-        """Undo what containers that are not among *live_ids* left; return what was found.
+        """Remove the remains of containers that are not in *live_ids*; return what they were.
 
         A lease whose holder still runs is left alone too: its container may be starting.
         """
@@ -225,7 +225,7 @@ class Networks:
         return found
 
     def _no_ports(self, spec: Spec) -> None:
-        """Say what becomes of published ports where there is nothing to publish to."""
+        """Refuse published ports, or warn, in a network mode that cannot publish them."""
         if spec.network.startswith(model.SHARED):
             raise RuntimeFailure(
                 f"cannot publish ports of '{spec.name}': it shares the network of another container",

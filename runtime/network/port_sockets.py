@@ -154,7 +154,7 @@ def _explain(port: Port, error: OSError, leases: Sequence[Lease]) -> RuntimeFail
 
 
 def _user(port: Port, leases: Sequence[Lease]) -> str:
-    """Return who has the port: a container, a program, or nobody we can name."""
+    """Return the user of the port: a container, a program, or words for an unknown one."""
     for lease in leases:
         for address, host, _, protocol in lease.bindings:
             same = (host, protocol) == (port.host, port.protocol)

@@ -87,13 +87,13 @@ class Publisher:
         return lease
 
     def release(self, container_id: str) -> None:
-        """Let go of the ports that are bound for a container, and of its relay."""
+        """Release the ports that are bound for a container, and end its relay."""
         self._stop_relay(container_id)
         for each in self._reserved.pop(container_id, []):
             each.socket.close()
 
     def child_ended(self, pid: int) -> bool:
-        """Return whether *pid*, which the caller has reaped, was a relay; it is forked anew then."""
+        """Fork a relay anew when *pid*, which the caller reaped, was one; return whether it was."""
         for relay in self._relays.values():
             if relay.pid == pid:
                 relay.start()

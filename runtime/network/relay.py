@@ -73,17 +73,17 @@ class PortRelay:
 
 
 def _live(services: Sequence[tuple[socket.socket, Target]], pipe_fd: int) -> None:
-    """Be the relay, in the child, until the parent is gone; never returns."""
+    """Run the relay in the child until the parent ends; never returns."""
     try:
         _leave_parent(services, pipe_fd)
         RelayLoop(services, pipe_fd).run()
         os._exit(0)
     finally:
-        os._exit(70)  # an exception: nothing of the parent's may run in here
+        os._exit(70)  # an exception: the parent's code must not run in this child
 
 
 def _leave_parent(services: Sequence[tuple[socket.socket, Target]], pipe_fd: int) -> None:
-    """Let go of all that fork copied: signals, descriptors, session."""
+    """Drop what fork copied: signal handlers, descriptors, session."""
     gc.disable()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -105,7 +105,7 @@ def _leave_parent(services: Sequence[tuple[socket.socket, Target]], pipe_fd: int
 
 
 class RelayLoop:
-    """What the process does: wait, and hand each event to whom it belongs."""
+    """Wait for events and dispatch each to its handler: the main loop of the relay process."""
 
     def __init__(self, services: Sequence[tuple[socket.socket, Target]], pipe_fd: int) -> None:
         self._epoll = select.epoll()
@@ -136,7 +136,7 @@ class RelayLoop:
                 each.forget_idle(now)
 
     def _timeout(self) -> float:
-        """Return the seconds until a UDP client may be forgotten, -1 for ever."""
+        """Return the seconds until a UDP client may be forgotten, -1 for no limit."""
         due = [each.next_due() for each in self._datagrams]
         times = [when for when in due if when is not None]
         return max(0.0, min(times) - time.monotonic()) if times else -1
@@ -169,7 +169,7 @@ class _Listener:
         self._target = target
 
     def on_ready(self, fd: int, events: int) -> None:  # noqa: ARG002 - as of all handlers
-        """Accept what is waiting."""
+        """Accept the waiting connections."""
         while True:
             try:
                 client_fd, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -267,7 +267,7 @@ class _RelayedConnection:
 
     def _break(self) -> None:
         for side in self._other:
-            # Close with a reset, as a port that nobody listens on would answer.
+            # Close with a reset, as a port without a listener answers.
             side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self._close()
 
@@ -355,7 +355,7 @@ class _Client:
         try:
             self.socket.send(data)
         except OSError:
-            return  # refused or full: UDP promises nothing
+            return  # refused or full: UDP does not guarantee delivery
 
     def on_ready(self, fd: int, events: int) -> None:  # noqa: ARG002 - as of all handlers
         """Pass an answer to the client."""
@@ -363,7 +363,7 @@ class _Client:
             data = self.socket.recv(_CHUNK)
             self._port.socket.sendmsg([data], self._answer_from, 0, self._source)
         except OSError:
-            return  # nobody listens in the container, or the client is out of reach
+            return  # no listener in the container, or the client is unreachable
         self.used = time.monotonic()
         self._port.clients[self._source] = self._port.clients.pop(self._source)
 

@@ -129,7 +129,7 @@ def port_keys(lease: Lease) -> list[tuple[str, bytes, bytes]]:
 
 
 def _is_any(address: str) -> bool:
-    return address in {"0.0.0.0", "::"}  # noqa: S104 - a key, nothing is bound here
+    return address in {"0.0.0.0", "::"}  # noqa: S104 - a key; no socket is bound here
 
 
 def _map_of(address: str) -> str:

@@ -63,7 +63,7 @@ class Authority:
         self.identity_tokens: dict[str, str] = {}  # account → refresh token that came with a token
 
     def header(self, endpoint: RegistryEndpoint, scope: str) -> str:
-        """Return the Authorization to send, empty when nothing is known to be wanted."""
+        """Return the Authorization header to send, empty until a challenge is known."""
         with self._lock:
             if endpoint.account in self._basic and (found := self.credentials(endpoint.account)):
                 return found.basic()
@@ -73,7 +73,7 @@ class Authority:
             return f"Bearer {token.text}"
 
     def credentials(self, account: str) -> Credentials | None:
-        """Return who we are there, None for nobody."""
+        """Return our credentials for that host, None for anonymous access."""
         with self._lock:
             if account not in self._known:
                 self._known[account] = self._find(account)
@@ -85,7 +85,7 @@ class Authority:
         """Get what the 401 *response* wants, so that `header` has it; *tried* was refused.
 
         Raises:
-            DeniedError: there is nothing more to try.
+            DeniedError: every way to authenticate was tried.
         """
         found = {one.scheme: one for one in challenges.parse(response.challenges())}
         with self._lock:

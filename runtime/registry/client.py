@@ -56,12 +56,12 @@ class RegistryClient:
 
     @property
     def shown(self) -> str:
-        """Return the address, as a person is told what was tried."""
+        """Return the address for messages."""
         scheme = self.endpoint.location.scheme or ("http" if self._is_loopback() else "https")
         return f"{self._base or f'{scheme}://{self.endpoint.location.host}'}"
 
     def base(self) -> str:
-        """Return ``scheme://host``; on loopback, where nothing is said, whichever answers."""
+        """Return ``scheme://host``; on loopback without a configured scheme, try both."""
         with self._lock:
             if not self._base:
                 self._base = self._find_base()

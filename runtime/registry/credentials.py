@@ -163,7 +163,7 @@ def _call(helper: str, verb: str, text: str) -> str:
     if done.returncode == 0:
         return done.stdout
     said = (done.stdout + done.stderr).strip()
-    if "not found" in said:  # docker's own protocol: errors are told apart by their text
+    if "not found" in said:  # docker's own protocol: only the text distinguishes errors
         return ""
     raise RuntimeFailure(f"{program} {verb}: {said or f'exit code {done.returncode}'}", code=1)
 

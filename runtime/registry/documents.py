@@ -89,7 +89,7 @@ def platform(text: str, default: Platform) -> Platform:
     """Return what ``--platform`` says: ``linux/arm64``, ``arm64``, ``linux/arm/v7``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a platform.
     """
     parts = text.lower().split("/")
     if not 1 <= len(parts) <= 3 or not all(parts):
@@ -158,7 +158,7 @@ def choose(index: Document, wanted: Platform) -> Descriptor:
     """Return the manifest for *wanted*.
 
     Raises:
-        RegistryError: there is none; says which there are.
+        RegistryError: no manifest fits; lists the platforms there are.
     """
     entries = _parse(index.data).get("manifests")
     if not isinstance(entries, list):
@@ -184,7 +184,7 @@ def fits(has: Platform, wanted: Platform) -> bool:
 
 
 def layer_type(compression: str) -> str:
-    """Return OCI's type of a layer compressed as *compression* says, empty for not at all."""
+    """Return OCI's media type of a layer; an empty *compression* means a plain tar."""
     return f"{OCI_LAYER}+{compression}" if compression else OCI_LAYER
 
 

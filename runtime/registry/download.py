@@ -1,7 +1,7 @@
 """One blob on its way: written to a file as it comes, read from there while it comes.
 
 The file outlives a failure: the next attempt, in this process or another, asks for the rest alone.
-That the bytes are the right ones is whoever reads them to check; `is_sound` does it for the file.
+The reader checks that the bytes are the right ones; `is_sound` does it for the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runtime.registry.documents import Descriptor
     from runtime.registry.transport import Response, Transport
 
-_SMALL = 1 << 16  # bytes: with less than this an attempt has brought nothing
+_SMALL = 1 << 16  # bytes: an attempt that gets fewer made no progress
 _LAST_WORDS = 2.0  # seconds, for a thread to see that all is over
 
 
@@ -88,7 +88,7 @@ class BlobDownload:
         return self._digest() == self.descriptor.digest
 
     def close(self, *, keep: bool) -> None:
-        """Let go of the file; *keep* it for another attempt, or remove it."""
+        """Close the file; *keep* it for another attempt, or remove it."""
         if not keep:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
@@ -101,7 +101,7 @@ class BlobDownload:
             self._fd = -1
 
     def wake(self) -> None:
-        """Let reader and writer see that the transport was stopped."""
+        """Wake reader and writer after the transport was stopped."""
         with self._changed:
             if self._response is not None:
                 self._response.shutdown()
@@ -168,7 +168,7 @@ class BlobDownload:
         raise problems[0]
 
     def _fetch_from(self, client: RegistryClient) -> None:
-        """Have *client* give what is missing, in as many attempts as that takes.
+        """Fetch the missing bytes from *client*, in as many attempts as that takes.
 
         Raises:
             RegistryError: it does not.
@@ -194,7 +194,7 @@ class BlobDownload:
     def _receive(self, response: Response, offset: int) -> None:
         skip = 0
         if offset and response.status != 206:
-            skip = offset  # it knows nothing of ranges and begins anew
+            skip = offset  # the server ignores ranges and begins at the start
         elif offset and not response.headers.get("content-range", "").startswith(
             f"bytes {offset}-"
         ):

@@ -1,8 +1,8 @@
 """How slow a server may be: what it sends must come soon, and the head of an answer in time.
 
 A time limit on a socket begins anew with each byte, so a byte now and then holds a client for ever:
-in a header, in a chunk's size, in a trailer, in the body.  Used by `runtime.registry.transport` and,
-for ADD and contexts that are URLs, by `runtime.builder.sources.remote`.
+in a header, in a chunk's size, in a trailer, in the body.  Used by `runtime.registry.transport`
+and, for ADD and contexts that are URLs, by `runtime.builder.sources.remote`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class AnswerDeadline:
         self._thread.join()
 
     def begin(self) -> None:
-        """Let the time run."""
+        """Start the clock."""
         self._until = time.monotonic() + self._seconds
 
     def end(self) -> None:

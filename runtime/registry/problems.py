@@ -15,7 +15,7 @@ class RegistryError(Exception):
 
 
 class RegistryUnreachableError(RegistryError):
-    """Nobody answered, or nobody in time, however often it was asked."""
+    """No endpoint answered in time, in any attempt."""
 
     def __init__(self, reason: str, hint: str = "", *, is_final: bool = False) -> None:
         super().__init__(reason, hint)
@@ -27,7 +27,7 @@ class MissingError(RegistryError):
 
 
 class DeniedError(RegistryError):
-    """It wants somebody else to ask: 401, 403."""
+    """The registry refused our credentials: 401, 403."""
 
 
 class CorruptError(RegistryError):

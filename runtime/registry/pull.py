@@ -165,7 +165,7 @@ class _PulledLayers:
         Workers("layer", lambda item: self._layer(*item), self._stop).run(missing, parallel)
 
     def _stop(self) -> None:
-        """Let every thread end soon."""
+        """Make every thread end soon."""
         self._source.transport.stop()
         with self._changed:
             under_way = list(self._under_way)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         """Who has the layers; its methods are called by several threads."""
 
         def pack(self, diff_id: str) -> tuple[int, Descriptor]:
-            """Return (a descriptor of a file, owned by the caller; what is in it)."""
+            """Return (a file descriptor, owned by the caller; what the registry is told of it)."""
 
 
 PREPARING = "Preparing"

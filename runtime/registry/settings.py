@@ -86,7 +86,7 @@ def endpoints(settings: Settings, reference: Reference) -> tuple[RegistryEndpoin
 
 
 def default_location(domain: str) -> Location:
-    """Return where a registry is that nothing is said about."""
+    """Return the location of a registry that registries.yaml does not mention."""
     return Location(DOCKER_HUB if domain == names.DEFAULT_DOMAIN else domain)
 
 
@@ -109,7 +109,7 @@ def account_of(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether *host*, with or without a port, is this machine: docker allows it plain http."""
+    """Return whether *host*, with or without port, is this machine: docker allows plain http."""
     name = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
     return name in ("localhost", "::1") or (name.startswith("127.") and name.count(".") == 3)
 

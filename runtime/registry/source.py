@@ -80,7 +80,7 @@ class ImageSource:
         """Return the first answer; who gave it is asked first from now on.
 
         Raises:
-            RuntimeFailure: nobody has it; says what each of them said.
+            RuntimeFailure: no endpoint has it; quotes each answer.
         """
         attempts = []
         for client in list(self.clients):

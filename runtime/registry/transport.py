@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runtime.registry.settings import Patience, Trust
 
     class Body(Protocol):
-        """What can be sent again from its start: `open` is called for every attempt."""
+        """A request body that can be sent again: `open` is called for every attempt."""
 
         size: int
 
@@ -83,7 +83,7 @@ class Response:
         """Yield the body as it comes, about *most* bytes of it.
 
         Raises:
-            UnreachableError: the connection was lost, or nothing came for too long.
+            UnreachableError: the connection was lost, or the server was silent for too long.
         """
         self._begun = True
         self._pace = Pace(self._patience.stall)
@@ -119,7 +119,7 @@ class Response:
     def close(self) -> None:
         """Give the connection back if the body is at its end, else close it.
 
-        What is left of a small body that nobody asked for is read, once: more than that would be
+        The rest of a small body that the caller left is read, once: more than that would be
         at the server's mercy.
         """
         left = self._response.length_remaining
@@ -160,7 +160,7 @@ class Transport:
         self._lock = threading.Lock()
 
     def stop(self) -> None:
-        """Let whoever waits or transfers end with StoppedError."""
+        """End waits and transfers of other threads with StoppedError."""
         self.stopped.set()
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ class Transport:
         raise AssertionError("unreachable")
 
     def wait(self, seconds: float) -> None:
-        """Let time pass; raises StoppedError when it is all over."""
+        """Wait; raises StoppedError when the transport is stopped."""
         if self.stopped.wait(seconds):
             raise StoppedError
 
@@ -302,7 +302,7 @@ def join(base: str, target: str) -> str:
     """Return the address that *target*, which a server sent, means at *base*.
 
     Raises:
-        UnreachableError: it is none that we follow.
+        UnreachableError: the redirect is not one that we follow.
     """
     try:
         found = urljoin(base, target)

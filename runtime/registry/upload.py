@@ -56,7 +56,7 @@ class _PartReader:
 
 
 class _LostError(Exception):
-    """The registry knows nothing of our session any more."""
+    """The registry has forgotten our upload session."""
 
 
 class Upload:
@@ -202,7 +202,7 @@ def begin(client: RegistryClient) -> str:
 
 
 def mount(client: RegistryClient, digest: str, repository: str) -> tuple[bool, str]:
-    """Let the blob be shared with *repository* there.
+    """Ask the registry to share the blob of its *repository*.
 
     Returns (True, "") if it is; else (False, the address of a session, if one was opened).
     """

@@ -20,7 +20,7 @@ _FINAL = frozenset({errno.ECONNREFUSED, errno.ENETUNREACH, errno.EACCES, errno.E
 
 
 def unreachable(error: Exception, patience: Patience) -> RegistryUnreachableError:
-    """Return *error* as what is told, with a hint where there is one."""
+    """Return *error* in words, with a hint where there is one."""
     cause = _cause(error)
     if isinstance(error, exceptions.NameResolutionError):
         return RegistryUnreachableError("its name does not resolve", is_final=True)

@@ -1,7 +1,7 @@
 """An image archive as a set of named files: a tar, packed or not, from a pipe or not; a directory.
 
 Members are found by name and read in any order; a stream that cannot be sought is put into an
-unnamed file first, so that a killed process leaves nothing.  What is in the members is
+unnamed file first, so that a killed process leaves no file.  What is in the members is
 `runtime.store.manifests`' business.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
             """Return the contents of one member, None when there is none."""
 
         def close(self) -> None:
-            """Close what is open."""
+            """Close the open files."""
 
 
 _LARGEST_DOCUMENT = 4 << 20  # bytes: containerd's limit for manifests and configurations

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class CachedStep(Record):
     """One step that was carried out."""
 
-    layer: str = ""  # diff id of what it made; empty: it changed nothing
+    layer: str = ""  # diff id of what it made; empty: the step changed no file
     created: str = ""  # RFC 3339: what the image's history says
     text: str = ""  # the instruction, for a person
     seconds: float = 0.0  # that it took
@@ -32,20 +32,22 @@ class CachedStep(Record):
     version: int = 1
 
 
-class Steps:
-    """The records below one layout."""
+class BuildCache:
+    """The records below one layout, and the places of what else builds keep."""
 
     def __init__(self, layout: Layout) -> None:
+        self.downloads = f"{layout.root}/build/context"  # fetched for ADD, or as a context
+        self.mounts = f"{layout.root}/build/cache-mounts"  # of RUN --mount=type=cache
         self._directory = f"{layout.root}/build/steps"
         self._lock = layout.lock("steps")
 
     def find(self, key: str) -> CachedStep | None:
         """Return what the step with *key* made, and note that it was used."""
         path = f"{self._directory}/{key}.json"
-        found = self._read(path)
-        if found is not None:
+        step = self._read(path)
+        if step is not None:
             _touch(path)
-        return found
+        return step
 
     def keep(self, key: str, step: CachedStep) -> None:
         """Remember what the step with *key* made; the caller holds its layer."""
@@ -58,14 +60,14 @@ class Steps:
 
     def all(self) -> list[tuple[str, CachedStep, float]]:
         """Return (key, step, wall clock seconds of its last use) of every record."""
-        found = []
+        records = []
         for name in self._listed():
             path = f"{self._directory}/{name}"
             if name.endswith(".json") and digests.is_hex(name[:-5]):
                 step = self._read(path)
                 if step is not None:
-                    found.append((name[:-5], step, _used(path)))
-        return found
+                    records.append((name[:-5], step, _used(path)))
+        return records
 
     def layers(self) -> set[str]:
         """Return the diff ids that the records name."""
@@ -87,7 +89,7 @@ class Steps:
                     files.remove_tree(path)
 
     def _read(self, path: str) -> CachedStep | None:
-        """Return the record; one that a power failure left torn is none, and the step runs again."""
+        """Return the record, or None if a power failure tore it: then the step runs again."""
         hint = "its step runs again; runtime builder prune removes it"
         try:
             return record_files.read_record(CachedStep, path, hint, problem=_impossible)
@@ -103,7 +105,7 @@ class Steps:
 
 
 def _impossible(step: CachedStep) -> str:
-    """Return why that is no step: nothing at all would say that it changed nothing."""
+    """Return why *step* cannot be valid: an empty record would mean "changed no file"."""
     return "it says nothing of a step" if step == CachedStep() else ""
 
 

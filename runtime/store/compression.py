@@ -88,7 +88,7 @@ class Decompressor:
             yield from _full(stream.decompress(b"", _LARGEST))
 
     def finish(self) -> None:
-        """Say that nothing follows.
+        """Mark the end of the stream.
 
         Raises:
             CompressionError: the stream is not complete.
@@ -108,7 +108,7 @@ class Uncompressed(Decompressor):
         yield data
 
     def finish(self) -> None:
-        """Do nothing: every end is the end."""
+        """No-op: a stream without compression may end anywhere."""
 
 
 class GzipWriter:

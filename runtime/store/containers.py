@@ -11,7 +11,7 @@ import os
 
 from runtime.linux import locks, record_files
 from runtime.model import jsontext
-from runtime.model.container import names
+from runtime.model.container import names, statuses
 from runtime.model.container.spec import Spec
 from runtime.model.container.state import State
 from runtime.model.errors import DamagedFailure, RuntimeFailure
@@ -28,8 +28,6 @@ _ID_DIGITS = 64
 _NAMES = ".names"
 _TRIES = 64  # at a name that is free
 _RESERVED = 2048  # bytes of a state at least: the end of a container is written on a full disk too
-_STATES = frozenset({"created", "running", "paused", "restarting", "removing", "exited", "dead"})
-DAMAGED = "damaged"  # the status of a container whose record cannot be read; never on disk
 
 
 def new_id() -> str:
@@ -73,7 +71,7 @@ class Containers:
         return spec
 
     def load(self, container_id: str) -> tuple[Spec, State]:
-        """Return what the container is and how it fares.
+        """Return the container's Spec and State.
 
         Raises:
             RuntimeFailure: it has been removed.
@@ -88,7 +86,7 @@ class Containers:
         return found
 
     def state(self, container_id: str) -> State:
-        """Return how the container fares; raises as `load`."""
+        """Return the container's State; raises as `load`."""
         path = f"{self._layout.container(container_id)}/state.json"
         found = record_files.read_record(
             State, path, self._way_out(container_id), problem=_impossible
@@ -98,7 +96,7 @@ class Containers:
         return found
 
     def look(self, container_id: str) -> tuple[Spec, State]:
-        """Return what `load` does, with the status `DAMAGED` where a record cannot be read.
+        """Return what `load` does, with `statuses.DAMAGED` where a record cannot be read.
 
         What is known all the same is the id, the name, and the age.  The command line says
         which file it is.
@@ -110,15 +108,17 @@ class Containers:
             spec = self.spec(container_id)
         except DamagedFailure as failure:
             record_files.note(failure)
-            return self._stand_in(container_id), State(status=DAMAGED, error=failure.message)
+            return self._stand_in(container_id), State(
+                status=statuses.DAMAGED, error=failure.message
+            )
         try:
             return spec, self.state(container_id)
         except DamagedFailure as failure:
             record_files.note(failure)
-            return spec, State(status=DAMAGED, error=failure.message)
+            return spec, State(status=statuses.DAMAGED, error=failure.message)
 
     def save_state(self, container_id: str, state: State) -> None:
-        """Write how the container fares; a reader sees the old or the new, whole.
+        """Replace the container's State atomically.
 
         On a full disk the file that is there is written over: it has the room.
         Not forced to the disk: after a power failure no process of it is alive anyway.
@@ -150,7 +150,7 @@ class Containers:
         """Return the id of the container with this id, name, or only id that starts so.
 
         Raises:
-            RuntimeFailure: there is none, with what may have been meant; or several.
+            RuntimeFailure: no container matches (suggests a name), or several do.
         """
         known = self.list()
         if reference in known:
@@ -167,7 +167,7 @@ class Containers:
         return found[0]
 
     def remove(self, container_id: str) -> None:
-        """Remove what lies on disk of the container; nothing of it is mounted or runs.
+        """Remove the container's files.  It must not run, and its root must not be mounted.
 
         Raises:
             OSError: EXDEV or EBUSY: something is mounted below it after all.
@@ -177,7 +177,7 @@ class Containers:
             self.remove_retired(doomed)
 
     def retire(self, container_id: str) -> str | None:
-        """Let the container and its name disappear at once; its files are still to be removed.
+        """Hide the container and its name at once; its files are still to be removed.
 
         Return what `remove_retired` takes, None when another process was faster.
         """
@@ -241,7 +241,7 @@ class Containers:
         return locks.lock(self._layout.lock(f"container-{container_id}"))
 
     def reserve_name(self, container_id: str, name: str) -> str:
-        """Let *name* lead to *container_id* and return it; empty: a free one is found.
+        """Reserve *name* for *container_id* and return it; if empty, a free one.
 
         The caller holds the lock of `create`, `remove` and `rename`.
 
@@ -368,7 +368,7 @@ def _encode(state: State) -> bytes:
 
 def _impossible(state: State) -> str:
     """Return why no monitor can have written that, empty when one can."""
-    if state.status not in _STATES:
+    if state.status not in statuses.EVERY:
         return f"State has 'status' as {state.status!r:.40}: another version wrote it"
     pids = (state.pid, state.monitor_pid)
     if not all(0 <= pid < 1 << 31 for pid in pids):

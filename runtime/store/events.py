@@ -1,7 +1,7 @@
 """The log of what happened: every process adds its lines, `runtime events` reads them.
 
-``run/events/log`` has one JSON line an event, docker's form; at a megabyte it becomes ``log.1``, and
-what was in that is forgotten.  Readers wait with inotify(7): nobody has to be told.
+``run/events/log`` has one JSON line an event, docker's form; at a megabyte it replaces ``log.1``.
+Readers wait with inotify(7), so writers need not notify them.
 """
 
 from __future__ import annotations

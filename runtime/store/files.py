@@ -1,6 +1,6 @@
 """Small files that are never seen half-written: read, write, replace.
 
-A temporary file is called ``.tmp-…``; one that a killed process left is nobody's and may go.
+A temporary file is called ``.tmp-…``; one that a killed process left may be removed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def overwrite(path: str, data: bytes) -> None:
 
 
 def is_no_room(error: OSError) -> bool:
-    """Return whether *error* says that the disk takes nothing more."""
+    """Return whether *error* says that the disk is full or takes no more writes."""
     return error.errno in NO_ROOM
 
 
@@ -97,7 +97,7 @@ def make_directories(path: str, mode: int = 0o700) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove *path* and all below it, however deep; nothing there is fine.
+    """Remove *path* and all below it, at any depth.  Idempotent.
 
     Never follows a symbolic link and never enters a mount point.
 

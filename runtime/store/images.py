@@ -21,7 +21,7 @@ from runtime.model.image import image_config as model
 from runtime.model.image import reference
 from runtime.model.image.image_config import ImageConfig
 from runtime.store import events, files, host, imagenames, imagerecords
-from runtime.store.build_cache import Steps
+from runtime.store.build_cache import BuildCache
 from runtime.store.containers import Containers
 from runtime.store.imagerecords import ImageRecord
 from runtime.store.layers import Layers
@@ -71,7 +71,7 @@ class Images:
         """Return the image that *name* means: a reference, an id, or the start of one.
 
         Raises:
-            RuntimeFailure: there is none, with what may have been meant; or several.
+            RuntimeFailure: no image matches (suggests a name), or several do.
         """
         if (found := self.find(name)) is not None:
             return found
@@ -137,7 +137,7 @@ class Images:
         )
 
     def tags(self) -> dict[str, str]:
-        """Return full reference → image id; nothing where the file cannot be read."""
+        """Return full reference → image id; empty when the file cannot be read."""
         try:
             return imagerecords.read_tags(self.layout.tags)
         except DamagedFailure as failure:
@@ -303,7 +303,7 @@ class Images:
         return image
 
     def tag(self, image: Image, name: str) -> None:
-        """Let *name* lead to *image* from now on; another image that had it loses it.
+        """Give *name* to *image*; another image that had it loses it.
 
         Raises:
             RuntimeFailure: *name* is no name, or it is `host`'s.
@@ -396,9 +396,9 @@ class Images:
             for name in os.listdir(directory):
                 if name.startswith(files.TEMPORARY):
                     files.remove_tree(f"{directory}/{name}")
-        steps = Steps(self.layout)
-        steps.tidy()
-        wanted = {*(d for r in records for d in r.layers), *steps.layers()}
+        cache = BuildCache(self.layout)
+        cache.tidy()
+        wanted = {*(d for r in records for d in r.layers), *cache.layers()}
         return tuple(self.layers.collect(wanted))
 
     def _all_records(self) -> tuple[ImageRecord, ...] | None:

@@ -68,7 +68,7 @@ class Pin:
         self._locks.append(lock)
 
     def release(self) -> None:
-        """Let all of them go; what then nobody holds, `Layers.collect` removes."""
+        """Release all of them; `Layers.collect` removes layers that no process holds."""
         while self._locks:
             self._locks.pop().release()
 
@@ -192,10 +192,11 @@ class Layers:
         *,
         skip: Callable[[bytes], bool] = lambda path: False,  # noqa: ARG005 - what it is called with
         id_shift: int = 0,
+        unnameable: list[bytes] | None = None,
     ) -> LayerMeta:
         """Make a layer of the upper directory of an overlay in use, which stays as it is.
 
-        *skip* and *id_shift* are `Packer`'s.
+        *unnameable* gets the paths that no layer can hold.  *skip* and *id_shift* are `Packer`'s.
 
         Raises:
             RuntimeFailure: as `adopt`.
@@ -209,6 +210,8 @@ class Layers:
         except OSError as error:
             raise RuntimeFailure(f"cannot pack '{upper}': {error.strerror}") from error
         finally:
+            if unnameable is not None:
+                unnameable += packer.unnameable
             packer.close()
 
     def compress(self, diff_id: str, fd: int) -> Blob:
@@ -239,7 +242,7 @@ class Layers:
             files.write_json(f"{directory}/meta.json", plain.to_plain(meta))
 
     def stream(self, diff_id: str) -> Iterator[bytes]:
-        """Yield the layer's tar stream, bit for bit what was unpacked.
+        """Yield the layer's tar stream, bit for bit as it was unpacked.
 
         Raises:
             RuntimeFailure: the layer has been tampered with, or is not there.
@@ -265,7 +268,7 @@ class Layers:
             raise self._changed(diff_id, "its contents have another hash")
 
     def collect(self, wanted: Iterable[str]) -> list[str]:
-        """Remove every layer not in *wanted* that nobody holds, and what killed processes left.
+        """Remove every layer not in *wanted* that no process holds, and leftovers of killed ones.
 
         Returns the diff ids removed.  The caller holds the lock under which records are written.
         """
@@ -291,7 +294,7 @@ class Layers:
             doomed = path
             if not name.startswith(files.TEMPORARY):
                 doomed = f"{self._layout.layers}/{files.TEMPORARY}{name}-{os.getpid()}"
-                os.rename(path, doomed)  # killed from here on, it is half a layer to nobody
+                os.rename(path, doomed)  # killed from here on, no reader sees half a layer
             files.remove_tree(doomed)
         return True
 
@@ -360,7 +363,7 @@ class Layers:
 
     @contextmanager
     def _temporary(self) -> Iterator[tuple[str, locks.Lock]]:
-        """Give a locked new directory; what is left of it in the end goes."""
+        """Make a locked temporary directory; remove it at the end if it is still there."""
         files.make_directories(self._layout.layers)
         lock: locks.Lock | None = None
         while lock is None:
@@ -396,7 +399,7 @@ def _remove_below(directory: str, paths: list[bytes]) -> None:
     try:
         for path in paths:
             parent, _, name = path.rpartition(b"/")
-            fd = beneath.open_in_root(root, parent, os.O_RDONLY | os.O_DIRECTORY)
+            fd = beneath.open_real(root, parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 before = os.fstat(fd)
                 files.remove_at(fd, name)

@@ -40,7 +40,7 @@ def load(
     before it is unpacked.
 
     Raises:
-        RuntimeFailure: the archive is damaged; images yielded before stay, of others nothing.
+        RuntimeFailure: the archive is damaged; images yielded before stay, others are not added.
     """
     packed = manifests.images_in(archive, host.architecture())
     try:

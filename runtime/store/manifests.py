@@ -151,7 +151,7 @@ def _names(entry: dict[str, Any]) -> tuple[str, ...]:
     annotations = entry.get("annotations") or {}
     name = annotations.get(_FULL_NAME) or annotations.get(_REF_NAME) or ""
     # The specification means a tag by ref.name, skopeo and podman write names: `latest`, `v1.2`
-    # and the like alone name nothing.
+    # and the like alone are not names.
     bare = not {":", "/"} & set(name)
     if bare and (name == reference.DEFAULT_TAG or any(letter.isdecimal() for letter in name[:2])):
         return ()

@@ -11,7 +11,8 @@ import errno
 import os
 import stat
 
-from runtime.linux import beneath
+from runtime.linux import new_objects
+from runtime.linux.descent import Descent
 from runtime.model.container import idmap
 from runtime.wire import tar, tarwrite, whiteout
 from runtime.wire.tar import Entry
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from runtime.store.split import SplitWriter
 
+_OBJECT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = 1 << 18  # bytes of a file at once
 _LEFT_OUT = frozenset({"security.selinux"})  # the machine's own, never an image's
 _KINDS = {
@@ -52,7 +54,8 @@ class Packer:
         *skip* tells of a path below it, without a leading slash, to leave out with all below it.
         *latest* is SOURCE_DATE_EPOCH: no time in the stream is later.  *split* gets what
         `runtime.store.split` needs to write the stream again from the files.  Ids from *id_shift*
-        on are those of a container with a user namespace of its own: see `runtime.model.container.idmap`.
+        on are those of a container with its own user namespace: see
+        `runtime.model.container.idmap`.
         """
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._skip = skip
@@ -61,6 +64,7 @@ class Packer:
         self._id_shift = id_shift
         self._seen: dict[tuple[int, int], bytes] = {}  # (device, inode) → first name
         self.left_out: list[bytes] = []  # what is in the directory and not in the stream
+        self.unnameable: list[bytes] = []  # of it, what begins with ".wh.": no layer can hold it
         self.entries = 0
         self.size = 0  # bytes of all files and links, as docker counts
 
@@ -89,45 +93,54 @@ class Packer:
 
     def _tree(self) -> Iterator[bytes]:
         """Yield all entries, depth first, without recursion."""
-        waiting = [self._listed(b"")]
-        while waiting:
-            if not waiting[-1]:
-                waiting.pop()
-                continue
-            path = waiting[-1].pop()
-            if self._skip(path):
-                self.left_out.append(path)
-                continue
-            parent, _, name = path.rpartition(b"/")
-            fd = beneath.open_in_root(self._root, parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                is_directory = yield from self._entry(fd, name, path)
-            finally:
-                os.close(fd)
-            if is_directory:
-                waiting.append(self._listed(path))
-
-    def _listed(self, path: bytes) -> list[bytes]:
-        """Return the paths in the directory *path*, last first."""
-        fd = beneath.open_in_root(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
+        walk = Descent(self._root)
+        waiting = [walk.names()]
         try:
-            names = [os.fsencode(name) for name in os.listdir(fd)]
+            while waiting:
+                if waiting[-1]:
+                    name = waiting[-1].pop()
+                    if (yield from self._named(walk, name)) and walk.enter(name):
+                        waiting.append(walk.names())
+                    continue
+                waiting.pop()
+                if waiting and not walk.leave():
+                    waiting[-1].clear()
+        finally:
+            walk.close()
+
+    def _named(self, walk: Descent, name: bytes) -> Generator[bytes, None, bool]:
+        """Yield the entry of *name*; the generator's value returns whether it is a directory."""
+        path = walk.inner(name)
+        if self._skip(path):
+            self.left_out.append(path)
+            return False
+        try:
+            fd = os.open(name, _OBJECT, dir_fd=walk.fd)
+        except FileNotFoundError:
+            return False  # removed meanwhile, by a container that goes on
+        try:
+            return (yield from self._entry(fd, name, path))
         finally:
             os.close(fd)
-        return [path + b"/" + name if path else name for name in sorted(names, reverse=True)]
 
-    def _entry(self, parent: int, name: bytes, path: bytes) -> Generator[bytes, None, bool]:
-        """Yield the entry of *path*; the generator's value returns whether it is a directory."""
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    def _entry(self, object_fd: int, name: bytes, path: bytes) -> Generator[bytes, None, bool]:
+        """Yield the entry of what is held; the generator's value is that of `_named`."""
+        found = os.fstat(object_fd)
         entry = self._describe(found, path)
         if whiteout.is_overlay_whiteout(found.st_mode, found.st_rdev):
-            directory, slash, base = path.rpartition(b"/")
-            yield self._mark(entry, directory + slash + whiteout.PREFIX + base, 0o600)
+            if not name.startswith(whiteout.PREFIX):  # a name that no layer can have
+                mark = path[: len(path) - len(name)] + whiteout.PREFIX + name
+                yield self._mark(entry, mark, 0o600)
             return False
         kind = _KINDS.get(stat.S_IFMT(found.st_mode))
         if kind is None:
             self.left_out.append(path)
-            return False  # a socket: nobody listens in an image
+            return False  # a socket: an image has no listener
+        if name.startswith(whiteout.PREFIX):
+            # In a layer it would hide another file, or all of its directory.
+            self.left_out.append(path)
+            self.unnameable.append(path)
+            return False
         entry.kind = kind
         if kind != tar.DIRECTORY and found.st_nlink > 1:
             first = self._seen.setdefault((found.st_dev, found.st_ino), path)
@@ -135,15 +148,15 @@ class Packer:
                 entry.kind, entry.link = tar.HARD_LINK, first
                 yield self._header(entry)
                 return False
-        opaque = self._take_xattrs(entry, parent, name)
+        opaque = self._take_xattrs(entry, object_fd)
         self.size += found.st_size if kind != tar.DIRECTORY else 0
         if kind == tar.FILE:
             entry.size = found.st_size
             yield self._header(entry)
-            yield from self._contents(parent, name, path, found.st_size)
+            yield from self._contents(object_fd, path, found.st_size)
             return False
         if kind == tar.SYMLINK:
-            entry.link = os.readlink(name, dir_fd=parent)
+            entry.link = os.readlink(b"", dir_fd=object_fd)
         elif kind in (tar.CHARACTER, tar.BLOCK_DEVICE):
             entry.major, entry.minor = os.major(found.st_rdev), os.minor(found.st_rdev)
         yield self._header(entry)
@@ -175,11 +188,11 @@ class Packer:
         self._raw(data)
         return data
 
-    def _take_xattrs(self, entry: Entry, parent: int, name: bytes) -> bool:
+    def _take_xattrs(self, entry: Entry, object_fd: int) -> bool:
         """Put the attributes into *entry*, and return whether they make it an opaque directory."""
-        place = b"/proc/self/fd/%d/%s" % (parent, name)
+        place = new_objects.held(object_fd)
         try:
-            names = os.listxattr(place, follow_symlinks=False)
+            names = os.listxattr(place)
         except OSError as error:
             if error.errno == errno.EOPNOTSUPP:
                 return False
@@ -188,7 +201,7 @@ class Packer:
         for key in names:
             if key in _LEFT_OUT:
                 continue
-            value = os.getxattr(place, key, follow_symlinks=False)
+            value = os.getxattr(place, key)
             if key == "security.capability":
                 value = idmap.capabilities_inside(value, self._id_shift)
             if not whiteout.is_own_xattr(key):
@@ -197,10 +210,10 @@ class Packer:
                 opaque = value == whiteout.OPAQUE_VALUE
         return opaque
 
-    def _contents(self, parent: int, name: bytes, path: bytes, size: int) -> Iterator[bytes]:
+    def _contents(self, object_fd: int, path: bytes, size: int) -> Iterator[bytes]:
         if not size:
             return
-        fd = regular.open_at(parent, name)
+        fd = regular.reopen(object_fd, os.O_RDONLY, path)
         try:
             left = size
             while left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runtime.model.container import statuses
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import digest as digests
@@ -25,11 +26,8 @@ class _GoneError(RuntimeFailure):
     """There is no such image."""
 
 
-_ALIVE = frozenset({"running", "paused", "restarting"})
-
-
 def remove(images: Images, name: str, *, force: bool = False) -> list[str]:
-    """Take the name away, and the image when that was its last one; an id means all its names.
+    """Remove a name, and the image with its last one; an id means all its names.
 
     Returns docker's lines: ``Untagged: debian:latest``, ``Deleted: sha256:…``.
 
@@ -98,7 +96,9 @@ def prune(
         if (image.names or nobody_knows) and not everything:
             continue
         if wanted(image) and not containers.users_of_image(image.id):
-            with suppress(ConflictError, _GoneError):  # somebody needs it again, or was faster
+            with suppress(
+                ConflictError, _GoneError
+            ):  # in use again, or already removed by another process
                 lines += remove(images, image.id, force=True)
     if everything and not images.ids():
         images.forget_lost_names()
@@ -136,7 +136,7 @@ def _repository(name: str) -> str:
 
 def _refuse_while_used(images: Images, image: Image, *, force: bool, by_id: bool) -> None:
     users = Containers(images.layout).users_of_image(image.id)
-    alive = [spec for spec, state in users if state.status in _ALIVE]
+    alive = [spec for spec, state in users if state.status in statuses.ALIVE]
     if alive:
         raise _conflict(image, "cannot be forced", f"running container {_shown(alive)} uses it")
     if users and not force:

@@ -30,7 +30,8 @@ def import_rootfs(
     """Make an image with one layer of the tar stream *source* and call it *name* (may be empty).
 
     *change* gets the configuration, which is empty but for its layer, and returns the one to use:
-    see `runtime.language.commit_change`.  *message* goes to its history; *what* names the source in errors.
+    see `runtime.language.commit_change`.  *message* goes to its history; *what* names the source
+    in errors.
 
     Raises:
         RuntimeFailure: *source* is no tar archive, or *name* is no name; nothing is left behind.

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from runtime.linux import beneath
+from runtime.linux import beneath, new_objects
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.split import SplitWriter
@@ -57,7 +57,7 @@ class Unpacker:
         self.size = 0  # bytes of all files and links, as docker counts an image
 
     def close(self) -> None:
-        """Close what is open; the files stay."""
+        """Close the descriptors; the files stay."""
         for fd in (*self._open.values(), *self._retired, self._root):
             os.close(fd)
         self._open.clear()
@@ -233,12 +233,15 @@ class Unpacker:
 
     def _symlink(self, parent: int, name: bytes, entry: Entry) -> None:
         try:
-            os.symlink(entry.link, name, dir_fd=parent)
+            self._make_symlink(parent, name, entry)
         except FileExistsError:
             self._clear_the_way(parent, name)
-            os.symlink(entry.link, name, dir_fd=parent)
-        self._decorate_at(parent, name, entry)
+            self._make_symlink(parent, name, entry)
         self.size += len(entry.link)
+
+    def _make_symlink(self, parent: int, name: bytes, entry: Entry) -> None:
+        with new_objects.make_link(parent, name, entry.link) as fd:
+            self._decorate_held(fd, entry)
 
     def _node(self, parent: int, name: bytes, entry: Entry) -> None:
         kind = {
@@ -248,11 +251,14 @@ class Unpacker:
         }[entry.kind]
         device = os.makedev(entry.major, entry.minor) if entry.kind != tar.FIFO else 0
         try:
-            os.mknod(name, kind | 0o600, device, dir_fd=parent)
+            self._make_node(parent, name, entry, kind, device)
         except FileExistsError:
             self._clear_the_way(parent, name)
-            os.mknod(name, kind | 0o600, device, dir_fd=parent)
-        self._decorate_at(parent, name, entry)
+            self._make_node(parent, name, entry, kind, device)
+
+    def _make_node(self, parent: int, name: bytes, entry: Entry, kind: int, device: int) -> None:
+        with new_objects.make_node(parent, name, kind, device) as fd:
+            self._decorate_held(fd, entry)
 
     def _whiteout(self, directory: int, name: bytes, entry: Entry) -> None:
         if name == whiteout.OPAQUE:
@@ -264,8 +270,7 @@ class Unpacker:
         if hidden in (b"", b".", b".."):
             raise UnpackError(f"'{os.fsdecode(entry.name)}' hides no name")
         try:
-            os.mknod(hidden, stat.S_IFCHR | 0o600, 0, dir_fd=directory)
-            self._decorate_at(directory, hidden, entry)
+            self._make_node(directory, hidden, entry, stat.S_IFCHR, 0)
         except FileExistsError:
             # What this very layer has under the name stays, what is below it must not show.
             found = os.stat(hidden, dir_fd=directory, follow_symlinks=False)
@@ -353,25 +358,18 @@ class Unpacker:
         for name, value in entry.xattrs.items():
             self._set_xattr(fd, name, value)
 
-    def _decorate_at(self, parent: int, name: bytes, entry: Entry) -> None:
-        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
-        if entry.kind != tar.SYMLINK:
-            os.chmod(name, entry.mode, dir_fd=parent)
-        if entry.xattrs:
-            place = f"/proc/self/fd/{parent}/{os.fsdecode(name)}"
-            for key, value in entry.xattrs.items():
-                self._set_xattr(place, key, value)
-        times = (entry.mtime_ns, entry.mtime_ns)
-        os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+    def _decorate_held(self, fd: int, entry: Entry) -> None:
+        """Decorate what cannot be opened, and is held."""
+        mode = None if entry.kind == tar.SYMLINK else entry.mode
+        new_objects.decorate(fd, (entry.uid, entry.gid), mode, (entry.mtime_ns, entry.mtime_ns))
+        for key, value in entry.xattrs.items():
+            self._set_xattr(new_objects.held(fd), key, value)
 
     def _set_xattr(self, place: int | str, name: str, value: bytes) -> None:
         if whiteout.is_own_xattr(name):
             return  # overlayfs would obey it: it could show files of other layers
         try:
-            if isinstance(place, int):
-                os.setxattr(place, name, value)
-            else:
-                os.setxattr(place, name, value, follow_symlinks=False)
+            os.setxattr(place, name, value)
         except OSError as error:
             # As docker: file systems without these attributes still get the files.
             if error.errno not in (errno.EOPNOTSUPP, errno.EPERM):

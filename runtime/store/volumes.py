@@ -110,7 +110,7 @@ class Volumes:
         """Return the volume *name*.
 
         Raises:
-            RuntimeFailure: there is none, with what may have been meant.
+            RuntimeFailure: there is no such volume; suggests a name.
         """
         found = self.find(name)
         if found is None:
@@ -131,7 +131,7 @@ class Volumes:
         """Remove the volume and all that is in it.
 
         Raises:
-            RuntimeFailure: there is none, or a container uses it.
+            RuntimeFailure: there is no such volume, or a container uses it.
         """
         with self._changing():
             self.get(name)

@@ -44,12 +44,12 @@ class BpfProgram:
         self._names = 0
 
     def fresh(self) -> str:
-        """Return a label that nobody has."""
+        """Return an unused label."""
         self._names += 1
         return f"label{self._names}"
 
     def label(self, name: str) -> None:
-        """Let *name* be the place of the next instruction."""
+        """Define *name* as the place of the next instruction."""
         self._labels[name] = len(self._instructions)
 
     def load(self, offset: int) -> None:
@@ -57,11 +57,11 @@ class BpfProgram:
         self._instructions.append(_Instruction(LD_W_ABS, offset))
 
     def mask(self, bits: int) -> None:
-        """Keep only *bits* of what is loaded."""
+        """Keep only *bits* of the accumulator."""
         self._instructions.append(_Instruction(ALU_AND_K, bits))
 
     def jump_if(self, code: int, value: int, target: str, otherwise: str = "") -> None:
-        """Compare what is loaded with *value*; go on at *target* if it holds."""
+        """Compare the accumulator with *value*; jump to *target* if it holds."""
         self._instructions.append(_Instruction(code, value, target, otherwise))
 
     def answer(self, value: int) -> None:

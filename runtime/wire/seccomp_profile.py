@@ -1,8 +1,8 @@
 """Docker's seccomp profiles: from JSON and a container's capabilities to a BPF program.
 
-Pure; `runtime.container.start.seccomp_cache` reads the files and keeps the result.  The rules are moby's
-(profiles/seccomp) and libseccomp's: what is not allowed gets the default action, a call that is
-newer than the profile gets ENOSYS, and a program of an unknown architecture is killed.
+Pure; `runtime.container.start.seccomp_cache` reads the files and keeps the result.  The rules are
+moby's (profiles/seccomp) and libseccomp's: what is not allowed gets the default action, a call that
+is newer than the profile gets ENOSYS, and a program of an unknown architecture is killed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _WORD = 0xFFFFFFFF
 
 
 class ProfileError(ValueError):
-    """The profile is none, or asks for something we do not know; the text says what."""
+    """Raised for a profile that is not valid or asks for something unknown; the text says what."""
 
 
 class _Condition(Record):

@@ -181,7 +181,7 @@ class TarReader:
     def _pax_sparse(
         self, entry: Entry, pax: dict[bytes, bytes], pairs: list[tuple[int, int]]
     ) -> None:
-        """Read the sparse maps of pax formats 0.0 and 0.1 (in the header), 1.0 (before the data)."""
+        """Read the sparse map of pax format 0.0 or 0.1 (in the header) or 1.0 (before the data)."""
         if pax.get(b"GNU.sparse.major") == b"1":
             entry.sparse = self._sparse_table(entry)
         elif b"GNU.sparse.map" in pax:
@@ -260,7 +260,7 @@ def _fill(entry: Entry, block: bytes) -> None:
 
 
 def _apply(entry: Entry, pax: dict[bytes, bytes]) -> None:
-    """Let pax records replace what the header says; an empty value takes a record back."""
+    """Override header fields by pax records; an empty value restores the header's."""
     for key, value in pax.items():
         if key.startswith(_XATTR):  # these alone may be empty
             name = key[len(_XATTR) :]
@@ -373,7 +373,7 @@ def _short(number: int) -> str:
 
 
 def _shown(name: bytes) -> str:
-    """Return *name*, which somebody else chose, for a message."""
+    """Return *name*, which is foreign text, for a message."""
     text = name[:_SHOWN].decode(errors="backslashreplace")
     return text + ("…" if len(name) > _SHOWN else "")
 

@@ -10,8 +10,9 @@ import sys
 
 from supervise.cli import verbs
 from supervise.cli.arguments import UsageError
-from supervise.cli.client import ApiError, SuperviseUnreachableError, connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE, UNREACHABLE
+from supervise.client.control_client import ApiError, SuperviseUnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

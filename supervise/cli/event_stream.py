@@ -6,7 +6,7 @@ import json
 import sys
 
 from supervise.cli import render
-from supervise.cli.client import connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE
 from supervise.model.announcement import EVENTS
 from supervise.model.printable import printable

@@ -7,7 +7,7 @@ import sys
 
 from supervise.cli import render
 from supervise.cli.arguments import UsageError
-from supervise.cli.client import connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE
 
 TYPE_CHECKING = False

@@ -7,8 +7,9 @@ import sys
 
 from supervise import __version__
 from supervise.cli import status as status_verb
-from supervise.cli.client import connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE, FAILED
+from supervise.wire import hints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,13 +23,23 @@ def explain(given: Arguments) -> int:
     answer = connect(given).call("Explain", service=given.operands[0])
     if given.flag("json"):
         return _print_json(answer)
-    lines = [*status_verb.lines([answer["service"]]), "", *answer["sentences"]]
+    lines = [*status_verb.lines([answer["service"]]), "", *_reasons(answer)]
     for blocker in answer["blockers"]:
         final = "; it will not get there without help" if blocker["final"] else ""
         condition = blocker["condition"]
         lines.append(f"  {blocker['service']}: {blocker['state']}, has to be {condition}{final}")
     sys.stdout.write("\n".join(lines) + "\n")
     return DONE
+
+
+def _reasons(answer: dict[str, Any]) -> list[str]:
+    """Return the sentences, the advice in our own words if all of it is known to us."""
+    sentences: list[str] = answer["sentences"]
+    found = [hints.read(each) for each in answer["hints"] or ()]
+    known = [hint for hint in found if hint is not None]
+    if not known or len(known) < len(found):
+        return sentences
+    return [*sentences[:-1], hints.sentence(known)]
 
 
 def health(given: Arguments) -> int:

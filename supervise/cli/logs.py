@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from supervise.cli import render
-from supervise.cli.client import connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE
 from supervise.wire import lines
 

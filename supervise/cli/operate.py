@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from supervise.cli.client import ControlClient, connect
-from supervise.cli.exitcodes import DONE, FAILED, NOT_RUNNING
+from supervise.cli import failures
+from supervise.cli.connect import connect
+from supervise.client.control_client import ControlClient
 from supervise.model.printable import printable
+from supervise.wire import hints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,31 +81,29 @@ def _operate(
     everything = given.flag("all")
     names = None if everything else list(given.operands)
     chosen: dict[str, Any] = {"all": everything or None, "services": names}
-    failed: list[str] = []
-    code, results = DONE, 0
+    troubles: dict[str, str] = {}  # service → kind
+    results = 0
     for answer in client.stream(method, **chosen, **parameters):
         assert answer is not None
         for outcome in answer["results"]:
             results += 1
             _say(outcome)
             if outcome.get("trouble"):
-                lacks_process = outcome["trouble"] == "not_running" and code != FAILED
-                code = NOT_RUNNING if lacks_process else FAILED
-                failed.append(outcome["service"])
+                troubles[outcome["service"]] = outcome["trouble"]
     if explain:
-        for name in failed:
+        for name in troubles:
             _show_last_lines(client, name)
     if everything and not results:
         sys.stdout.write("nothing to do\n")
-    return code
+    return failures.code_of_troubles(troubles.values())
 
 
 def _say(outcome: dict[str, Any]) -> None:
     text = f"{outcome['service']}: {printable(outcome['message'])}"
     if outcome.get("trouble"):
-        hint = f" ({outcome['hint']})" if outcome["hint"] else ""
+        hint = hints.advised(outcome)
         sys.stdout.flush()  # in this order on a terminal
-        sys.stderr.write(f"{text}{hint}\n")
+        sys.stderr.write(f"{text} ({hint})\n" if hint else f"{text}\n")
     else:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

@@ -7,8 +7,9 @@ import sys
 import time
 
 from supervise.cli import durations, render
-from supervise.cli.client import ControlClient, connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE, NOT_RUNNING
+from supervise.client.control_client import ControlClient
 from supervise.model.printable import printable
 
 TYPE_CHECKING = False

@@ -9,8 +9,8 @@ import os
 import sys
 
 from supervise.cli import arguments, render
-from supervise.cli.client import ApiError, SuperviseUnreachableError
 from supervise.cli.exitcodes import DONE, FAILED, INTERRUPTED, PIPE_CLOSED, UNREACHABLE, USAGE
+from supervise.client.control_client import ApiError, SuperviseUnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,11 +93,12 @@ def _run(argv: list[str]) -> int:
         render.say(f"cannot do this: this Python has no {error.name}; {found}")
         return FAILED
     except ApiError as error:
-        from supervise.cli import refusals
+        from supervise.cli import failures
+        from supervise.client import refusals
+        from supervise.wire import hints
 
-        message, code = refusals.explain(error)
-        render.say(message)
-        return code
+        render.say(refusals.explain(error, hints.advised))
+        return failures.code_of(error)
 
 
 def _verb(given: Arguments) -> Callable[[Arguments], int]:

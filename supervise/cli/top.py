@@ -13,7 +13,7 @@ import time
 import psutil
 
 from supervise.cli import render
-from supervise.cli.client import connect
+from supervise.cli.connect import connect
 from supervise.cli.exitcodes import DONE
 from supervise.model.printable import printable
 from supervise.model.record import Record

@@ -19,7 +19,6 @@ import stat
 
 from supervise.config import search
 from supervise.linux import directory
-from supervise.linux.directory import Directory
 from supervise.model.errors import ConfigError
 from supervise.model.service import PLAN_VERSION, plan_from_plain, plan_to_plain
 
@@ -119,17 +118,19 @@ def _trusted_bytes(path: str) -> tuple[bytes, str]:
     try:
         if held.look(name) is None:
             raise FileNotFoundError
-        if not (held.is_ours or held.is_sticky):
+        # No sticky directory either: a file of root's may have been moved there, with what its
+        # mover had somebody write into it.
+        if not held.is_ours:
             return b"", f"{held.who_else()} may put another one there"
         fd = held.open_entry(name, os.O_RDONLY)
         with open(fd, "rb") as file:
-            reason = _why_not_trusted(held, os.fstat(fd))
+            reason = _why_not_trusted(os.fstat(fd))
             return (b"", reason) if reason else (file.read(_MAX_BYTES + 1), "")
     finally:
         held.close()
 
 
-def _why_not_trusted(held: Directory, found: os.stat_result) -> str:
+def _why_not_trusted(found: os.stat_result) -> str:
     """Return why a plan with this status is not to be believed, "" when it is."""
     if not stat.S_ISREG(found.st_mode):
         return "it is no regular file"
@@ -137,8 +138,6 @@ def _why_not_trusted(held: Directory, found: os.stat_result) -> str:
         return f"it belongs to user {found.st_uid}"
     if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != 0):
         return "others may write to it (chmod go-w)"
-    if not held.is_ours and found.st_nlink != 1:
-        return f"it has {found.st_nlink} names"
     return ""
 
 

@@ -16,6 +16,7 @@ from supervise.daemon.kernel import LinuxKernel
 from supervise.daemon.logs.console import Console
 from supervise.daemon.logs.relay import LogRelay
 from supervise.daemon.options import BootOptions
+from supervise.daemon.readiness import attribution
 from supervise.daemon.readiness.probes import Prober
 from supervise.daemon.reload import Reload, with_main
 from supervise.daemon.signalling import Signalling
@@ -178,7 +179,7 @@ class Init:
 
     def _notified(self, pid: int, uid: int, notification: Notification) -> None:
         """Take a datagram from *pid*, the service's main process or a descendant of it."""
-        name = self._service_of(pid, uid)
+        name = attribution.service_of(self._supervisor, pid, uid)
         if name is None:
             return
         if notification.status is not None:
@@ -186,28 +187,6 @@ class Init:
         spec = self._supervisor.services[name].process.spec
         if notification.ready and spec.ready is not None and spec.ready.probe.notify:
             self._supervisor.report_ready(name)
-
-    def _service_of(self, pid: int, uid: int) -> str | None:
-        current = pid
-        while current > 1:
-            name = self._supervisor.service_of_pid(current)
-            if name is not None:
-                return name
-            found = procfs.stat(current)
-            if found is None:
-                break
-            current = found.parent
-        return self._marked_service_of(pid, uid)
-
-    def _marked_service_of(self, pid: int, uid: int) -> str | None:
-        """Return whose daemon *pid* says it is, if it runs as that service or as root.
-
-        Everybody can write the marker into an environment of his own.
-        """
-        service = self._supervisor.services.get(procfs.service_of(pid) or "")
-        if service is None or service.pid is None:
-            return None
-        return service.name if uid in (0, procfs.owner(service.pid)) else None
 
     # -- a new plan
 

@@ -45,7 +45,11 @@ def run(words: list[str], early: list[int]) -> int:
         return _show(asked.show)
     # Before anything else is opened: it would become somebody's standard output.
     descriptors.open_missing_stdio()
-    boot = Boot(asked)
+    try:
+        boot = Boot(asked)
+    except OSError as error:  # without epoll and a pipe there is no loop
+        _say(f"supervise: cannot make the event loop: {error.strerror} (does a sandbox forbid it?)")
+        return INTERNAL_FAULT
     # Nothing of ours is in sys.stdout, which is None where the descriptor was closed.
     os._exit(boot.run(early))
 

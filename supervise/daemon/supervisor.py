@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 
+from supervise.daemon.deaths import Deaths
 from supervise.daemon.dependencies import Dependencies
 from supervise.daemon.errands import Errands
 from supervise.daemon.events import fault
@@ -18,7 +19,6 @@ from supervise.daemon.service_entry import Service
 from supervise.daemon.survivors import Survivors
 from supervise.model import explain, lifecycle
 from supervise.model.announcement import Announcement
-from supervise.model.exitstatus import ExitStatus
 from supervise.model.process import (
     Announce,
     ArmTimer,
@@ -31,8 +31,8 @@ from supervise.model.process import (
     Event,
     HealthChanged,
     HurryRequested,
+    InternalFault,
     Process,
-    ProcessExited,
     ProcessState,
     RestartRequested,
     RunStopCommand,
@@ -44,7 +44,6 @@ from supervise.model.process import (
     StatusReported,
     StopRequested,
     StopWatching,
-    SurvivorsGone,
     Wanted,
     WatchHealth,
     WatchReadiness,
@@ -93,12 +92,22 @@ class Supervisor:
         self._by_pid: dict[int, Service] = {}
         self._survivors = Survivors(loop, kernel, self._by_pid, commands)
         self._launcher = Launcher(loop, kernel, logs, self._by_pid, self.feed)
+        self._deaths = Deaths(
+            kernel,
+            commands,
+            self._survivors,
+            self._launcher,
+            logs,
+            services=self.services,
+            by_pid=self._by_pid,
+            feed=self.feed,
+            fault=self._fault,
+        )
         self._errands = Errands(
-            kernel, commands, events, feed=self.feed, over=self._stop_command_over
+            kernel, commands, events, feed=self.feed, over=self._deaths.look_for_survivors
         )
         self._queue: deque[tuple[Service, Event]] = deque()
         self._feeding = False
-        self._awaiting_survivors: set[str] = set()
         self._on_change: list[Callable[[Service, Process], None]] = []
 
     # -- what it holds
@@ -280,54 +289,9 @@ class Supervisor:
         service = self._by_pid.get(pid)
         return service.name if service else None
 
-    # -- deaths
-
     def reap(self) -> None:
         """Take in every child that has ended."""
-        while ended := self.kernel.reap():
-            self._survivors.look_anew()
-            for pid, status in ended:
-                service = self._by_pid.pop(pid, None)
-                try:
-                    if service is not None:
-                        self._main_process_ended(service, pid, status)
-                    else:
-                        self.commands.reaped(pid, status)
-                except Exception as error:  # noqa: BLE001 - the other statuses must not be lost
-                    self._fault(service, error)
-        for name in tuple(self._awaiting_survivors):
-            try:
-                self._look_for_survivors(name)
-            except Exception as error:  # noqa: BLE001 - nor may the others wait for ever
-                self._fault(self.services.get(name), error)
-
-    def _main_process_ended(self, service: Service, pid: int, status: ExitStatus) -> None:
-        started = service.started
-        if started is not None and started.pid == pid:
-            # It died before its verdict was read: the pipe tells which.
-            self._launcher.confirm(service)
-        if service.pid != pid:
-            return  # it was given up, or the exec had failed
-        service.pid = None
-        self._logs.drain(service.name)
-        remaining = self._survivors.remain(service, pid, status)
-        survivors = remaining or service.cancel_command is not None
-        self.feed(service, ProcessExited(status, survivors))
-        if survivors and service.process.state is ProcessState.STOPPING:
-            self._awaiting_survivors.add(service.name)
-
-    def _look_for_survivors(self, name: str) -> None:
-        service = self.services.get(name)
-        if service is None or service.process.state is not ProcessState.STOPPING:
-            self._awaiting_survivors.discard(name)
-        elif service.cancel_command is None and not self._survivors.still_remain(service):
-            self._awaiting_survivors.discard(name)
-            self._logs.drain(name)
-            self.feed(service, SurvivorsGone())
-
-    def _stop_command_over(self, service: Service) -> None:
-        if service.name in self._awaiting_survivors:
-            self._look_for_survivors(service.name)
+        self._deaths.reap()
 
     # -- events in, effects out
 
@@ -415,9 +379,9 @@ class Supervisor:
 
         def reached() -> None:
             service.timers.pop(deadline, None)
-            if deadline is Deadline.STOP and service.name in self._awaiting_survivors:
+            if deadline is Deadline.STOP:
                 # Where orphans are not ours to adopt they end unseen: look before killing.
-                self._look_for_survivors(service.name)
+                self._deaths.look_for_survivors(service)
             if deadline is Deadline.STOP and self._errands.cut_short(service):
                 # The command has had its time; nobody is killed without the signal before.
                 if service.process.state is ProcessState.STOPPING:
@@ -461,16 +425,7 @@ class Supervisor:
     def _give_up(self, service: Service) -> None:
         """Something of ours failed for this service: kill it and call it failed."""
         before = service.process
-        service.process = before.replace(
-            state=ProcessState.FAILED,
-            pid=None,
-            ready=False,
-            health="",
-            next_start=None,
-            reason=None,
-            killed=False,
-            failure="an internal fault of supervise; its log has the traceback",
-        )
+        service.process, effects = lifecycle.on_event(before, InternalFault(), self.loop.now())
         self.active.discard(service.name)
         service.disarm_all()
         self._launcher.forget_verdict(service)
@@ -478,7 +433,7 @@ class Supervisor:
             self.kernel.kill_group(service.pid, lifecycle.SIGKILL)
             self.kernel.kill(service.pid, lifecycle.SIGKILL)  # forked, but not yet a group leader
         service.pid = None
-        self._announce(service, "service.failed", reason=service.process.failure)
+        self._carry_out_all(service, effects)
         try:
             self._prober.forget(service.name)
             self._survivors.signal_all(service, lifecycle.SIGKILL)

@@ -49,6 +49,9 @@ def _set_cloexec(fd: int) -> None:
 
 
 def limit() -> int:
-    """Return how many descriptors we may have: the soft RLIMIT_NOFILE."""
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Return how many descriptors we may have: the soft RLIMIT_NOFILE, 1024 if we may not ask."""
+    try:
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:
+        return 1024  # the usual one
     return soft if soft != resource.RLIM_INFINITY else 1 << 20

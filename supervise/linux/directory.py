@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _SHARED = stat.S_IWGRP | stat.S_IWOTH
 _LONGEST_ADDRESS = 107  # bytes of a path, unix(7)
 _UNMAPPED = 65534  # how an id outside our user namespace looks, user_namespaces(7)
 
+_somebody: bool | None = None  # whether _UNMAPPED is a user's number here, once that is known
+
 
 class UnsafeFileError(PermissionError):
     """A name may lead elsewhere than it says, and somebody else than root or we decides where."""
@@ -47,8 +50,11 @@ class UnsafeFileError(PermissionError):
 class Directory:
     """One directory, held open; relative to it names cannot be led elsewhere."""
 
-    def __init__(self, owned_fd: int, path: str, *, safe_way: bool) -> None:
-        """Take *owned_fd* over; *safe_way*: nobody else could put another directory at *path*."""
+    def __init__(self, owned_fd: int, path: str, *, safe_way: bool, kept_way: bool) -> None:
+        """Take *owned_fd* over; *safe_way*: nobody else could put another directory at *path*.
+
+        *kept_way*: nobody else could but our own group and root's.
+        """
         self.fd = owned_fd
         self.path = path  # without symbolic links
         found = os.fstat(owned_fd)
@@ -57,27 +63,52 @@ class Directory:
         self.mode = stat.S_IMODE(found.st_mode)
         self._device = found.st_dev
         self._safe_way = safe_way
+        self.kept_way = kept_way
 
     @property
     def is_ours(self) -> bool:
         """Return whether nobody but root and we can make, rename or remove a name here."""
-        return self._safe_way and self.owner in trusted_users() and not self.mode & _SHARED
+        return self._safe_way and self._has_trusted_owner() and not self.mode & _SHARED
 
     @property
     def is_sticky(self) -> bool:
         """Return whether others may make names here, but not touch those of root and ours."""
-        sticky = self._safe_way and self.owner in trusted_users() and self.mode & stat.S_ISVTX
+        sticky = self._safe_way and self._has_trusted_owner() and self.mode & stat.S_ISVTX
         return bool(sticky)
+
+    def may_hold_links_to(self, user: int) -> bool:
+        """Return whether somebody else than *user* and we may have linked a file of *user* here.
+
+        Its owner may link his own file in his own directory, but not if others write there too.
+        """
+        alone = user == self.owner and not self.mode & _SHARED
+        return not (self.is_ours or alone)
+
+    @property
+    def keeps_names(self) -> bool:
+        """Return whether nobody but root, we, and our groups can exchange a name of theirs here.
+
+        What our own group may write to is as an image for any user id wants it: root's group.
+        """
+        by_group = self.mode & stat.S_IWGRP and self.group not in (0, os.getegid())
+        shared = self.mode & stat.S_IWOTH or by_group
+        held = self._has_trusted_owner() and (self.mode & stat.S_ISVTX or not shared)
+        return bool(self.kept_way and held)
 
     def who_else(self) -> str:
         """Return who else may write here, as the subject of a sentence."""
-        if self.owner not in trusted_users():
+        if not self._has_trusted_owner():
             return f"user {self.owner}"
         if self.mode & stat.S_IWOTH:
             return "everybody"
         if self.mode & stat.S_IWGRP:
             return f"group {self.group}"
         return "whoever may write to a directory above it"
+
+    def _has_trusted_owner(self) -> bool:
+        # The root directory leads everywhere; of an owner without a number it can only be on the way.
+        is_root = self.path == "/" and self.owner == _UNMAPPED
+        return is_root or self.owner in trusted_users()
 
     def close(self) -> None:
         """Let go of it.  Idempotent."""
@@ -118,15 +149,18 @@ class Directory:
     def _enter(self, name: str) -> Directory:
         follow = 0 if self._is_kernels() else os.O_NOFOLLOW
         fd = os.open(name, _HOLD | follow, dir_fd=self.fd)
-        safe = self.is_ours or (self.is_sticky and os.fstat(fd).st_uid in trusted_users())
+        owned = os.fstat(fd).st_uid in trusted_users()
+        safe = self.is_ours or (self.is_sticky and owned)
+        kept = self.keeps_names and (owned or not self.mode & stat.S_ISVTX)
         path = os.path.normpath(os.path.join(self.path, name))  # which has no links
-        return Directory(fd, path, safe_way=safe)
+        return Directory(fd, path, safe_way=safe, kept_way=kept)
 
     def open_file(self, name: str, flags: int, mode: int = 0o640) -> int:
         """Open *name*, never through a link; with O_CREAT in *flags* make it where it is missing.
 
         Where others may write, an existing file is taken only if it is a regular file or a FIFO
-        with this one name, of root's, ours or the directory's owner.
+        with this one name, of root's, ours or the directory's owner.  A file that is made in a
+        directory of another user belongs to him: what others have us write is never root's word.
 
         Raises:
             UnsafeFileError: it is none of these.
@@ -141,7 +175,7 @@ class Directory:
             else:
                 return self._checked(fd, name)
             try:
-                return self.open_entry(name, flags | os.O_EXCL, mode)
+                return self._given(self.open_entry(name, flags | os.O_EXCL, mode))
             except FileExistsError:
                 continue  # another one made it: look at it
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._full(name))
@@ -162,11 +196,13 @@ class Directory:
     def make_file(self, name: str, mode: int) -> int:
         """Make the file *name* for writing; what had that name loses it, whatever it was.
 
+        It belongs to the directory's owner, as what `open_file` makes.
+
         Raises:
             OSError: EEXIST: somebody made it in this very moment; EISDIR; as openat(2) says.
         """
         self.remove(name)
-        return self.open_entry(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        return self._given(self.open_entry(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
 
     def rename(self, name: str, new_name: str) -> None:
         """Rename within the directory; raises OSError."""
@@ -227,6 +263,16 @@ class Directory:
     def readable(self) -> int:
         """Return a descriptor for what a held one cannot do: flock(2), F_NOTIFY, listing."""
         return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+
+    def _given(self, fd: int) -> int:
+        """Give the file that was just made to the owner of this directory, another user; return it.
+
+        He can move it to wherever he may write, and there it must not pass for one of root's.
+        """
+        if os.geteuid() == 0 and self.owner not in trusted_users():
+            with suppress(OSError):  # no CAP_CHOWN, or he has no number here: we can give nothing
+                os.fchown(fd, self.owner, self.group)
+        return fd
 
     def _full(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -347,7 +393,7 @@ def open_for_reading(path: str) -> int:
         if owners and owners != {found.st_uid}:
             others = ", ".join(map(str, sorted(owners)))
             reason = f"a link of user {others} leads to a file of user {found.st_uid}"
-        elif not (held.is_ours or found.st_uid == held.owner) and found.st_nlink > 1:
+        elif found.st_nlink > 1 and held.may_hold_links_to(found.st_uid):
             reason = f"{held.who_else()} may have linked it there, a file of user {found.st_uid}"
         if reason:
             os.close(fd)
@@ -360,17 +406,40 @@ def open_for_reading(path: str) -> int:
 def trusted_users() -> frozenset[int]:
     """Return whose directories we trust: root's and ours.
 
-    In a user namespace root of the machine, who made the root directory, may have no number.
+    In a user namespace root of the machine, who made the root directory, may have no number.  He
+    looks like 65534 then, and is trusted by that unless a real user has this number there.
     """
     users = {0, os.geteuid()}
-    if os.stat("/").st_uid == _UNMAPPED:
+    if os.stat("/").st_uid == _UNMAPPED and not _unmapped_is_somebody():
         users.add(_UNMAPPED)
     return frozenset(users)
 
 
+def is_mapped(uid_map: bytes, user: int) -> bool:
+    """Return whether *user* has a number in *uid_map*, the text of user_namespaces(7)."""
+    for line in uid_map.splitlines():
+        first, _outside, length = map(int, line.split())
+        if first <= user < first + length:
+            return True
+    return False
+
+
+def _unmapped_is_somebody() -> bool:
+    """Return whether a real user may have the number of those without one; read once."""
+    global _somebody
+    if _somebody is None:
+        try:
+            with open("/proc/self/uid_map", "rb", buffering=0) as file:
+                _somebody = is_mapped(file.read() or b"", _UNMAPPED)
+        except OSError:
+            return True  # nobody knows: look again when /proc is there
+    return _somebody
+
+
 def _start(path: str) -> Directory:
     start = "/" if path.startswith("/") else "."
-    return Directory(os.open(start, _HOLD), "/" if start == "/" else os.getcwd(), safe_way=True)
+    path = "/" if start == "/" else os.getcwd()
+    return Directory(os.open(start, _HOLD), path, safe_way=True, kept_way=True)
 
 
 def _steps(path: str) -> list[str]:

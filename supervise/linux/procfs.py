@@ -133,6 +133,11 @@ def command_of(pid: int) -> str:
     return os.fsdecode(_read(f"/proc/{pid}/comm").strip())
 
 
+def arguments_of(pid: int) -> bytes:
+    """Return the command line of *pid*, a NUL after each word; empty if it is gone."""
+    return _read(f"/proc/{pid}/cmdline")
+
+
 def is_ours() -> bool:
     """Return whether /proc is there and shows our own pid namespace."""
     try:

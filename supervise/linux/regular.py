@@ -11,6 +11,17 @@ import errno
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class RawReader(Protocol):
+        """What is read in pieces: a raw file, a buffered one."""
+
+        def read(self, size: int, /) -> bytes | None:
+            """Return at most *size* bytes, nothing at the end."""
+
+
 MOST = 1 << 22  # bytes of a file that is read whole
 _CHUNK = 1 << 16
 # O_NONBLOCK: it could become a FIFO after the first look.  O_NOCTTY: or a terminal.
@@ -108,3 +119,26 @@ def read_path(path: str | bytes, most: int = MOST) -> bytes:
         raise
     finally:
         os.close(fd)
+
+
+def read_given(path: str | bytes, most: int = MOST) -> bytes:
+    """Return what is in the file *path* that a person named: a pipe of the shell's serves too.
+
+    Only for names of the caller's own, never for those in what somebody else laid out.
+
+    Raises:
+        TooLargeError: that is more than *most* bytes; a device may have no end.
+        OSError: as open(2).
+    """
+    with open(path, "rb", buffering=0) as file:
+        return read_stream(file, most, path)
+
+
+def read_stream(file: RawReader, most: int = MOST, name: str | bytes | None = None) -> bytes:
+    """Return what *file* holds up to its end; raises as `read_given`."""
+    data = bytearray()
+    while chunk := file.read(min(_CHUNK, most + 1 - len(data))):
+        data += chunk
+        if len(data) > most:
+            raise TooLargeError(errno.EFBIG, f"it is larger than {most >> 20} MiB", name)
+    return bytes(data)

@@ -12,6 +12,7 @@ import _posixsubprocess
 import errno
 import os
 import resource
+from contextlib import suppress
 
 from supervise.linux import child, regular, signal_actions
 from supervise.linux.request import SpawnError, SpawnRequest
@@ -47,11 +48,11 @@ def raise_descriptor_limit() -> None:
     Each service costs a few descriptors, and 1024, the usual soft limit, ends at 250 services.
     """
     global _inherited_nofile
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
     try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
         return  # sandboxes may forbid it; the soft limit then bounds the number of services
@@ -166,9 +167,11 @@ def _prepare_ourselves(*, terminal_stops: bool) -> None:
 
 def _restore_ourselves(*, terminal_stops: bool) -> None:
     if _inherited_nofile is not None:
-        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        # Refused since the start: we go on with fewer.
+        with suppress(OSError, ValueError):
+            _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if terminal_stops:
         signal_actions.ignore_terminal_stops()
 

@@ -20,6 +20,8 @@ _UCRED_SIZE = 12  # struct ucred of unix(7): pid, uid and gid, four bytes each
 _SO_PEERGROUPS = 59  # include/uapi/asm-generic/socket.h; the module does not name it
 _MOST_GROUPS = 256  # getsockopt of CPython takes buffers up to 1024 bytes
 _BACKLOG = 128  # connections the kernel keeps for us while we do something else
+_LOCK = ".lock"  # behind the socket's name, for as long as it takes to bind
+_ASIDE = ".old"  # behind the name of a socket that gives way to the next
 _STREAM = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
 
 
@@ -54,6 +56,24 @@ class Listener:
     def is_reachable(self) -> bool:
         """Return whether the path still leads to this socket; its inode lives as long as we do."""
         return self._file is None or _identity(_look(self.place)) == self._file
+
+    def step_aside(self) -> bool:
+        """Free the place for another socket, for a moment; return whether it is free."""
+        if self.directory is None:
+            return False
+        try:
+            self.directory.rename(self._name, f"{self._name}{_ASIDE}")
+        except OSError:
+            return False
+        self._name += _ASIDE
+        return True
+
+    def step_back(self) -> None:
+        """Take the place again that `step_aside` freed; raises OSError."""
+        if self.directory is not None and self._name.endswith(_ASIDE):
+            before = self._name.removesuffix(_ASIDE)
+            self.directory.rename(self._name, before)
+            self._name = before
 
     def accept(self) -> _socket.socket:
         """Return the next connection, non-blocking.
@@ -125,6 +145,9 @@ def make_directory(path: str) -> None:
         above.close()
     try:
         _check_owner(made, "")
+        if not made.kept_way:
+            reason = "whoever may write to a directory above it may exchange it"
+            raise PermissionError(errno.EPERM, reason, path)
         if made.mode & stat.S_IWOTH:
             raise PermissionError(errno.EPERM, "is writable by everybody", path)
     finally:
@@ -165,12 +188,15 @@ def _held(place: str) -> Directory:
 def check_keeps_names(held: Directory) -> None:
     """Refuse a directory in which others could put their own socket in the place of ours.
 
-    With the sticky bit they could not: /tmp will do.
+    With the sticky bit they could not: /tmp will do.  Nor one that they could exchange as a whole.
 
     Raises:
         PermissionError: it belongs to another user, or another group or everybody may write to it.
     """
     _check_owner(held, "its directory ")
+    if not held.kept_way:
+        reason = "whoever may write to a directory above it may exchange it"
+        raise PermissionError(errno.EPERM, reason, held.path)
     if held.mode & stat.S_ISVTX:
         return
     way_out = "chmod go-w it, or name another in control.socket"
@@ -194,16 +220,48 @@ def _check_owner(held: Directory, subject: str) -> None:
 def _bind_path(sock: _socket.socket, held: Directory, path: str, mode: int) -> None:
     if len(os.fsencode(path)) > 107:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
-    lock = held.readable()
+    name = f"{os.path.basename(path)}{_LOCK}"
     try:
         # Two that start at once must not both find the old socket stale.
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _clear_the_way(held, path)
-        held.bind(sock, os.path.basename(path), mode)
+        lock = _locked(held, name)
     except BlockingIOError:
         raise OSError(errno.EADDRINUSE, "another process is opening a socket", path) from None
+    try:
+        _clear_the_way(held, path)
+        held.bind(sock, os.path.basename(path), mode)
     finally:
-        os.close(lock)
+        if lock >= 0:
+            held.remove(name)
+            os.close(lock)
+
+
+def _locked(held: Directory, name: str) -> int:
+    """Return the locked file *name*, which nobody but we and root can lock; -1 if it cannot be had.
+
+    The lock keeps two of ours apart, and is no defence.  So what somebody else put there, in a
+    sticky directory, counts for nothing: he could keep us from listening for ever.
+
+    Raises:
+        BlockingIOError: another process of ours has it.
+    """
+    while True:
+        try:
+            fd = held.open_entry(name, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return -1
+        try:
+            found = os.fstat(fd)
+            private = stat.S_ISREG(found.st_mode) and not found.st_mode & 0o077
+            if found.st_uid not in directory.trusted_users() or not private:
+                os.close(fd)
+                return -1
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)  # the one who had it has removed it
 
 
 def _clear_the_way(held: Directory, path: str) -> None:

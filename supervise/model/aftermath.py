@@ -1,6 +1,6 @@
 """What follows the end of a process: a new start, a backoff, or an end for good.  Pure.
 
-`supervise.model.lifecycle` says which event leads here; nobody else calls this.
+`supervise.model.lifecycle` says which event leads here; it is the only caller.
 """
 
 from __future__ import annotations
@@ -32,32 +32,27 @@ _ASKED_FOR = (StopReason.REQUESTED, StopReason.RESTART)
 
 
 def spawn(process: Process, now: float, *, again: bool = False) -> Step:
-    """Start the program, unless the start limit forbids it; *again*: nobody asked for it."""
+    """Start the program, unless the start limit forbids it; *again*: by policy, not by request."""
     limit = process.spec.start_limit
     starts = restart.recent(limit, process.starts, now) if limit else ()
     if limit and len(starts) >= limit.burst:
         why = f"started {limit.burst} times within {limit.interval:g} s"
         return fail(process, now, f"{why}; {process.failure}" if process.failure else why)
-    starting = process.replace(
+    starting = _cleared(
+        process,
+        now,
         state=ProcessState.STARTING,
         desired=Desired.UP,
-        pid=None,
-        since=now,
         started_at=None,
-        ready=False,
-        health="",
         starts=(*starts, now) if limit else (),
         restarts=process.restarts + again,
         cut_off=False,
-        next_start=None,
-        reason=None,
-        killed=False,
     )
     return starting, [announce("service.starting", process), Spawn()]
 
 
 def settle(process: Process, now: float, jitter: float) -> Step:
-    """Nothing of the process is left: what follows depends on why it was stopped."""
+    """Decide what follows once the whole process is gone, by the reason of its stop."""
     disarm: list[Effect] = [DisarmTimer(Deadline.STOP)]
     if process.desired is Desired.DOWN and process.reason in _ASKED_FOR:
         after, effects = stopped(process, now)
@@ -74,20 +69,10 @@ def settle(process: Process, now: float, jitter: float) -> Step:
 
 
 def stopped(process: Process, now: float) -> Step:
-    """Put the service at rest: nobody wants it up."""
+    """Put the service at rest once it is not wanted any more."""
     status = str(process.last_exit) if process.last_exit is not None else ""
-    after = process.replace(
-        state=ProcessState.STOPPED,
-        desired=Desired.DOWN,
-        pid=None,
-        since=now,
-        ready=False,
-        health="",
-        attempts=0,
-        next_start=None,
-        failure="",
-        reason=None,
-        killed=False,
+    after = _cleared(
+        process, now, state=ProcessState.STOPPED, desired=Desired.DOWN, attempts=0, failure=""
     )
     return after, [announce("service.stopped", process, status=status)]
 
@@ -95,13 +80,11 @@ def stopped(process: Process, now: float) -> Step:
 def follow(
     process: Process, now: float, jitter: float, *, success: bool, must_retry: bool = False
 ) -> Step:
-    """Decide what comes after an end that nobody asked for."""
+    """Decide what follows an end that was not requested."""
     spec = process.spec
     ran = now - process.started_at if process.started_at is not None else 0.0
     attempt = restart.next_attempt(spec.backoff, process.attempts, ran)
-    ended = process.replace(
-        attempts=attempt, ready=False, health="", reason=None, killed=False, since=now
-    )
+    ended = _cleared(process, now, attempts=attempt)
     verdict = restart.judge(spec, success=success, attempts=attempt)
     if must_retry:
         verdict = Verdict.RESTART
@@ -122,18 +105,22 @@ def follow(
 
 def fail(process: Process, now: float, why: str) -> Step:
     """End it for good, and badly; *why* is one clause."""
-    failed = process.replace(
-        state=ProcessState.FAILED,
-        since=now,
+    failed = _cleared(process, now, state=ProcessState.FAILED, failure=why)
+    return failed, [announce("service.failed", process, reason=why)]
+
+
+def _cleared(process: Process, now: float, **changes: object) -> Process:
+    """Return *process* with *changes*, and without all that belongs to one program's life."""
+    return process.replace(
         pid=None,
+        since=now,
         ready=False,
         health="",
-        failure=why,
         next_start=None,
         reason=None,
         killed=False,
+        **changes,
     )
-    return failed, [announce("service.failed", process, reason=why)]
 
 
 def announce(name: str, process: Process, **fields: object) -> Announce:
@@ -142,7 +129,7 @@ def announce(name: str, process: Process, **fields: object) -> Announce:
 
 
 def announce_exit(process: Process, status: ExitStatus, ran: float) -> Announce:
-    """Return the effect that announces an end that nobody asked for, after *ran* seconds."""
+    """Return the effect that announces an unrequested end, after *ran* seconds."""
     return announce(
         "service.exited",
         process,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervise.model.exitstatus import Exited, Killed, shell_code
+from supervise.model.hint import Hint, HintKind
 from supervise.model.process import Desired, Process, ProcessState, StopReason
 from supervise.model.service import RestartMode, ServiceType
 from supervise.model.signals import SIGNALS
@@ -51,7 +52,7 @@ def shown_state(process: Process) -> str:
 
 
 def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
-    """Return one clause: why it is not up, or what it said of itself."""
+    """Return one clause: why the service is not up, or its own status text."""
     last = last_end(process)
     match process.state:
         case ProcessState.STOPPED if process.desired is Desired.UP:
@@ -73,7 +74,7 @@ def detail(process: Process, blockers: Sequence[Blocker], now: float) -> str:
 
 
 def _retry_limits(process: Process) -> str:
-    """Return how long it goes on: so many times, or for ever, and then how often."""
+    """Return which try this is and what limits the tries."""
     spec, nth = process.spec, process.attempts
     if spec.restart.mode is RestartMode.ON_FAILURE and spec.restart.max_retries is not None:
         return f"try {nth} of {spec.restart.max_retries}"
@@ -92,7 +93,7 @@ def last_end(process: Process) -> str:
         meaning = _NEVER_RAN.get(status.code, "")
         return f"{status}{meaning}"
     if process.state is ProcessState.STOPPED:
-        return str(status)  # on request: there is nothing to guess
+        return str(status)  # it was requested, so the cause is known
     return f"{status}{_likely_cause(status)}"
 
 
@@ -131,8 +132,9 @@ def explain(
         sentences.append(f"Its {_STALLED}: it may wait in write(2).")
     if process.status_text:
         sentences.append(f"It says: {process.status_text}.")
-    sentences += _way_out(process, blockers)
-    return Explanation(seen, tuple(blockers), tuple(sentences))
+    if _went_to_the_background(process):
+        sentences.append(_TO_THE_BACKGROUND)
+    return Explanation(seen, tuple(blockers), tuple(sentences), _way_out(process, blockers))
 
 
 def _state_sentence(process: Process, blockers: Sequence[Blocker], now: float) -> str:
@@ -203,17 +205,23 @@ def _blocker_sentence(blocker: Blocker) -> str:
     )
 
 
-def _way_out(process: Process, blockers: Sequence[Blocker]) -> list[str]:
+def _way_out(process: Process, blockers: Sequence[Blocker]) -> tuple[Hint, ...]:
     stuck = [blocker.service for blocker in blockers if blocker.final]
+    name = process.spec.name
     if stuck:
-        return [f"Try: supervisectl explain {stuck[0]}"]
+        return (Hint(HintKind.EXPLAIN, stuck[0]),)
     if process.state is ProcessState.FAILED:
-        name = process.spec.name
-        return [f"Try: supervisectl logs -n 20 {name}; then supervisectl start {name}"]
+        return (Hint(HintKind.LAST_LINES, name), Hint(HintKind.START, name))
     if process.state is ProcessState.BACKOFF and process.failure == StopReason.LEFTOVERS.value:
-        return [_TO_THE_BACKGROUND] if process.last_exit == Exited(0) else []
+        return ()
     if process.state is ProcessState.BACKOFF and process.last_exit is not None:
-        return [f"Try: supervisectl logs -n 20 {process.spec.name}"]
+        return (Hint(HintKind.LAST_LINES, name),)
     if process.state is ProcessState.STOPPED and process.desired is Desired.DOWN:
-        return [f"Try: supervisectl start {process.spec.name}"]
-    return []
+        return (Hint(HintKind.START, name),)
+    return ()
+
+
+def _went_to_the_background(process: Process) -> bool:
+    """Return whether it seems to be a program that forks and leaves."""
+    left = process.failure == StopReason.LEFTOVERS.value
+    return process.state is ProcessState.BACKOFF and left and process.last_exit == Exited(0)

@@ -1,7 +1,8 @@
 """Health of one process: a pure state machine with the meaning docker and compose gave it.
 
 Results in, status and the next delay out.  No clock: callers say how old the process was.  It
-neither probes (`supervise.daemon.readiness.probes` does) nor acts on what it finds (the supervisor does).
+neither probes (`supervise.daemon.readiness.probes` does) nor acts on its result (the supervisor
+does).
 Every process starts afresh: a restart begins again with `Health()`.
 """
 

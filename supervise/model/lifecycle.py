@@ -22,6 +22,7 @@ from supervise.model.process import (
     Event,
     HealthChanged,
     HurryRequested,
+    InternalFault,
     Process,
     ProcessExited,
     ProcessState,
@@ -57,6 +58,8 @@ SIGKILL, SIGCONT = SIGNALS["SIGKILL"], SIGNALS["SIGCONT"]
 # SIGKILL does not end a process in uninterruptible sleep (D state).  Waiting longer would let one
 # dead NFS server hold a whole shutdown.
 KILL_PATIENCE = 2.0  # seconds
+
+FAULT = "an internal fault of supervise; its log has the traceback"
 
 if TYPE_CHECKING:
     Step = tuple[Process, list[Effect]]
@@ -353,6 +356,11 @@ def _grace_over(process: Process, event: DeadlineReached, now: float, jitter: fl
     why = f"pid {process.pid} survives SIGKILL"
     after, effects = aftermath.fail(process, now, why)
     return after, [told, DisarmTimer(Deadline.STOP), *effects]
+
+
+@_on(InternalFault, *ProcessState, to=(ProcessState.FAILED,))
+def _internal_fault(process: Process, _event: Record, now: float, _jitter: float) -> Step:
+    return aftermath.fail(process, now, FAULT)
 
 
 # -- what handlers share

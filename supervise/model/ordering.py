@@ -114,7 +114,7 @@ def blockers(process: Process, others: Lookup) -> list[Blocker]:
 
 
 def is_out_of_reach(process: Process) -> bool:
-    """Return whether *process* will not come any further without somebody's help."""
+    """Return whether *process* will not get any further without an operator."""
     if has_ended_for_good(process):
         return True
     return process.state is ProcessState.STOPPED and process.desired is Desired.DOWN

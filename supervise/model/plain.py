@@ -1,8 +1,8 @@
 """Records as plain JSON values, and back: what plans, specs and records on disk are made of.
 
 Driven by the annotations of the classes, read once a class.  Understood are scalars, enums of
-them, tuples, ``Mapping[str, …]``, other records, and ``… | None`` of these.  Fields that have their default are
-left out, so a default must never change its meaning.
+them, tuples, ``Mapping[str, …]``, other records, and ``… | None`` of these.  Fields that
+have their default are left out, so a default must never change its meaning.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_enum(cls: type) -> bool:
-    """Return whether *cls* is an enum; whoever has one has imported the 6 ms of `enum` already."""
+    """Return whether *cls* is an enum; a caller with one has paid the 6 ms of `enum` already."""
     module = sys.modules.get("enum")
     return module is not None and issubclass(cls, module.Enum)
 

@@ -4,7 +4,8 @@ What a service, an image, a server or a file says may hold anything.  Whatever i
 number, sign or space is shown as Go's ``%q`` writes it, and so as docker does: ``\x1b``,
 ``\u202e``, ``\xff`` for a byte that is not UTF-8.  Those are all control characters (C0, DEL,
 C1), the marks that reverse the direction of text, line and paragraph separators, and what is
-invisible.  Whoever prints calls this, not whoever reads: JSON and files keep the text as it is.
+invisible.  Code that prints calls this, code that reads does not: JSON and files keep the
+text as it is.
 """
 
 from __future__ import annotations

@@ -70,12 +70,12 @@ class Process(Record):
     ready: bool = False
     health: str = ""  # healthy | unhealthy | starting, "" without a check
     status_text: str = ""  # what it said of itself (sd_notify STATUS)
-    attempts: int = 0  # ends in a row that nobody asked for
+    attempts: int = 0  # unrequested ends in a row
     restarts: int = 0  # starts after such ends, in all
     starts: tuple[float, ...] = ()  # those that the start limit counts
     next_start: float | None = None  # in BACKOFF
     last_exit: ExitStatus | None = None
-    cut_off: bool = False  # it was us who ended it then, for its failure: its code says nothing
+    cut_off: bool = False  # we ended it for its failure: its code does not tell why
     failure: str = ""  # why it is FAILED or in BACKOFF, one clause
     reason: StopReason | None = None  # in STOPPING
     killed: bool = False  # in STOPPING: SIGKILL has been sent
@@ -85,21 +85,21 @@ class Process(Record):
 
 
 class Wanted(Record):
-    """Somebody wants it up, but its dependencies do not allow it yet."""
+    """A start is wanted, but the dependencies do not allow it yet."""
 
 
 class StartRequested(Record):
-    """Somebody wants it up, and its dependencies allow it."""
+    """A start is wanted, and the dependencies allow it."""
 
 
 class StopRequested(Record):
-    """Somebody wants it down; *grace* seconds instead of its own, if given."""
+    """A stop is wanted; *grace* seconds instead of its own, if given."""
 
     grace: float | None = None
 
 
 class RestartRequested(Record):
-    """Somebody wants a new process."""
+    """A new process is wanted."""
 
     grace: float | None = None
 
@@ -111,7 +111,7 @@ class Spawned(Record):
 
 
 class SpawnFailed(Record):
-    """Nothing was executed: *stage* of the preparation failed with *errno*."""
+    """The program was not executed: *stage* of the preparation failed with *errno*."""
 
     stage: str  # fork, exec, chdir, user, …
     errno: int
@@ -164,6 +164,10 @@ class ShutdownBegan(Record):
     """The container ends: what ends from here on stays down."""
 
 
+class InternalFault(Record):
+    """Something of ours failed for this service: it is given up, in whatever state it is."""
+
+
 Event = (
     Wanted
     | StartRequested
@@ -180,6 +184,7 @@ Event = (
     | StopCommandEnded
     | HurryRequested
     | ShutdownBegan
+    | InternalFault
 )
 
 
@@ -223,7 +228,7 @@ class WatchHealth(Record):
 
 
 class StopWatching(Record):
-    """Ask nothing more."""
+    """Stop the probes of readiness and health."""
 
 
 class Announce(Record):

@@ -1,9 +1,9 @@
 """Durations and sizes as people write them.
 
 The configuration asks for units, for ``timeout: 10`` is a mistake in most of them; options of
-supervisectl take bare seconds.  Docker's own forms (`runtime.model.units`, `runtime.model.container.limits`)
-and Go's exact one (`runtime.dockerfile.healthcheck`) are other grammars: they have signs, other
-units and other roundings.  PID 1 does not import this.
+supervisectl take bare seconds.  Docker's own forms (`runtime.model.units`,
+`runtime.model.container.limits`) and Go's exact one (`runtime.dockerfile.healthcheck`) are other
+grammars: they have signs, other units and other roundings.  PID 1 does not import this.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _leading_quantity(text: str) -> tuple[str, str, str]:
 
 
 def parse_span(text: str) -> float | None:
-    """Return the seconds of ``10``, ``1.5s``, ``500ms``, ``1m30s``, ``2h``; None if it is none.
+    """Return the seconds of ``10``, ``1.5s``, ``500ms``, ``1m30s``, ``2h``; None for other text.
 
     What options take: a bare number is seconds.
     """
@@ -82,7 +82,7 @@ def parse_span(text: str) -> float | None:
 
 
 def parse_number(text: str) -> float | None:
-    """Return the number that *text* is: digits with one point at most; None if it is none."""
+    """Return the number that *text* is: digits with one point at most; None for other text."""
     if not text or not all(letter in "0123456789." for letter in text) or text.count(".") > 1:
         return None
     return float(text) if text != "." else None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_options):
-        """Do nothing: only type checkers read it."""
+        """No-op: only type checkers read it."""
         return lambda cls: cls
 
 

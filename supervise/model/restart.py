@@ -1,6 +1,7 @@
 """Restart policy: shall an ended service start again, and when.
 
-Pure: callers pass the number of attempts, the time and the jitter.  `process` asks, nobody else.
+Pure: callers pass the number of attempts, the time and the jitter.
+`supervise.model.aftermath` and `supervise.daemon.survivors` call this.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PASSING_ERRNOS = frozenset(
 
 
 class Verdict(enum.Enum):
-    """What follows the end of a process that nobody asked to end."""
+    """What follows the unrequested end of a process."""
 
     RESTART = "restart"
     COMPLETE = "complete"  # ended for good, and well

@@ -107,7 +107,7 @@ class Dependency(Record):
 
 
 class RestartPolicy(Record):
-    """Shall it start again, and how often in a row (None: for ever)."""
+    """Whether to start again, and how often in a row (None: no limit)."""
 
     mode: RestartMode = RestartMode.ALWAYS
     max_retries: int | None = None

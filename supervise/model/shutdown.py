@@ -42,9 +42,7 @@ def failure_code(process: Process) -> int | None:
     if process.state is not ProcessState.FAILED:
         return None
     if process.last_exit is None or process.cut_off:
-        return (
-            1  # with the code of a stop, 143 most often, it would seem that somebody asked for it
-        )
+        return 1  # with the code of a stop, 143 most often, it would look like a requested stop
     code = shell_code(process.last_exit)
     # It failed with a code that counts as success: by the start limit.
     return code if code != 0 else 1

@@ -1,7 +1,7 @@
 """What a tcp or http probe points at: the text people write, taken apart.
 
-No name is resolved here and no address is checked; `supervise.daemon.readiness.probes` does that when it
-tries.  The loader may use the same functions to refuse a bad target before anything runs.
+No name is resolved here and no address is checked; `supervise.daemon.readiness.probes` does that
+when it tries.  The loader may use the same functions to refuse a bad target before anything runs.
 """
 
 from __future__ import annotations

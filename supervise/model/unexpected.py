@@ -1,4 +1,4 @@
-"""The sentence for an exception that nobody expected: what the last barrier of a program says.
+"""The sentence for an unexpected exception: what the last barrier of a program says.
 
 Every exception that input can cause has a sentence of its own, at its source; what arrives here is
 a bug, and the sentence says so.  PURE: the program prints it, and shows the traceback when asked.

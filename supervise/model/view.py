@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervise.model.hint import Hint
 from supervise.model.record import Record
 
 
@@ -16,7 +17,7 @@ class ServiceView(Record):
     health: str  # healthy | unhealthy | starting | "" without a check
     pid: int | None
     uptime: float | None  # seconds since the program was executed, None without a process
-    restarts: int  # starts after the first that nobody asked for
+    restarts: int  # unrequested starts after the first
     detail: str  # one human sentence: why it is not up, or what it said of itself
     exit_code: int | None  # of the last process, None while one runs; 128+n for a signal
     next_start: float | None  # seconds until the next try in backoff
@@ -38,6 +39,7 @@ class Explanation(Record):
     view: ServiceView
     blockers: tuple[Blocker, ...]
     sentences: tuple[str, ...]
+    hints: tuple[Hint, ...] = ()  # in the order to follow
 
 
 class Difference(Record):

@@ -1,7 +1,7 @@
 """Where the control socket may be: the same list, in the same order, for server and client.
 
 A path, or ``@name`` for an abstract socket (unix(7)).  Opening them is `supervise.linux.unixsocket`
-for PID 1 and `supervise.cli.client` for the clients.
+for PID 1 and `supervise.client.control_client` for the clients.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Growing: new methods, and new optional parameters and fields, keep old clients w
 
 from __future__ import annotations
 
+from supervise.model.hint import HintKind
 from supervise.wire.interface import EnumType, Error, Field, Interface, Method, Struct
 
 NAME = "org.supervise.Supervisor"
@@ -28,7 +29,8 @@ RESULTS = (Field("results", "[]Outcome", "one a service, in the order they becam
 REFUSAL = (
     Field("service", "string"),
     Field("reason", "string", "a sentence"),
-    Field("hint", "string", "what to do; may be empty"),
+    Field("hint", "string", "what to do, as supervisectl says it; may be empty"),
+    Field("advice", "?Hint", "the same as a value; null: none"),
     Field("results", "[]Outcome", "what became of every service of the call"),
 )
 
@@ -58,13 +60,22 @@ TYPES: tuple[Struct | EnumType, ...] = (
     ),
     EnumType("Trouble", "Why an operation has no success to report.", ("failed", "not_running", "timed_out")),
     Struct(
+        "Hint",
+        "What to do next, for programs that say it in words of their own.",
+        (
+            Field("kind", "string", f"such as {', '.join(kind.value for kind in HintKind)}"),
+            Field("service", "string"),
+        ),
+    ),
+    Struct(
         "Outcome",
         "What an operation did to one service.",
         (
             Field("service", "string"),
             Field("message", "string", "a sentence without a subject: started, pid 12"),
             Field("trouble", "?Trouble", "null: it succeeded"),
-            Field("hint", "string", "what to do; may be empty"),
+            Field("hint", "string", "what to do, as supervisectl says it; may be empty"),
+            Field("advice", "?Hint", "the same as a value; null: none"),
         ),
     ),
     EnumType("Stream", "Where a line was written.", ("stdout", "stderr")),
@@ -270,6 +281,7 @@ METHODS: tuple[Method, ...] = (
             Field("service", "Service"),
             Field("blockers", "[]Blocker"),
             Field("sentences", "[]string", "in the order to be read"),
+            Field("hints", "?[]Hint", "what the last sentence advises, if it does; else empty"),
             Field("origin", "?Origin", "null for what no file declares"),
         ),
     ),

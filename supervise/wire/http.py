@@ -17,7 +17,7 @@ HEAD_LIMIT = 8192  # bytes of status line and headers; servers' own limits are o
 BODY_LIMIT = 65536  # bytes of body worth waiting for
 _PREFIX = b"HTTP/1."
 _LAST_CHUNK = b"0\r\n\r\n"
-_SHOWN = 60  # characters of somebody else's text in a message
+_SHOWN = 60  # characters of foreign text in a message
 
 
 class Head(Record):
@@ -59,7 +59,7 @@ class ResponseReader:
         """Return whether closing the connection would cut the server off.
 
         True at the end of the body, as far as it can be told without decoding it, and when the
-        body is longer than anybody should wait for.  A server that is cut off in the middle of
+        body is too long to wait for.  A server that is cut off in the middle of
         its answer logs an error, every interval.
         """
         if self.head is None:
@@ -104,7 +104,7 @@ def parse_head(block: bytes) -> Head:
     """Return what the status line and header lines in *block* say; lines end in CRLF or LF.
 
     Raises:
-        ValueError: one sentence: the status line is none.
+        ValueError: it is not a status line; the text is one sentence.
     """
     lines = block.decode("latin-1").split("\n")
     version, _, rest = lines[0].rstrip("\r").partition(" ")

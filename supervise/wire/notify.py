@@ -1,7 +1,7 @@
 """sd_notify(3) datagrams: what a service says of itself.
 
 READY and STATUS are understood.  The other keys that systemd knows are recognised and handed on
-as unsupported, so that PID 1 can say once that it does not act on them; keys nobody knows are
+as unsupported, so that PID 1 can say once that it does not act on them; unknown keys are
 skipped, as systemd does.  Who sent a datagram is not in it: `supervise.linux.notifysocket` learns
 that from the kernel.  `supervise.daemon.readiness.notifications` calls this.
 """
@@ -36,7 +36,7 @@ UNSUPPORTED = frozenset(
 
 
 class Notification(Record):
-    """What one datagram said.  All defaults: nothing that matters here."""
+    """What one datagram said.  All defaults: it had no key that we act on."""
 
     ready: bool = False
     status: str | None = None  # printable, one line; "" takes an earlier one back
@@ -44,7 +44,7 @@ class Notification(Record):
 
 
 def parse(datagram: bytes) -> Notification:
-    """Return what *datagram* says; anything malformed in it is skipped, nothing raises.
+    """Return what *datagram* says; skip malformed lines, never raise.
 
     Of a key that comes twice the first counts, as with systemd.  Bytes that are not UTF-8
     become U+FFFD; controls are escaped: the text ends up on people's terminals.

@@ -1,6 +1,6 @@
 """What a peer answered, against the declaration: the client's half of the checks of `interface`.
 
-Nobody says that a supervise is at the other end of a socket.  Fields that are not declared pass,
+The peer at a socket may be another program.  Fields that are not declared pass,
 for a newer supervise may have more; what is declared is there and of its type, or it is no answer.
 """
 

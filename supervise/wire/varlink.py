@@ -28,7 +28,7 @@ EXPECTED_MORE = f"{SERVICE_INTERFACE}.ExpectedMore"
 
 
 class ProtocolError(Exception):
-    """The peer does not speak Varlink; nothing that follows on the connection can be trusted."""
+    """The peer does not speak Varlink; the connection cannot be used any more."""
 
 
 class Call(Record):
@@ -76,7 +76,7 @@ class Frames:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Append what was read."""
+        """Append received bytes."""
         self._buffer += data
 
     def next(self) -> bytes | None:
@@ -124,7 +124,7 @@ def decode_call(message: bytes) -> Call:
 
 
 def decode_reply(message: bytes) -> Reply:
-    """Return the reply in *message*; raises ProtocolError if it is none."""
+    """Return the reply in *message*; raises ProtocolError if it is not a reply."""
     fields = _decode(message)
     parameters, error = fields.get("parameters"), fields.get("error")
     if not isinstance(parameters, dict | None) or not isinstance(error, str | None):

@@ -20,7 +20,7 @@ from typing import NamedTuple, NoReturn
 
 import pytest
 
-from runtime.cli import failures
+from runtime.cli import failure_output
 from runtime.cli import main as cli
 from runtime.language.commandline import UsageError
 from runtime.linux import namespaces
@@ -285,10 +285,10 @@ def _become(store: Store, root: Path, words: tuple[str, ...], out: Path, err: Pa
         try:
             code = cli._dispatch(list(words), cli._Globals())
         except (RuntimeFailure, UsageError) as failure:
-            failures.print_failure(failure)
+            failure_output.print_failure(failure)
             code = failure.code
         except OSError as error:
-            failures.print_failure(RuntimeFailure(f"'{error.filename}': {error.strerror}"))
+            failure_output.print_failure(RuntimeFailure(f"'{error.filename}': {error.strerror}"))
             code = 125 if error.filename else _BUG  # it names the file
     except BaseException:  # noqa: BLE001 - it is reported by its traceback
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""sd_notify: a service that sends anything at all costs itself, not PID 1 and not its neighbours."""
+"""sd_notify: a service that sends anything at all harms itself, not PID 1 or its neighbours."""
 
 from __future__ import annotations
 

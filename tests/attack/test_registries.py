@@ -40,7 +40,7 @@ def _bytes(data: bytes) -> Iterator[bytes]:
     return (bytes([one]) for one in data)
 
 
-# Answers that never end, by what never ends in them.  The second value is the pause after each piece.
+# Answers that never end, by what never ends in them.  The second value: the pause after a piece.
 ENDLESS: dict[str, tuple[Callable[[], Iterable[bytes]], float]] = {
     "status line": (lambda: chain([b"HTTP/1.1 200 "], repeat(b"O")), 0.02),
     "header, slowly": (lambda: chain([_OK, b"X: "], repeat(b"x")), 0.02),
@@ -247,7 +247,7 @@ values = st.recursive(
 @fuzz(200)
 @given(value=values)
 def test_any_json_as_a_manifest_an_index_or_a_configuration(value: object) -> None:
-    """A manifest ends in RegistryError, a configuration in ValueError, or they are what they say."""
+    """A manifest ends in RegistryError, a configuration in ValueError, or they are valid."""
     data = json.dumps(value).encode()
     wanted = documents.Platform("linux", "amd64")
     try:

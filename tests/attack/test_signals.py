@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def test_a_death_among_all_signals_is_not_missed(bench: Bench) -> None:
 
 def _kill_all(processes: list[procfs.ProcessRow]) -> None:
     for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # `brief` ends by itself as well
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def test_all_signals_at_once_end_it_as_a_stop_does(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The control socket of a real PID 1: no bytes and no call end it, make a fault or hold anything."""
+"""The control socket of a real PID 1: no bytes and no call end it, make a fault or leak."""
 
 from __future__ import annotations
 

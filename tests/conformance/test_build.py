@@ -1,4 +1,4 @@
-"""Other projects' Dockerfiles, built: each result beside the one that the other builders agree on."""
+"""Other projects' Dockerfiles, built: each result beside the one that other builders agree on."""
 
 from __future__ import annotations
 

@@ -337,6 +337,30 @@ def test_the_machines_network_takes_consent(
     assert own in ran.stderr
 
 
+def test_a_context_from_elsewhere_gets_no_file_of_this_machine(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    text = "FROM host AS h\nRUN cp /etc/hostname /out\nFROM busybox\nCOPY --from=h /out /\n"
+    write(tmp_path, text)
+    archive = tmp_path / "context.tar"
+    subprocess.run(["tar", "-cf", archive, "-C", tmp_path, "Dockerfile"], check=True)
+
+    def of_archive(*words: str) -> subprocess.CompletedProcess[bytes]:
+        with archive.open("rb") as sent:
+            command = runtime.command("build", "--quiet", *words, "-")
+            return subprocess.run(
+                command, stdin=sent, env=runtime.environment, capture_output=True, check=False
+            )
+
+    refused, consented = of_archive(), of_archive("--allow=host")
+
+    assert refused.returncode == 1
+    assert b"cannot use the image 'host': it has every file of this machine" in refused.stderr
+    assert b"runtime build --allow host" in refused.stderr
+    assert consented.returncode == 0, consented.stderr
+    build(runtime, tmp_path)  # a directory of the caller's own needs no such word
+
+
 def test_nothing_is_built_before_the_consent_is_known(runtime: Runtime, context: Path) -> None:
     write(context, f"FROM busybox AS a\nRUN true\n{_HOSTS_NETWORK}COPY --from=a / /\n")
 

@@ -175,7 +175,7 @@ COPY --from=b /b /
 
 
 def holders(place: Path, word: str) -> list[str]:
-    """Return the files at and below *place* that hold *word*: in name, contents, packed contents."""
+    """Return the files at and below *place* that hold *word*: name, contents, packed contents."""
     found = []
     for path in [place, *(place.rglob("*") if place.is_dir() else ())]:
         if word in path.name or (path.is_symlink() and word in os.readlink(path)):

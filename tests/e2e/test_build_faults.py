@@ -1,4 +1,4 @@
-"""kill -9 at every step of a build: nothing is left after the next command, the next build is right."""
+"""kill -9 at every step of a build: the next command cleans up, the next build is right."""
 
 from __future__ import annotations
 

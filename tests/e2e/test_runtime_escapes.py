@@ -209,7 +209,7 @@ def test_device_nodes_in_an_image_are_of_no_use(runtime: Runtime) -> None:
 
 
 def test_nothing_runs_where_devices_cannot_be_limited(runtime: Runtime) -> None:
-    """`ip netns exec` and chroot hide the hierarchies: nobody would keep the disk of the host away."""
+    """`ip netns exec` and chroot hide the hierarchies: the host's disk would be open."""
     hidden = ["unshare", "--mount", "sh", "-c", 'umount -R /sys/fs/cgroup && exec "$@"', "sh"]
     program = [*hidden, sys.executable, "-c", _MAIN]
     container = runtime.start("--net", "none", "traps", "sleep", "1000")

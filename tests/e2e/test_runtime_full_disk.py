@@ -1,4 +1,4 @@
-"""A full disk is survived and said: what ends there is seen to have ended, and everything can go."""
+"""A full disk is survived and reported: ends are recorded, and everything can be removed."""
 
 from __future__ import annotations
 

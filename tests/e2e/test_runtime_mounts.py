@@ -1,4 +1,4 @@
-"""Mounts at the kernel's files of a container: where they may land, and what the launcher still trusts.
+"""Mounts at the kernel's files of a container: where they may land, and what the launcher trusts.
 
 What docker does is asked of docker.  A planted file shows a write of the launcher's; the one value
 of the machine that a link leads to is put back whatever happens.

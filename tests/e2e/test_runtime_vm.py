@@ -1,4 +1,4 @@
-"""`runtime` on Debian's own kernel with cgroup version 2 alone: an emulated machine, booted once."""
+"""`runtime` on Debian's own kernel with cgroup version 2 alone: an emulator, booted once."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ _SUPERVISECTL = (
     "sys.exit(supervisectl.main(['status']))",
 )
 _SUPERVISE = (
-    "from supervise.config import commands; commands.json = None",
-    "sys.exit(commands.main(['schema']))",
+    "from supervise.config import config_verbs; config_verbs.json = None",
+    "sys.exit(config_verbs.main(['schema']))",
 )
 
 

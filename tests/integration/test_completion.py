@@ -1,4 +1,4 @@
-"""The completion scripts as the shells find them: below docs/share/, in each of the three shells."""
+"""The completion scripts as each of the three shells finds them below docs/share/."""
 
 from __future__ import annotations
 

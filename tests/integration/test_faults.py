@@ -1,4 +1,4 @@
-"""Never down: bugs of our own and a machine that has run out of something; corner cases 19, 33, 47."""
+"""Never down: bugs of our own, a machine out of something; corner cases 19, 33, 47."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ THREE = """
 # Method → the call of it that raises.  One per kind of thing the loop calls.
 FAULTS = {
     "while a service is spawned": "supervise.daemon.kernel:LinuxKernel.start:2",
-    "while a service's output is read": "supervise.daemon.logs.channel:Source._on_readable:3",
+    "while a service's output is read": "supervise.daemon.logs.channel:PipeSource._on_readable:3",
     "while the dead are reaped": "supervise.daemon.kernel:LinuxKernel.reap:3",
     "while a death is handled": "supervise.daemon.supervisor:Supervisor._main_process_ended:2",
     "in the model": "supervise.model.lifecycle:on_event:9",
-    "while a probe is asked": "supervise.daemon.readiness.probes:_Watch._ask:3",
-    "while a probe is judged": "supervise.daemon.readiness.probes:_Watch._answered:3",
-    "while a client is accepted": "supervise.daemon.control.server:Control._accept:1",
-    "while a client's call is read": "supervise.daemon.control.connection:Connection._is_ready:1",
-    "while a call is carried out": "supervise.daemon.control.server:Control.dispatch:1",
+    "while a probe is asked": "supervise.daemon.readiness.probes:_ProbeWatch._ask:3",
+    "while a probe is judged": "supervise.daemon.readiness.probes:_ProbeWatch._answered:3",
+    "while a client is accepted": "supervise.daemon.control.server:ControlServer._accept:1",
+    "while a client's call is read": "supervise.daemon.control.connection:ControlConnection._is_ready:1",
+    "while a call is carried out": "supervise.daemon.control.server:ControlServer.dispatch:1",
 }
 
 
@@ -82,7 +82,7 @@ def test_a_fault_in_the_handler_of_sigterm_leaves_the_next_one(bench: Bench) -> 
 
 def test_a_handler_that_always_raises_does_not_make_it_spin(bench: Bench) -> None:
     pid1 = bench.supervise(
-        THREE, faults=["supervise.daemon.logs.channel:Source._on_readable:1-1000000"]
+        THREE, faults=["supervise.daemon.logs.channel:PipeSource._on_readable:1-1000000"]
     )
     pid1.wait_for("injected fault")
 

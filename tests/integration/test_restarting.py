@@ -1,4 +1,4 @@
-"""Staying up: restart, backoff, start limit, readiness, health, dependencies; with real processes."""
+"""Staying up: restart, backoff, start limit, readiness, health, dependencies; real processes."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def null() -> Iterator[int]:
 
 
 def generation(number: int, directory: Path) -> list[ServiceSpec]:
-    """Return services with names nobody has had; in turns every way to hold something of PID 1's."""
+    """Return services with fresh names; in turns every way to hold something of PID 1's."""
     probed = Ready(Probe(exec=("slow",)), interval=1.0)
     check = HealthCheck(Probe(exec=("broken",)), interval=0.1)
     file = LogSettings(file=str(directory / f"{number}.log"), on_stall=OnStall.DROP)
@@ -65,7 +65,9 @@ def living() -> Counter[str]:
     """Count the objects of our own classes that can be reached."""
     gc.collect()
     kinds = (type(each) for each in gc.get_objects())
-    found = Counter(kind.__name__ for kind in kinds if kind.__module__.startswith("supervise."))
+    found = Counter(
+        kind.__name__ for kind in kinds if str(kind.__module__).startswith("supervise.")
+    )
     del found["Timer"]  # the heap drops cancelled ones in bulk: who is armed is counted
     return found
 

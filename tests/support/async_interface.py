@@ -18,14 +18,21 @@ class Group:
 
 
 @dataclass
+class Hint:
+    kind: str
+    service: str
+
+
+@dataclass
 class Outcome:
     service: str
     message: str
     trouble: str | None
     hint: str
+    advice: Hint | None
 
 
-class Supervisor(VarlinkInterface, name=SUPERVISOR):
+class SupervisorInterface(VarlinkInterface, name=SUPERVISOR):
     @varlinkmethod(return_parameter="services")
     def Processes(self, *, services: list[str] | None = None) -> list[Group]:  # noqa: N802
         raise NotImplementedError

@@ -16,7 +16,7 @@ SECONDS = float(os.environ.get("ATTACK_SECONDS", _USUAL))
 
 
 def fuzz(examples: int = 200) -> settings:
-    """Return hypothesis settings: *examples* in a usual run, more where the attack goes on longer."""
+    """Return hypothesis settings: *examples* in a usual run, more in a longer attack."""
     return settings(
         max_examples=max(1, round(examples * SECONDS / _USUAL)),
         deadline=None,  # a busy machine is not a hostile input

@@ -10,9 +10,9 @@ A page is told from top to bottom in one scratch directory:
     0
     ```
 
-A ```terminal block is one session on a terminal: its first line starts a program, every line with a
-shell's prompt, such as `root@…:/# `, is typed once that prompt is there, the rest is what the screen
-shows.
+A ```terminal block is one session on a terminal: its first line starts a program, every line with
+a shell's prompt, such as `root@…:/# `, is typed once that prompt is there, the rest is what the
+screen shows.
 
 What a page takes for granted is made by ``<!-- before: COMMANDS -->``, which nobody sees.
 

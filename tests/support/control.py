@@ -152,9 +152,10 @@ def ctl_command(*arguments: str) -> list[str]:
 # Drops root after the imports: the interpreter may lie where only root can read.
 _AS_USER = """
 import os, pkgutil, sys
-import supervise.cli
-for module in pkgutil.iter_modules(supervise.cli.__path__):
-    __import__(f"supervise.cli.{module.name}")
+import supervise.cli, supervise.client
+for package in (supervise.cli, supervise.client):
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        __import__(module.name)
 user = int(sys.argv.pop(1))
 os.setgroups([])
 os.setgid(user)

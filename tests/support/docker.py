@@ -1,9 +1,10 @@
 """A Docker daemon of the tests' own, as Debian ships it, and images made without a registry.
 
 The daemon's data, its sockets and its containers lie below one directory and go with it.  They are
-in memory, about 600 MB, because ten thousand files take half a minute to remove from a disk.  It has
-no bridge and no rules in the host's packet filter: containers get ``--network none`` or ``host``.
-In a network namespace of its own it has a bridge and publishes ports there, by its proxy.
+in memory, about 600 MB, because ten thousand files take half a minute to remove from a disk.  It
+has no bridge and no rules in the host's packet filter: containers get ``--network none`` or
+``host``.  In a network namespace of its own it has a bridge and publishes ports there, by its
+proxy.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def cache_directory() -> Path:
 
 
 def base_tarball() -> Path:
-    """Return the root file system of a small Debian with Python and pip, made once by mmdebstrap."""
+    """Return the root of a small Debian with Python and pip, made once by mmdebstrap."""
     key = hashlib.sha256(f"{_SUITE} {_PACKAGES} {platform.machine()}".encode()).hexdigest()[:12]
     tarball = cache_directory() / f"{_SUITE}-{key}.tar"
     if not tarball.exists():

@@ -40,7 +40,7 @@ def pull(
     images: Images, name: str, patience: Patience = QUICK, rules: tuple[Rule, ...] = (), **more: Any
 ) -> Image:
     settings = Settings(rules=rules, patience=patience)
-    return pulling.pull(images.layout, name, settings=settings, **more)
+    return pulling.pull(images, name, settings=settings, **more)
 
 
 def refused(images: Images, name: str, **options: Any) -> RuntimeFailure:

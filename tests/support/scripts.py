@@ -1,4 +1,4 @@
-"""The three commands as files, the way pip installs them, whether or not the package is installed."""
+"""The three commands as files, as pip installs them, whether or not the package is installed."""
 
 from __future__ import annotations
 

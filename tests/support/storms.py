@@ -28,7 +28,8 @@ def burst(
     """Let all of *numbers* be pending at once for process *pid*, real-time ones *times* times.
 
     SIGCONT is among them in any case: it is what continues the process, and comes last.  The other
-    stop signals are left out, because it takes them back.  *meanwhile* is called while *pid* is stopped.
+    stop signals are left out, because it takes them back.  *meanwhile* is called while
+    *pid* is stopped.
     """
     os.kill(pid, signal.SIGSTOP)
     eventually(lambda: procfs.row(pid).state == "T")

@@ -12,7 +12,7 @@ import posixpath
 import stat
 
 from runtime.builder.files.selection import CAPABILITIES
-from runtime.linux import beneath
+from runtime.linux import beneath, new_objects
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.compression import CompressionError
@@ -140,16 +140,19 @@ class _Extractor:
         if entry.kind == tar.FILE:
             self._file(entry, parent_fd, name, feed)
             return
-        if entry.kind == tar.SYMLINK:
-            os.symlink(entry.link, name, dir_fd=parent_fd)
-        else:
-            number = 0 if entry.kind == tar.FIFO else os.makedev(entry.major, entry.minor)
-            os.mknod(name, _NODES[entry.kind] | 0o600, number, dir_fd=parent_fd)
-        os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
-        if entry.kind != tar.SYMLINK:
-            os.chmod(name, entry.mode, dir_fd=parent_fd)
+        self._unopened(entry, parent_fd, name)
+
+    def _unopened(self, entry: Entry, parent_fd: int, name: bytes) -> None:
+        """Make what cannot be opened: a link, a device, a FIFO."""
         when_ns = self._time(entry.mtime_ns)
-        os.utime(name, ns=(when_ns, when_ns), dir_fd=parent_fd, follow_symlinks=False)
+        owner, times = self._owner(entry), (when_ns, when_ns)
+        if entry.kind == tar.SYMLINK:
+            with new_objects.make_link(parent_fd, name, entry.link) as fd:
+                new_objects.decorate(fd, owner, times=times)
+            return
+        number = 0 if entry.kind == tar.FIFO else os.makedev(entry.major, entry.minor)
+        with new_objects.make_node(parent_fd, name, _NODES[entry.kind], number) as fd:
+            new_objects.decorate(fd, owner, entry.mode, times)
 
     def _open_parent(self, path: bytes) -> int:
         """Return the directory *path*, made where it is missing; it stays ours.

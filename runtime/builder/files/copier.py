@@ -24,7 +24,7 @@ from runtime.builder.files.selection import (
     entries,
 )
 from runtime.builder.files.tree import Found
-from runtime.linux import beneath
+from runtime.linux import beneath, new_objects
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from supervise.linux import regular
@@ -217,16 +217,16 @@ class _Copier:
         if kind == stat.S_IFREG:
             self._file(source, found, parent_fd, name)
             return
-        if kind == stat.S_IFLNK:
-            os.symlink(os.readlink(found.name, dir_fd=found.parent_fd), name, dir_fd=parent_fd)
-        elif kind == stat.S_IFSOCK:
+        if kind == stat.S_IFSOCK:
             return  # nobody listens in a copy, and no layer can hold it
-        else:
-            os.mknod(name, kind | 0o600, status.st_rdev, dir_fd=parent_fd)
-        os.chown(name, *self.owner_of(source, status), dir_fd=parent_fd, follow_symlinks=False)
-        if kind != stat.S_IFLNK:
-            os.chmod(name, self.mode_of(status), dir_fd=parent_fd)
-        os.utime(name, ns=self.times(status), dir_fd=parent_fd, follow_symlinks=False)
+        owner, times = self.owner_of(source, status), self.times(status)
+        if kind == stat.S_IFLNK:
+            link = os.readlink(found.name, dir_fd=found.parent_fd)
+            with new_objects.make_link(parent_fd, name, link) as fd:
+                new_objects.decorate(fd, owner, times=times)
+            return
+        with new_objects.make_node(parent_fd, name, kind, status.st_rdev) as fd:
+            new_objects.decorate(fd, owner, self.mode_of(status), times)
 
     def _file(self, source: CopySource, found: Found, parent_fd: int, name: bytes) -> None:
         read_fd = source.tree.open(found)

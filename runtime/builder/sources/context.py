@@ -6,6 +6,7 @@ context.  The command line opens it, the executor copies from its tree.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 
@@ -16,7 +17,6 @@ from runtime.builder.files.tree import Tree
 from runtime.builder.sources import git, remote, scratch
 from runtime.linux import beneath
 from runtime.model.errors import RuntimeFailure
-from runtime.store import files
 from runtime.store.compression import CompressionError
 from runtime.store.feed import Chunks, Feed
 from runtime.wire import tar
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Self
 
 STANDARD_INPUT = "-"
+_STANDARD_INPUT_SHOWN = "standard input"
 DOCKERFILE = "Dockerfile"
 IGNORE_FILE = ".dockerignore"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -46,10 +47,13 @@ class Context:
         dockerfile: bytes,
         dockerfile_name: str,
         undo: list[Callable[[], None]],
+        *,
+        is_foreign: bool = False,
     ) -> None:
         self.tree = tree
         self.dockerfile = dockerfile
         self.dockerfile_name = dockerfile_name  # as messages show it
+        self.is_foreign = is_foreign  # it came from elsewhere: a URL, git, an archive
         self._undo = undo
 
     def __enter__(self) -> Self:
@@ -107,7 +111,7 @@ def _open(
                 "cannot build '-': standard input cannot be the context and the Dockerfile",
                 "give one of them as a file",
             )
-        return _from_stream(_chunks(stdin), "standard input", option, store, undo)
+        return _from_stream(_chunks(stdin), _STANDARD_INPUT_SHOWN, option, store, undo)
     if url is not None:
         place = scratch.directory(store, undo)
         git.checkout(url, f"{place}/git")
@@ -133,15 +137,18 @@ def _local(
         raise _no_context(where, error) from None
     undo.append(lambda: os.close(root_fd))
     if option == STANDARD_INPUT:
-        text, name, beside = stdin.read(), "the Dockerfile on standard input", None
-    elif option is not None:
-        text, name, beside = _read_file(option), option, option + IGNORE_FILE
+        text, name, ignored = _read_stream(stdin), "the Dockerfile on standard input", None
+    elif option is not None and _within(where, option) is None:
+        text, name, ignored = _read_file(option), option, _read_beside(option + IGNORE_FILE)
     else:
-        name = _default_name(root_fd, f"'{where}'")
-        text, beside = _read_in(root_fd, name) or b"", f"{where}/{name}{IGNORE_FILE}"
-        name = os.path.normpath(f"{where}/{name}")
-    ignored = files.read(beside) if beside is not None else None
-    ignored_name = os.path.basename(beside or "")
+        inner = _within(where, option) if option is not None else None
+        inner = inner or _default_name(root_fd, f"'{where}'")
+        name = option or os.path.normpath(f"{where}/{inner}")
+        found = _read_in(root_fd, inner)
+        if found is None:
+            raise _no_dockerfile(name, os.strerror(errno.ENOENT))
+        text, ignored = found, _read_in(root_fd, inner + IGNORE_FILE)
+    ignored_name = os.path.basename(name) + IGNORE_FILE
     if ignored is None:
         ignored, ignored_name = _read_in(root_fd, IGNORE_FILE), IGNORE_FILE
     undo.pop()
@@ -171,7 +178,7 @@ def _from_directory(
         ignored, ignored_name = _read_in(root_fd, IGNORE_FILE), IGNORE_FILE
     undo.pop()
     tree = Tree(root_fd, _ignore(ignored, ignored_name), name=f"the build context, {where},")
-    return Context(tree, text, name, undo)
+    return Context(tree, text, name, undo, is_foreign=True)
 
 
 def _from_stream(
@@ -212,7 +219,8 @@ def _from_stream(
             raise RuntimeFailure(f"cannot build from {where}: it is no archive, and no Dockerfile")
     undo.pop()
     tree = Tree(root_fd, name="the build context, which is empty,")
-    return Context(tree, text, f"the Dockerfile on {where}", undo)
+    is_foreign = where != _STANDARD_INPUT_SHOWN
+    return Context(tree, text, f"the Dockerfile on {where}", undo, is_foreign=is_foreign)
 
 
 def _begins_an_archive(start: bytes) -> bool:
@@ -261,6 +269,8 @@ def _read_in(root_fd: int, path: str) -> bytes | None:
         object_fd = beneath.open_in_root(root_fd, os.fsencode(path), os.O_PATH)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise RuntimeFailure(f"cannot read '{path}': {error.strerror}") from None
     try:
         with open(regular.reopen(object_fd, os.O_RDONLY), "rb") as file:
             return regular.read(file.fileno(), _LARGEST_TEXT)
@@ -270,20 +280,56 @@ def _read_in(root_fd: int, path: str) -> bytes | None:
         os.close(object_fd)
 
 
+def _within(where: str, path: str) -> str | None:
+    """Return what the context *where* calls the file *path*, None for one outside of it.
+
+    What lies in the context is its author's, links included: those resolve in the context.  A
+    path of the caller's own leads where it leads.
+    """
+    parent, name = os.path.split(os.path.abspath(path))
+    for root, directory in (
+        (os.path.abspath(where), parent),
+        (os.path.realpath(where), os.path.realpath(parent)),
+    ):
+        if os.path.commonpath((root, directory)) == root:
+            return os.path.relpath(f"{directory}/{name}", root)
+    return None
+
+
+def _read_stream(stdin: BinaryIO) -> bytes:
+    try:
+        return regular.read_stream(stdin, _LARGEST_TEXT)
+    except regular.TooLargeError as error:
+        raise RuntimeFailure(
+            f"cannot read the Dockerfile on standard input: {error.strerror}"
+        ) from None
+
+
+def _read_beside(path: str) -> bytes | None:
+    """Return the contents of the ignore file *path*, outside of the context; None: none."""
+    try:
+        return regular.read_path(path, _LARGEST_TEXT)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise RuntimeFailure(f"cannot read '{path}': {error.strerror}") from None
+
+
 def _read_file(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return regular.read_given(path, _LARGEST_TEXT)
     except OSError as error:
-        directory, name = os.path.split(path)
-        names = os.listdir(directory or ".") if os.path.isdir(directory or ".") else []
-        near = closest(name, names)
-        hint = f"did you mean '{os.path.join(directory, near)}'?" if near else ""
-        if not hint and not os.path.isabs(path):
-            hint = "-f is relative to the current directory, not to the context"
-        raise RuntimeFailure(
-            f"cannot read the Dockerfile '{path}': {error.strerror}", hint
-        ) from None
+        raise _no_dockerfile(path, error.strerror or str(error)) from None
+
+
+def _no_dockerfile(path: str, reason: str) -> RuntimeFailure:
+    directory, name = os.path.split(path)
+    names = os.listdir(directory or ".") if os.path.isdir(directory or ".") else []
+    near = closest(name, [each for each in names if each != name])
+    hint = f"did you mean '{os.path.join(directory, near)}'?" if near else ""
+    if not hint and not os.path.isabs(path):
+        hint = "-f is relative to the current directory, not to the context"
+    return RuntimeFailure(f"cannot read the Dockerfile '{path}': {reason}", hint)
 
 
 def _no_context(where: str, error: OSError) -> RuntimeFailure:

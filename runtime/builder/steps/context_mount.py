@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 
-from runtime.builder.files import copier
-from runtime.builder.files import selection as select
+from runtime.builder.files import copier, selection
 from runtime.dockerfile.commands import Copy, Place
 from runtime.model.errors import RuntimeFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.builder.worker import Worker
+    from runtime.builder.files.tree import Tree
+    from runtime.builder.steps.sandbox import Sandbox
 
 
-def materialize(worker: Worker, source: str) -> tuple[str, str]:
-    """Copy *source* of the context into the worker's own directory; return (where, its digest).
+def materialize(
+    source: str, context: Tree | None, sandbox: Sandbox, *, epoch: int | None
+) -> tuple[str, str]:
+    """Copy *source* of the context into a directory of *sandbox*; return (where, its digest).
 
     The result is a directory that has what is called *source* under that name.
 
@@ -34,13 +36,12 @@ def materialize(worker: Worker, source: str) -> tuple[str, str]:
     place = Place(0, 0, f"--mount source={source}")
     command = Copy(place, (path,), (), destination)
     try:
-        with select.select(command, worker.job.context.tree) as selection:
-            digest = selection.digest
-            directory = worker.sandbox.keep()
+        with selection.select(command, context) as selected:
+            digest = selected.digest
+            directory = sandbox.keep()
             root_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                epoch = worker.job.request.epoch
-                copier.apply(selection, destination, root_fd, epoch=epoch)
+                copier.apply(selected, destination, root_fd, epoch=epoch)
             finally:
                 os.close(root_fd)
     except RuntimeFailure as failure:

@@ -1,6 +1,6 @@
 """COPY and ADD as steps: what is copied is selected, stands in the key, and goes into the upper.
 
-Selecting and copying themselves are `select`, `copier` and `added_sources`.
+Selecting and copying themselves are `selection`, `copier` and `added_sources`.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ import os
 from contextlib import ExitStack
 
 from runtime.builder import cache_keys
-from runtime.builder.files import copier, owners
-from runtime.builder.files import selection as select
+from runtime.builder.files import copier, owners, selection
 from runtime.builder.files.tree import Tree
 from runtime.builder.sources import added_sources
-from runtime.builder.steps import steps
+from runtime.builder.steps import layering
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtime.builder.files.selection import Selection
-    from runtime.builder.worker import Worker
+    from runtime.builder.stage import BuildStage
+    from runtime.builder.stage_image import StageImage
     from runtime.dockerfile.commands import Copy
 
 
-class _Lazy:
+class _LazySelection:
     """The sources of one instruction, looked for when they are first needed."""
 
-    def __init__(self, worker: Worker, command: Copy) -> None:
-        self._worker = worker
+    def __init__(self, stage: BuildStage, command: Copy) -> None:
+        self._stage = stage
         self._command = command
-        self._found: Selection | None = None
+        self._selection: Selection | None = None
         self.stack = ExitStack()
 
     def get(self) -> Selection:
@@ -39,40 +39,40 @@ class _Lazy:
         Raises:
             RuntimeFailure: a source is not there.
         """
-        if self._found is None:
-            self._found = self.stack.enter_context(self._select())
-            for warning in self._found.warnings:
-                self._worker.remark(warning)
-        return self._found
+        if self._selection is None:
+            self._selection = self.stack.enter_context(self._select())
+            for warning in self._selection.warnings:
+                self._stage.remark(warning)
+        return self._selection
 
     def _select(self) -> Selection:
-        worker, command = self._worker, self._command
+        stage, command = self._stage, self._command
         if not command.from_:
-            directory = f"{worker.job.layout.root}/build/context"
-            return added_sources.select_added(command, worker.job.context.tree, directory)
-        lowers, _ = worker.view(command.from_)
-        root_fd = self.stack.enter_context(worker.sandbox.readable(lowers))
+            downloads = stage.cache.downloads
+            return added_sources.select_added(command, stage.job.context.tree, downloads)
+        lowers, _ = stage.view(command.from_)
+        root_fd = self.stack.enter_context(stage.sandbox.readable(lowers))
         tree = Tree(os.dup(root_fd), name=f"'{command.from_}'", keep_owner=True)
         self.stack.callback(tree.close)
-        return select.select(command, tree)
+        return selection.select(command, tree)
 
 
-def carry_out(worker: Worker, command: Copy) -> None:
-    """Do one COPY or ADD.
+def carry_out(stage: BuildStage, command: Copy) -> StageImage:
+    """Do one COPY or ADD; return the changed image.
 
     Raises:
         RuntimeFailure: a source is not there, an owner is unknown, …
     """
-    draft, epoch = worker.draft, worker.job.request.epoch
-    below = steps.below_key(worker)
-    lazy = _Lazy(worker, command)
+    image, epoch = stage.image, stage.job.request.epoch
+    below = stage.below_key()
+    lazy = _LazySelection(stage, command)
 
-    def key_with(selection: str) -> str:
+    def key_with(selected: str) -> str:
         return cache_keys.of_copy(
             below,
-            selection=selection,
+            selection=selected,
             destination=command.destination,
-            working_dir=draft.config.working_dir,
+            working_dir=image.config.working_dir,
             owner=command.chown,
             mode=command.chmod,
             flags=_flags(command),
@@ -81,17 +81,17 @@ def carry_out(worker: Worker, command: Copy) -> None:
 
     def quick_key() -> str:
         # As long as all of a stage is what it was, so is what is copied out of it.
-        _, shown = worker.view(command.from_)
+        _, shown = stage.view(command.from_)
         return key_with(" ".join([shown, *command.sources, *command.exclude]))
 
     def make(lowers: Sequence[str], directory: str) -> None:
-        selection = lazy.get()
-        with worker.sandbox.writable(lowers, directory) as root_fd:
+        chosen = lazy.get()
+        with stage.sandbox.writable(lowers, directory) as root_fd:
             copier.apply(
-                selection,
+                chosen,
                 command.destination,
                 root_fd,
-                working_dir=draft.config.working_dir or "/",
+                working_dir=image.config.working_dir or "/",
                 owner=owners.parse_owner(command.chown, root_fd),
                 mode=owners.parse_mode(command.chmod),
                 epoch=epoch,
@@ -100,8 +100,10 @@ def carry_out(worker: Worker, command: Copy) -> None:
     keys = [lambda: key_with(lazy.get().digest)]
     if command.from_:
         keys.insert(0, quick_key)
+    history, shown = _history(command), command.place.text
     with lazy.stack:
-        steps.layered(worker, keys, _history(command), make, command.place.text)
+        step = layering.LayerStep(keys=keys, make=make, history=history, shown=shown)
+        return layering.add_layer(stage, image, step)
 
 
 def _flags(command: Copy) -> list[str]:

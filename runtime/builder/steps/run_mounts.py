@@ -10,7 +10,7 @@ import os
 import posixpath
 from contextlib import ExitStack, suppress
 
-from runtime.builder import stage_image as drafts
+from runtime.builder import stage_image
 from runtime.linux import beneath, locks
 from runtime.linux import mounts as kernel
 from runtime.model.container import limits, spec
@@ -21,34 +21,15 @@ from supervise.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Protocol
-
+    from runtime.builder.stage import BuildStage
     from runtime.builder.stage_image import StageImage
     from runtime.builder.steps.sandbox import Sandbox
     from runtime.dockerfile.commands import RunMount
-
-    class Sources(Protocol):
-        """Where binds and caches get their files from: the worker."""
-
-        def view(self, from_: str) -> tuple[tuple[str, ...], str]:
-            """Return (directories top first, what stands for them in a key) of a stage or image."""
-
-        def context_files(self, source: str) -> tuple[str, str]:
-            """Return (a directory of the host with *source* of the context, its digest)."""
-
 
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent.0"  # where BuildKit has it, so that scripts find it
 _MOST_PRIVATE = 1000  # directories of one private cache
 _WITHIN = os.O_PATH | os.O_CLOEXEC
-
-
-class Given(Record):
-    """What the command line gives to a build for its mounts."""
-
-    secrets: Mapping[str, bytes] = {}  # by id
-    agents: Mapping[str, str] = {}  # id → path of the agent's socket
 
 
 class Prepared:
@@ -64,30 +45,37 @@ class Prepared:
         self.stack.close()
 
 
-def key(mount: RunMount, draft: StageImage, sources: Sources) -> str:
+class _MountRequest(Record):
+    """What the maker of one mount gets; it adds the mount to *prepared*."""
+
+    mount: RunMount
+    target: str  # where in the container, absolute
+    stage: BuildStage
+    prepared: Prepared
+
+    def bind(self, path: str, *, read_only: bool) -> None:
+        """Have the container see *path* of the host at the target."""
+        self.prepared.mounts.append(spec.Mount("bind", path, self.target, read_only=read_only))
+
+
+def key(mount: RunMount, stage: BuildStage) -> str:
     """Return the word that stands for *mount* in the cache's key.
 
     Secrets and caches stand for themselves, never for what is in them.
     """
     shown = [f"{name}={value}" for name, value in mount.set_items() if name != "from_"]
-    shown.append(f"at={_target(mount, draft)}")
+    shown.append(f"at={_target(mount, stage.image)}")
     if mount.type == "bind":
         if mount.from_:
-            shown.append(sources.view(mount.from_)[1])
+            shown.append(stage.view(mount.from_)[1])
         else:
-            shown.append(sources.context_files(mount.source)[1])
+            shown.append(stage.context_files(mount.source)[1])
     elif mount.from_:
-        shown.append(sources.view(mount.from_)[1])
+        shown.append(stage.view(mount.from_)[1])
     return " ".join(sorted(shown))
 
 
-def prepare(
-    mounts: tuple[RunMount, ...],
-    draft: StageImage,
-    sandbox: Sandbox,
-    sources: Sources,
-    given: Given,
-) -> Prepared:
+def prepare(mounts: tuple[RunMount, ...], stage: BuildStage) -> Prepared:
     """Make what *mounts* need; the caller closes the result.
 
     Raises:
@@ -96,7 +84,8 @@ def prepare(
     prepared = Prepared()
     try:
         for mount in mounts:
-            _MAKERS[mount.type](prepared, mount, draft, sandbox, sources, given)
+            target = _target(mount, stage.image)
+            _MAKERS[mount.type](_MountRequest(mount, target, stage, prepared))
     except BaseException:
         prepared.close()
         raise
@@ -110,9 +99,9 @@ def add_file(prepared: Prepared, sandbox: Sandbox, target: str, data: bytes) -> 
     prepared.mounts.append(spec.Mount("bind", path, target, read_only=True))
 
 
-def _target(mount: RunMount, draft: StageImage) -> str:
+def _target(mount: RunMount, image: StageImage) -> str:
     if mount.target:
-        return drafts.absolute(draft, mount.target)
+        return stage_image.absolute(image, mount.target)
     if mount.type == "secret":
         return f"{_SECRETS}/{_secret_id(mount)}"
     if mount.type == "ssh":
@@ -120,30 +109,21 @@ def _target(mount: RunMount, draft: StageImage) -> str:
     raise RuntimeFailure(f"--mount=type={mount.type} needs target=PATH", code=1)
 
 
-def _tmpfs(
-    prepared: Prepared, mount: RunMount, draft: StageImage, _sandbox: Sandbox, _: Sources, __: Given
-) -> None:
+def _tmpfs(request: _MountRequest) -> None:
     options = ["exec", "dev"]
-    if mount.size:
-        options.append(f"size={limits.size(mount.size)}")  # the parser has checked it
-    target = _target(mount, draft)
-    prepared.mounts.append(spec.Mount("tmpfs", "", target, options=tuple(options)))
+    if request.mount.size:
+        options.append(f"size={limits.size(request.mount.size)}")  # the parser has checked it
+    request.prepared.mounts.append(spec.Mount("tmpfs", "", request.target, options=tuple(options)))
 
 
 def _secret_id(mount: RunMount) -> str:
     return mount.id or posixpath.basename(mount.target) or mount.source or mount.env
 
 
-def _secret(
-    prepared: Prepared,
-    mount: RunMount,
-    draft: StageImage,
-    sandbox: Sandbox,
-    _: Sources,
-    given: Given,
-) -> None:
+def _secret(request: _MountRequest) -> None:
+    mount, prepared = request.mount, request.prepared
     name = _secret_id(mount)
-    value = given.secrets.get(name)
+    value = request.stage.job.request.given.secrets.get(name)
     if value is None:
         if not mount.required:
             return
@@ -156,58 +136,42 @@ def _secret(
         prepared.environment[mount.env] = value.decode(errors="surrogateescape")
         if not mount.target:
             return
-    place = _in_memory(prepared, sandbox)
+    place = _in_memory(prepared, request.stage.sandbox)
     path = f"{place}/{len(prepared.mounts)}"
     _write(path, value, int(mount.mode or "0400", 8))
     os.chown(path, int(mount.uid or 0), int(mount.gid or 0))
-    target = _target(mount, draft)
-    prepared.mounts.append(spec.Mount("bind", path, target, read_only=True))
+    request.bind(path, read_only=True)
 
 
-def _ssh(
-    prepared: Prepared,
-    mount: RunMount,
-    draft: StageImage,
-    _sandbox: Sandbox,
-    _: Sources,
-    given: Given,
-) -> None:
-    name = mount.id or "default"
-    socket = given.agents.get(name)
+def _ssh(request: _MountRequest) -> None:
+    name = request.mount.id or "default"
+    socket = request.stage.job.request.given.agents.get(name)
     if socket is None:
-        if not mount.required:
+        if not request.mount.required:
             return
         raise RuntimeFailure(
             f"the ssh agent '{name}' was not given", f"runtime build --ssh {name}=SOCKET", code=1
         )
-    target = _target(mount, draft)
-    prepared.mounts.append(spec.Mount("bind", socket, target))
-    prepared.environment["SSH_AUTH_SOCK"] = target
+    request.bind(socket, read_only=False)
+    request.prepared.environment["SSH_AUTH_SOCK"] = request.target
 
 
-def _bind(
-    prepared: Prepared,
-    mount: RunMount,
-    draft: StageImage,
-    sandbox: Sandbox,
-    sources: Sources,
-    _: Given,
-) -> None:
-    target = _target(mount, draft)
+def _bind(request: _MountRequest) -> None:
+    mount, sandbox, stack = request.mount, request.stage.sandbox, request.prepared.stack
     read_only = mount.read_only is not False
     if mount.from_:
-        lowers, _shown = sources.view(mount.from_)
+        lowers, _ = request.stage.view(mount.from_)
     else:
-        place, _shown = sources.context_files(mount.source)
+        place, _ = request.stage.context_files(mount.source)
         lowers = (place,)
     if read_only:
-        root_fd = prepared.stack.enter_context(sandbox.readable(lowers))
+        root_fd = stack.enter_context(sandbox.readable(lowers))
     else:  # what RUN writes there is lost, as it should be
-        directory = prepared.stack.enter_context(sandbox.aside(lowers))
-        root_fd = prepared.stack.enter_context(sandbox.writable(lowers, directory))
+        directory = stack.enter_context(sandbox.aside(lowers))
+        root_fd = stack.enter_context(sandbox.writable(lowers, directory))
     root = os.readlink(f"/proc/self/fd/{root_fd}")
     path = root + (_inside(root_fd, root, mount.source) if mount.from_ or mount.source else "")
-    prepared.mounts.append(spec.Mount("bind", path, target, read_only=read_only))
+    request.bind(path, read_only=read_only)
 
 
 def _inside(root_fd: int, root: str, source: str) -> str:
@@ -222,26 +186,19 @@ def _inside(root_fd: int, root: str, source: str) -> str:
         os.close(fd)
 
 
-def _cache(
-    prepared: Prepared,
-    mount: RunMount,
-    draft: StageImage,
-    sandbox: Sandbox,
-    sources: Sources,
-    _: Given,
-) -> None:
-    target = _target(mount, draft)
+def _cache(request: _MountRequest) -> None:
+    mount, stage = request.mount, request.stage
     # As BuildKit: caches that begin with other owners, modes or contents are other caches.
-    words = [mount.id or target, mount.uid, mount.gid, mount.mode]
-    words += [sources.view(mount.from_)[1], mount.source] if mount.from_ else []
+    words = [mount.id or request.target, mount.uid, mount.gid, mount.mode]
+    words += [stage.view(mount.from_)[1], mount.source] if mount.from_ else []
     name = digests.digest_of("\0".join(words).encode(errors="surrogateescape"))
-    top = f"{sandbox.layout.root}/build/cache-mounts/{digests.hex_of(name)[:32]}"
+    top = f"{stage.cache.mounts}/{digests.hex_of(name)[:32]}"
     directory, lock = _take(top, mount.sharing)
-    prepared.stack.callback(lock.release)
+    request.prepared.stack.callback(lock.release)
     place = f"{directory}/files"
     if not os.path.isdir(place):
-        _fill(place, mount, sandbox, sources)
-    prepared.mounts.append(spec.Mount("bind", place, target, read_only=bool(mount.read_only)))
+        _fill(place, mount, stage)
+    request.bind(place, read_only=bool(mount.read_only))
 
 
 def _take(top: str, sharing: str) -> tuple[str, locks.Lock]:
@@ -258,14 +215,14 @@ def _take(top: str, sharing: str) -> tuple[str, locks.Lock]:
     raise RuntimeFailure(f"all {_MOST_PRIVATE} directories of a private cache are in use", code=1)
 
 
-def _fill(place: str, mount: RunMount, sandbox: Sandbox, sources: Sources) -> None:
+def _fill(place: str, mount: RunMount, stage: BuildStage) -> None:
     """Make a fresh cache: empty, or what ``from=`` has at ``source=``."""
     from runtime.container.start import copyup
 
     fresh = f"{place}.{os.getpid()}"
     os.mkdir(fresh, 0o755)
     if mount.from_:
-        with sandbox.readable(sources.view(mount.from_)[0]) as root_fd:
+        with stage.sandbox.readable(stage.view(mount.from_)[0]) as root_fd:
             source = beneath.open_in_root(
                 root_fd, os.fsencode(mount.source.lstrip("/") or "."), os.O_PATH | os.O_DIRECTORY
             )

@@ -18,7 +18,6 @@ from runtime.linux import locks, mounts, namespaces, overlay
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.containers import Containers, new_id
-from runtime.store.images import Images
 from runtime.store.layout import Layout
 
 TYPE_CHECKING = False
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runtime.builder.stage_image import StageImage
+    from runtime.store.images import Images
 
 _ROOT_MODE = 0o755
 
@@ -48,11 +48,11 @@ class StepLayout(Layout):
 class Sandbox:
     """One worker's run directory, work directory and mounts; `close` removes all."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, images: Images) -> None:
         self.id = new_id()
         self.layout = StepLayout(layout, self.id)
         self.run = layout.container_run(self.id)
-        self._images = Images(layout)
+        self._images = images
         self._work = work_directory(layout, self.id)
         self._empty = f"{layout.root}/build/empty"
         self._count = 0
@@ -88,12 +88,12 @@ class Sandbox:
         self._alive.release()
         self._alive = None
 
-    def lowers(self, draft: StageImage) -> tuple[str, ...]:
+    def lowers(self, image: StageImage) -> tuple[str, ...]:
         """Return the directories below a step, top first."""
         layers = self._images.layers
         # overlayfs refuses one directory twice; of equal layers only the topmost shows anyway.
-        own = [layers.path(d) for d in dict.fromkeys(reversed(draft.layers))]
-        if draft.is_host:
+        own = [layers.path(d) for d in dict.fromkeys(reversed(image.layers))]
+        if image.is_host:
             return (*own, "/")
         return tuple(own) or (self._empty,)
 
@@ -119,9 +119,9 @@ class Sandbox:
             os.mkdir(f"{directory}/work", 0o700)
             os.mkdir(upper := f"{directory}/upper")
             # The upper directory is what "/" looks like: it takes over what is below.
-            found = os.stat(lowers[0])
-            os.chown(upper, found.st_uid, found.st_gid)
-            os.chmod(upper, stat.S_IMODE(found.st_mode))
+            top = os.stat(lowers[0])
+            os.chown(upper, top.st_uid, top.st_gid)
+            os.chmod(upper, stat.S_IMODE(top.st_mode))
             yield directory
         finally:
             files.remove_tree(directory)

@@ -62,7 +62,7 @@ def _hear_sigterm(fd: int) -> None:
 
 def specification(
     sandbox: Sandbox,
-    draft: StageImage,
+    image: StageImage,
     *,
     argv: tuple[str, ...],
     environment: Mapping[str, str],
@@ -85,7 +85,7 @@ def specification(
         add_hosts=hosts,
     )
     spec = compose.compose(
-        draft.config.replace(volumes=(), exposed_ports=(), stop_signal=""),
+        image.config.replace(volumes=(), exposed_ports=(), stop_signal=""),
         options,
         container_id=sandbox.id,
         name=HOSTNAME,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runtime.cli.containers import lookup
 from runtime.container import attach as client
 from runtime.language.commandline import Verb
+from runtime.model.container import statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.store import events
 from runtime.wire import frames
@@ -38,7 +39,7 @@ def attach(layout: Layout, words: Arguments) -> int:
 
 def stay(layout: Layout, words: Arguments, spec: Spec, state: State, *, stdin: bool) -> int:
     """Attach to a running container, with our stdin if it keeps one open and *stdin* says so."""
-    if state.status == "paused":
+    if state.status == statuses.PAUSED:
         raise RuntimeFailure(
             f"container '{spec.name}' is paused", f"runtime unpause {spec.name}", code=1
         )

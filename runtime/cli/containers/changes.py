@@ -12,7 +12,7 @@ from runtime.container.files import file_view, upper_changes
 from runtime.language import commit_change as instructions
 from runtime.language.commandline import Verb
 from runtime.model import timestamp
-from runtime.model.container import idmap
+from runtime.model.container import idmap, statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import image_config as model
 from runtime.store import events
@@ -91,7 +91,7 @@ def commit(layout: Layout, words: Arguments) -> int:
     """Make an image and print its id."""
     spec, state = lookup.one(layout, words.operands[0])
     image = _image(layout, spec)
-    freezes = state.status == "running" and words.flag("pause", default=True)
+    freezes = state.status == statuses.RUNNING and words.flag("pause", default=True)
     if freezes:
         life.ask(layout, spec, "pause")
     try:
@@ -110,9 +110,15 @@ def _commit(layout: Layout, words: Arguments, spec: Spec, image: Image) -> Image
     with Pin() as pin:
         images.hold(image, pin)
         upper = f"{layout.container(spec.id)}/upper"
+        unnameable: list[bytes] = []
         meta = images.layers.copy(
-            upper, pin, skip=lambda path: path not in kept, id_shift=idmap.shift_of(spec)
+            upper,
+            pin,
+            skip=lambda path: path not in kept,
+            id_shift=idmap.shift_of(spec),
+            unnameable=unnameable,
         )
+        _remark(unnameable)
         now = time.time()
         created = timestamp.render(now)
         step = model.History(
@@ -192,7 +198,17 @@ def export(layout: Layout, words: Arguments) -> int:
     packer = Packer(f"/proc/self/fd/{root_fd}", id_shift=idmap.shift_of(spec))
     for piece in packer.stream():
         write(piece)
+    _remark(packer.unnameable)
     return 0
+
+
+def _remark(unnameable: list[bytes]) -> None:
+    """Name what a layer cannot hold."""
+    for path in unnameable:
+        shown = printing.screen(os.fsdecode(path), keep="")
+        sys.stderr.write(
+            f"runtime: left out '{shown}': in a layer, a name that begins with '.wh.' hides a file\n"
+        )
 
 
 def writer(fd: int) -> Callable[[bytes], None]:

@@ -94,6 +94,7 @@ def cp(layout: Layout, words: Arguments) -> int:
             keep_owner=keep,
             from_shift=0 if target[0] else shift,
             to_shift=shift if target[0] else 0,
+            is_out=not target[0],
         )
         _copy(*ends, copier, follow=follow)
     except OSError as error:

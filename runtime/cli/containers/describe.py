@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.cli.containers import changes
 from runtime.container.monitor import jsonlog
 from runtime.model import timestamp
-from runtime.model.container import defaults
+from runtime.model.container import defaults, statuses
 from runtime.model.container.state import Endpoint
 from runtime.model.image.image_config import healthcheck_json
 from runtime.model.network import joining, network_records, published_ports
@@ -72,11 +72,11 @@ def _state(state: State) -> dict[str, Any]:
     found: dict[str, Any] = {
         "Status": state.status,
         # Docker counts a paused container among the running ones.
-        "Running": state.status in ("running", "paused", "restarting"),
-        "Paused": state.status == "paused",
-        "Restarting": state.status == "restarting",
+        "Running": state.status in statuses.ALIVE,
+        "Paused": state.status == statuses.PAUSED,
+        "Restarting": state.status == statuses.RESTARTING,
         "OOMKilled": state.oom_killed,
-        "Dead": state.status == "dead",
+        "Dead": state.status == statuses.DEAD,
         "Pid": state.pid,
         "ExitCode": state.exit_code,
         "Error": state.error,
@@ -282,7 +282,7 @@ def _endpoints(spec: Spec, state: State) -> dict[str, Any]:
 
 def _network(spec: Spec, state: State) -> dict[str, Any]:
     bound = [binding for endpoint in state.endpoints for binding in endpoint.ports]
-    alive = state.status in ("running", "paused")
+    alive = state.status in statuses.HAS_PROCESS
     first = state.endpoints[0] if state.endpoints else None
     return {
         "Bridge": "",

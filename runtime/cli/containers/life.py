@@ -10,6 +10,7 @@ from runtime.container import attach, heal
 from runtime.container.monitor import forking
 from runtime.language.commandline import Verb
 from runtime.linux import locks
+from runtime.model.container import statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.store import events
 from runtime.store.containers import Containers
@@ -70,7 +71,7 @@ def start(layout: Layout, words: Arguments) -> int:
 
 def _start(layout: Layout, name: str) -> None:
     spec, state = lookup.one(layout, name)
-    if state.status not in lookup.ALIVE:
+    if state.status not in statuses.ALIVE:
         start_detached(layout, spec)
     output.say(name)
 
@@ -88,7 +89,7 @@ def _start_attached(layout: Layout, words: Arguments) -> int:
     spec, state = lookup.one(layout, words.operands[0])
     keys = attaching.detach_keys(words, spec.detach_keys)
     stdin = words.flag("interactive") and spec.interactive
-    if state.status in lookup.ALIVE:
+    if state.status in statuses.ALIVE:
         return attaching.stay(layout, words, spec, state, stdin=stdin)
     _refuse_starting(layout, spec)
     await_monitor(layout, spec.id)
@@ -104,7 +105,7 @@ def stop(layout: Layout, words: Arguments) -> int:
 
     def stop_one(name: str) -> None:
         spec, state = lookup.one(layout, name)
-        if state.status in lookup.ALIVE or is_starting(layout, spec):
+        if state.status in statuses.ALIVE or is_starting(layout, spec):
             stop_running(layout, spec, signal, timeout)
         output.say(name)
 
@@ -131,7 +132,7 @@ def stop_running(
 
 
 def _is_alive(layout: Layout, spec: Spec) -> bool:
-    return Containers(layout).look(spec.id)[1].status in lookup.ALIVE
+    return Containers(layout).look(spec.id)[1].status in statuses.ALIVE
 
 
 def is_starting(layout: Layout, spec: Spec) -> bool:
@@ -182,7 +183,7 @@ def restart(layout: Layout, words: Arguments) -> int:
 
     def restart_one(name: str) -> None:
         spec, state = lookup.one(layout, name)
-        if state.status in lookup.ALIVE or is_starting(layout, spec):
+        if state.status in statuses.ALIVE or is_starting(layout, spec):
             stop_running(layout, spec, signal, timeout)
         start_detached(layout, spec)
         events.of_container(layout, spec, "restart")
@@ -246,13 +247,13 @@ def wait(layout: Layout, words: Arguments) -> int:
 
 def _exit_code(layout: Layout, name: str) -> int:
     spec, state = lookup.one(layout, name)
-    if state.status not in lookup.ALIVE and not is_starting(layout, spec):
+    if state.status not in statuses.ALIVE and not is_starting(layout, spec):
         return state.exit_code
     try:
         code: int = ask(layout, spec, "wait")["code"]
     except RuntimeFailure:
         _, state = Containers(layout).look(spec.id)
-        if state.status in lookup.ALIVE:
+        if state.status in statuses.ALIVE:
             raise
         return state.exit_code  # it ended before we could ask
     return code
@@ -266,6 +267,6 @@ def rename(layout: Layout, words: Arguments) -> int:
     except RuntimeFailure as failure:
         failure.code = 1
         raise
-    if state.status in lookup.ALIVE:
+    if state.status in statuses.ALIVE:
         ask(layout, spec, "reload")
     return 0

@@ -14,6 +14,7 @@ from runtime.container.monitor import jsonlog
 from runtime.language.commandline import Verb
 from runtime.linux import inotify
 from runtime.model import timestamp, units
+from runtime.model.container import statuses
 from runtime.model.errors import RuntimeFailure
 from supervise.model import numerals
 
@@ -93,7 +94,7 @@ def logs(layout: Layout, words: Arguments) -> int:
     wanted = LogSelection(words)
     spec, state = lookup.one(layout, words.operands[0])
     directory = layout.container(spec.id)
-    follows = words.flag("follow") and state.status in lookup.ALIVE
+    follows = words.flag("follow") and state.status in statuses.ALIVE
     watch_fd = inotify.watch(directory) if follows else -1
     monitor_fd = _pidfd(state.monitor_pid) if follows else -1
     tail = Follower(f"{directory}/{jsonlog.NAME}", _is_line)

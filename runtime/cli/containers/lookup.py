@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from runtime.container import heal as healing
+from runtime.model.container import statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.store.containers import Containers
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from runtime.model.container.spec import Spec
     from runtime.model.container.state import State
     from runtime.store.layout import Layout
-
-ALIVE = frozenset({"running", "paused", "restarting"})
 
 
 def heal(layout: Layout) -> None:
@@ -60,7 +59,7 @@ def any_of(layout: Layout, reference: str) -> tuple[Spec, State]:
 def running(layout: Layout, reference: str) -> tuple[Spec, State]:
     """Return a container that has processes; raises as `one`, and when it has none."""
     spec, state = one(layout, reference)
-    if state.status not in ("running", "paused") or not state.pid:
+    if state.status not in statuses.HAS_PROCESS or not state.pid:
         raise RuntimeFailure(
             f"container '{spec.name}' is not running", f"runtime start {spec.name}", code=1
         )

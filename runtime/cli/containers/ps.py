@@ -9,6 +9,7 @@ from runtime.cli import output
 from runtime.cli.containers import lookup
 from runtime.language import columns, filters
 from runtime.language.commandline import Verb
+from runtime.model.container import statuses
 from runtime.model.image import digest as digests
 from runtime.store.images import Images
 
@@ -78,7 +79,7 @@ def _chosen(layout: Layout, words: Arguments) -> list[tuple[Spec, State]]:
     last = 1 if words.flag("latest") else words.number("last", -1)
     everything = words.flag("all") or last > 0 or "status" in given or "exited" in given
     known = lookup.every(layout)
-    rows = [pair for pair in known if everything or pair[1].status in lookup.ALIVE]
+    rows = [pair for pair in known if everything or pair[1].status in statuses.ALIVE]
     if given:
         rows = filters.containers(
             given,

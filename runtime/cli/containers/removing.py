@@ -18,10 +18,10 @@ from runtime.language import filters
 from runtime.language.commandline import Verb
 from runtime.linux import cgroups
 from runtime.model import units
-from runtime.model.container import option_values
+from runtime.model.container import option_values, statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.store import events
-from runtime.store.containers import DAMAGED, Containers
+from runtime.store.containers import Containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,16 +78,16 @@ def rm(layout: Layout, words: Arguments) -> int:
             if words.flag("force") and failure.message.startswith("no such container"):
                 raise RuntimeFailure(failure.message, failure.hint, code=0) from None
             raise
-        if state.status == DAMAGED and not words.flag("force"):
+        if state.status == statuses.DAMAGED and not words.flag("force"):
             raise RuntimeFailure(
                 f"cannot remove container '{name}': {state.error}",
                 f"runtime rm -f {name}",
                 code=1,
             )
-        starts = state.status not in lookup.ALIVE and life.is_starting(layout, spec)
+        starts = state.status not in statuses.ALIVE and life.is_starting(layout, spec)
         # A monitor that a full disk kept from writing that it has started is one all the same.
         unwritten = words.flag("force") and is_alive(layout, spec.id)
-        if starts or unwritten or state.status in lookup.ALIVE:
+        if starts or unwritten or state.status in statuses.ALIVE:
             shown = "being started" if starts else state.status
             _end(layout, spec, shown, force=words.flag("force"))
         remove_stopped(layout, spec, volumes=words.flag("volumes"))
@@ -136,8 +136,8 @@ def remove_unused(layout: Layout, words: Arguments) -> tuple[list[str], int]:
     for spec, state in lookup.every(layout):
         unwanted = any(filters.has_labels([text], spec.labels) for text in given.get("label!", ()))
         if (
-            state.status in lookup.ALIVE
-            or (state.status == DAMAGED and is_alive(layout, spec.id))
+            state.status in statuses.ALIVE
+            or (state.status == statuses.DAMAGED and is_alive(layout, spec.id))
             or (limit is not None and spec.created >= limit)
             or not filters.has_labels(given.get("label", ()), spec.labels)
             or unwanted
@@ -167,10 +167,10 @@ def update(layout: Layout, words: Arguments) -> int:
         changed = spec.replace(limits=merged, restart=policy or spec.restart)
         if changed.auto_remove and changed.restart.mode != "no":
             raise RuntimeFailure(f"'{spec.name}' was made with --rm: it is never restarted", code=1)
-        if state.status in lookup.ALIVE:
+        if state.status in statuses.ALIVE:
             _apply(spec, merged)
         Containers(layout).save_spec(changed)
-        if state.status in lookup.ALIVE:
+        if state.status in statuses.ALIVE:
             life.ask(layout, spec, "reload")
         events.of_container(layout, spec, "update")
         output.say(name)

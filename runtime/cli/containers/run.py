@@ -120,7 +120,7 @@ def _find_image(layout: Layout, words: Arguments) -> Image:
 
     shown = transfer_progress.choose("auto", sys.stderr, quiet=words.flag("quiet"))
     try:
-        return pulling.get(layout, name, when=when, platform=platform, progress=shown)
+        return pulling.get(Images(layout), name, when=when, platform=platform, progress=shown)
     except RuntimeFailure as failure:
         failure.code = 125  # nothing ran
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from runtime.language.commandline import Arguments
+from runtime.model import addresses
 from runtime.model.container import (
     defaults,
     health,
@@ -15,7 +16,7 @@ from runtime.model.container.compose import RunOptions
 from runtime.model.container.spec import Join, Limits, Logging
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image.image_config import Healthcheck
-from supervise.linux import capabilities
+from supervise.linux import capabilities, regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ TABLE = """
       --env-file list           Set the variables in a file
       --expose list             A port, as EXPOSE says it: PORT[/udp]
       --group-add list          One more group
-      --health-cmd string       Command that returns whether it is well: 0 is yes
+      --health-cmd string       Command that checks health: exit code 0 is healthy
       --health-interval duration
                                 Time between two checks (default 30s)
       --health-retries int      Failures in a row that make it unhealthy (default 3)
@@ -204,14 +205,14 @@ def _network(words: Arguments) -> dict[str, Any]:
         "network": first.network,
         "aliases": (*first.aliases, *words.many("network-alias")),
         "address": words.text("ip", first.address),
-        "mac": words.text("mac-address", first.mac),
+        "mac": _one(words, "mac-address", addresses.mac, first.mac),
         "joins": tuple(others),
         "links": tuple(_each(words, "link", option_values.link)),
         "ports": tuple(port for ports in published for port in ports),
         "publish_all": words.flag("publish-all"),
         "expose": tuple(port for ports in exposed for port in ports),
         "add_hosts": tuple(_each(words, "add-host", option_values.add_host)),
-        "dns": tuple(words.many("dns")),
+        "dns": tuple(_each(words, "dns", addresses.address)),
         "dns_search": tuple(words.many("dns-search")),
         "dns_options": tuple(words.many("dns-option")),
     }
@@ -307,8 +308,8 @@ def environment(words: Arguments) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         for path in words.many("env-file"):
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                lines = option_values.environment_file(file.read())
+            text = regular.read_given(path).decode("utf-8", "surrogateescape")
+            lines = option_values.environment_file(text)
             found.update(option_values.environment(lines, dict(os.environ)))
         found.update(option_values.environment(words.many("env"), dict(os.environ)))
     except OSError as error:
@@ -322,8 +323,7 @@ def _labels(words: Arguments) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in words.many("label-file"):
         try:
-            with open(path, encoding="utf-8") as file:
-                lines = option_values.environment_file(file.read())
+            lines = option_values.environment_file(regular.read_given(path).decode())
             found.update(map(option_values.pair, lines))
         except OSError as error:
             raise RuntimeFailure(f"cannot read '{path}': {error.strerror}") from None

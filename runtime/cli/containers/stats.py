@@ -12,6 +12,7 @@ from runtime.language import columns
 from runtime.language.commandline import Verb
 from runtime.linux import cgroups
 from runtime.model import units
+from runtime.model.container import statuses
 from runtime.model.image import digest as digests
 
 TYPE_CHECKING = False
@@ -65,7 +66,7 @@ class _ContainerReading:
         self.name = name
         self.spec = spec
         self.when = time.monotonic()
-        self.runs = state.status in ("running", "paused") and bool(state.pid)
+        self.runs = state.status in statuses.HAS_PROCESS and bool(state.pid)
         self.used = cgroups.of(spec.id).stats() if self.runs else cgroups.Stats()
         self.network = _network(state.pid) if self.runs else (0, 0)
 
@@ -78,7 +79,7 @@ def _read(layout: Layout, words: Arguments) -> dict[str, _ContainerReading]:
         chosen = [
             (digests.short(spec.id), spec, state)
             for spec, state in lookup.every(layout)
-            if words.flag("all") or state.status in ("running", "paused")
+            if words.flag("all") or state.status in statuses.HAS_PROCESS
         ]
     return {spec.id: _ContainerReading(name, spec, state) for name, spec, state in chosen}
 

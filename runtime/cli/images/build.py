@@ -12,14 +12,14 @@ from runtime.language.commandline import Verb
 from runtime.model.container import option_values
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import reference
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runtime.builder.build_progress import BuildProgress
-    from runtime.builder.job import BuildRequest
-    from runtime.builder.steps.run_mounts import Given
+    from runtime.builder.job import BuildRequest, Given
     from runtime.language.commandline import Arguments
     from runtime.store.layout import Layout
 
@@ -43,7 +43,8 @@ BUILD = Verb(
     "Make an image from a Dockerfile",
     """
       --add-host list          A line for /etc/hosts of RUN: NAME:ADDRESS
-      --allow list             Let the Dockerfile have more: network.host for RUN --network=host
+      --allow list             Let the Dockerfile have more: network.host for RUN --network=host,
+                               host for FROM host of a context from elsewhere
       --build-arg list         A value for an ARG: NAME=VALUE, or NAME for the variable here
   -f, --file string            The Dockerfile (default PATH/Dockerfile); - reads it from stdin
       --iidfile string         Write the image's id to this file
@@ -103,13 +104,16 @@ def prune(layout: Layout, words: Arguments) -> int:
     from runtime.cli import output  # with what lists and templates take
     from runtime.language import filters
     from runtime.model import units
+    from runtime.store.build_cache import BuildCache
+    from runtime.store.images import Images
 
     everything = words.flag("all")
     what = "all of the build cache" if everything else "the build cache that no image is made of"
     before = filters.until(filters.parse(words.many("filter"), ("until",)), time.time())
     if not output.agrees(words, f"This will remove {what}."):
         return 0
-    removed, freed = pruning.prune(layout, everything=everything, before=before)
+    images, cache = Images(layout), BuildCache(layout)
+    removed, freed = pruning.prune(images, cache, everything=everything, before=before)
     for key in removed:
         output.say(key)
     output.say(f"Total reclaimed space: {units.human_size(freed)}")
@@ -192,7 +196,7 @@ def _epoch(given: Mapping[str, str]) -> int | None:
 
 
 def _given(words: Arguments) -> Given:
-    from runtime.builder.steps.run_mounts import Given
+    from runtime.builder.job import Given
 
     return Given(
         secrets=dict(_secret(text) for text in words.many("secret")),
@@ -215,8 +219,7 @@ def _secret(text: str) -> tuple[str, bytes]:
             raise RuntimeFailure(f"--secret: there is no variable '{variable or name}'", code=1)
         return name, os.fsencode(value)
     try:
-        with open(path or name, "rb") as file:
-            return name, file.read()
+        return name, regular.read_given(path or name)
     except OSError as error:
         raise RuntimeFailure(
             f"--secret: cannot read '{path or name}': {error.strerror}", code=1

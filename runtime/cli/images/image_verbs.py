@@ -253,7 +253,8 @@ def remove_unused(layout: Layout, words: Arguments, *, everything: bool) -> tupl
             and not any(filters.has_labels([text], labels) for text in given.get("label!", ()))
         )
 
-    lines, freed = removal.prune(Images(layout), everything=everything, wanted=is_wanted)
+    images = Images(layout)
+    lines, freed = removal.prune(images, everything=everything, wanted=is_wanted)
     if not given:
-        freed += pulling.forget(layout)
+        freed += pulling.forget(images)
     return lines, freed

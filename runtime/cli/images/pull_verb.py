@@ -11,6 +11,7 @@ from runtime.exchange import pulling
 from runtime.language.commandline import Verb
 from runtime.model.errors import RuntimeFailure
 from runtime.model.image import reference as names
+from runtime.store.images import Images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def _pull(layout: Layout, words: Arguments) -> None:
         raise RuntimeFailure("--all-tags: the name has a tag already", "leave out one of them")
     if is_whole and not every:
         shown.say(f"Using default tag: {names.DEFAULT_TAG}")
+    images = Images(layout)
     for one in pulling.tags(text) if every else [text]:
         name = names.parse(one)
         shown.say(f"{name.digest or name.tag}: Pulling from {name.path}")
-        pulling.pull(layout, one, platform=words.text("platform"), progress=shown)
+        pulling.pull(images, one, platform=words.text("platform"), progress=shown)
         if not isinstance(shown, transfer_progress.JsonTransferProgress):
             output.say(str(name))

@@ -42,11 +42,12 @@ def push(layout: Layout, words: Arguments) -> int:
     )
     if path := words.text("registries"):
         os.environ["RUNTIME_REGISTRIES"] = path
+    images = Images(layout)
     try:
         wanted = _all_tags(layout, text) if words.flag("all-tags") else [_tagged(text, shown)]
         shown.say(f"The push refers to repository [{names.parse(text).name}]")
         for name in wanted:
-            pushing.push(layout, name, progress=shown)
+            pushing.push(images, name, progress=shown)
             if words.flag("quiet"):
                 sys.stdout.write(f"{names.parse(name)}\n")
     except RuntimeFailure as failure:

@@ -87,7 +87,7 @@ def _key() -> str:
     digest = blake2b(digest_size=8)
     interpreter = os.stat("/proc/self/exe")
     digest.update(f"{_FORMAT} {interpreter.st_size} {interpreter.st_mtime_ns}".encode())
-    for name in ("build.py", "collect.py"):
+    for name in ("assemble.py", "collect.py"):
         found = os.stat(os.path.join(os.path.dirname(__file__), name))
         digest.update(f"{name} {found.st_size} {found.st_mtime_ns}".encode())
     package = os.path.dirname(os.path.abspath(supervise.__file__ or ""))

@@ -11,7 +11,7 @@ import os
 from runtime.container.files import transfer
 from runtime.container.start import root_mounts
 from runtime.linux import beneath, mounts, namespaces, overlay, processes, trees
-from runtime.model.container import defaults, idmap
+from runtime.model.container import defaults, idmap, statuses
 from runtime.model.errors import RuntimeFailure
 from runtime.store import files
 from runtime.store.images import Images
@@ -32,7 +32,7 @@ def open_root(layout: Layout, spec: Spec, state: State) -> int:
     Raises:
         RuntimeFailure: it cannot be mounted, or its image is gone.
     """
-    if state.status in ("running", "paused") and state.pid:
+    if state.status in statuses.HAS_PROCESS and state.pid:
         fd = _open_running(state)
         if fd >= 0:
             return fd

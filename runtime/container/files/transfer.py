@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from runtime.linux import beneath
+from runtime.linux import beneath, new_objects
 from runtime.model.container import idmap
 from runtime.model.contexts import suppress
 from runtime.model.errors import RuntimeFailure
@@ -28,6 +28,7 @@ OBJECT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 18
+_PRIVILEGES = stat.S_ISUID | stat.S_ISGID
 _KINDS = {
     stat.S_IFREG: tar.FILE,
     stat.S_IFDIR: tar.DIRECTORY,
@@ -41,13 +42,21 @@ _KINDS = {
 class Copier:
     """Copies objects into directories."""
 
-    def __init__(self, *, keep_owner: bool, from_shift: int = 0, to_shift: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        keep_owner: bool,
+        from_shift: int = 0,
+        to_shift: int = 0,
+        is_out: bool = False,
+    ) -> None:
         """Prepare to copy; without *keep_owner* everything belongs to 0:0.
 
-        *from_shift* and *to_shift* are those of `runtime.model.container.idmap`, of either side.
+        *is_out*: out of a container, whose root is not this machine's.  *from_shift* and *to_shift* are those of `runtime.model.container.idmap`, of either side.
         """
         self._keep_owner = keep_owner
         self._from_shift, self._to_shift = from_shift, to_shift
+        self._is_out = is_out
         self.left_out: list[str] = []  # sockets: nobody listens in a copy
 
     def copy(self, source_fd: int, target_fd: int, name: bytes) -> None:
@@ -71,11 +80,7 @@ class Copier:
             self.left_out.append(os.fsdecode(name))
         else:
             _clear(target_fd, name)
-            if stat.S_ISLNK(status.st_mode):
-                os.symlink(os.readlink(b"", dir_fd=source_fd), name, dir_fd=target_fd)
-            else:
-                os.mknod(name, status.st_mode, status.st_rdev, dir_fd=target_fd)
-            self._decorate_at(target_fd, name, status)
+            self._unopened(source_fd, target_fd, name, status)
 
     def copy_contents(self, source_fd: int, target_fd: int) -> None:
         """Copy all that is in one directory into another; raises as `copy`."""
@@ -108,7 +113,7 @@ class Copier:
             try:
                 _pour(read_fd, write_fd)
                 if fresh:
-                    _copy_xattrs(read_fd, write_fd)
+                    _copy_xattrs(read_fd, write_fd, capabilities=self._keeps_privileges(status))
                     self._decorate(write_fd, status)
             finally:
                 os.close(write_fd)
@@ -117,16 +122,38 @@ class Copier:
 
     def _decorate(self, fd: int, status: os.stat_result) -> None:
         os.fchown(fd, *self._owner(status))
-        os.fchmod(fd, stat.S_IMODE(status.st_mode))  # after chown, which takes set-uid away
+        os.fchmod(fd, self._mode(status))  # after chown, which takes set-uid away
         os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    def _decorate_at(self, target_fd: int, name: bytes, status: os.stat_result) -> None:
-        """Decorate what cannot be opened: a link, a device."""
-        os.chown(name, *self._owner(status), dir_fd=target_fd, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target_fd)
-        times = (status.st_atime_ns, status.st_mtime_ns)
-        os.utime(name, ns=times, dir_fd=target_fd, follow_symlinks=False)
+    def _unopened(
+        self, source_fd: int, target_fd: int, name: bytes, status: os.stat_result
+    ) -> None:
+        """Copy what cannot be opened: a link, a device, a FIFO."""
+        owner, times = self._owner(status), (status.st_atime_ns, status.st_mtime_ns)
+        if stat.S_ISLNK(status.st_mode):
+            target = os.readlink(b"", dir_fd=source_fd)
+            with new_objects.make_link(target_fd, name, target) as fd:
+                new_objects.decorate(fd, owner, times=times)
+            return
+        kind = stat.S_IFMT(status.st_mode)
+        with new_objects.make_node(target_fd, name, kind, status.st_rdev) as fd:
+            new_objects.decorate(fd, owner, self._mode(status), times)
+
+    def _mode(self, status: os.stat_result) -> int:
+        mode = stat.S_IMODE(status.st_mode)
+        return mode if self._keeps_privileges(status) else mode & ~_PRIVILEGES
+
+    def _keeps_privileges(self, status: os.stat_result) -> bool:
+        """Return whether set-user-id, set-group-id and capabilities mean in the copy what they did.
+
+        They would lend its new owner's rights to whoever runs what a container's user wrote.
+        """
+        if self._is_out:
+            return self._keep_owner and not self._from_shift
+        return self._owner(status) == (
+            status.st_uid + self._to_shift,
+            status.st_gid + self._to_shift,
+        )
 
     def _owner(self, status: os.stat_result) -> tuple[int, int]:
         if not self._keep_owner:
@@ -275,14 +302,14 @@ class Extractor:
             self._link(entry, parent_fd, name)
         elif entry.kind == tar.SYMLINK:
             _clear(parent_fd, name)
-            os.symlink(entry.link, name, dir_fd=parent_fd)
-            os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
+            with new_objects.make_link(parent_fd, name, entry.link) as fd:
+                new_objects.decorate(fd, self._owner(entry))
         elif entry.kind in (tar.CHARACTER, tar.BLOCK_DEVICE, tar.FIFO):
             _clear(parent_fd, name)
             kind = next(mode for mode, letter in _KINDS.items() if letter == entry.kind)
             number = os.makedev(entry.major, entry.minor)
-            os.mknod(name, kind | entry.mode, number, dir_fd=parent_fd)
-            os.chown(name, *self._owner(entry), dir_fd=parent_fd, follow_symlinks=False)
+            with new_objects.make_node(parent_fd, name, kind, number) as fd:
+                new_objects.decorate(fd, self._owner(entry), self._mode(entry))
 
     def _link(self, entry: Entry, parent_fd: int, name: bytes) -> None:
         """Make a hard link to another file of the archive."""
@@ -295,8 +322,13 @@ class Extractor:
 
     def _decorate(self, fd: int, entry: Entry) -> None:
         os.fchown(fd, *self._owner(entry))
-        os.fchmod(fd, entry.mode)
+        os.fchmod(fd, self._mode(entry))
         os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+
+    def _mode(self, entry: Entry) -> int:
+        """Return the mode; set-user-id does not survive a change of owner."""
+        kept = self._keep_owner or (entry.uid, entry.gid) == (0, 0)
+        return entry.mode if kept else entry.mode & ~_PRIVILEGES
 
     def _owner(self, entry: Entry) -> tuple[int, int]:
         uid, gid = (entry.uid, entry.gid) if self._keep_owner else (0, 0)
@@ -358,11 +390,11 @@ def _open_file(object_fd: int, flags: int, what: str) -> int:
         raise RuntimeFailure(f"{what}: {error.strerror}", code=1) from None
 
 
-def _copy_xattrs(read_fd: int, write_fd: int) -> None:
+def _copy_xattrs(read_fd: int, write_fd: int, *, capabilities: bool) -> None:
     """Copy file capabilities and the user's attributes, as far as both sides have them."""
     with suppress(OSError):  # a file system without attributes
         for name in os.listxattr(read_fd):
-            if name == "security.capability" or name.startswith("user."):
+            if (capabilities and name == "security.capability") or name.startswith("user."):
                 os.setxattr(write_fd, name, os.getxattr(read_fd, name))
 
 

@@ -18,12 +18,12 @@ from runtime.container.monitor import stopping
 from runtime.container.monitor.clients import Clients
 from runtime.container.monitor.jsonlog import JsonLog
 from runtime.container.monitor.loop import READ, MonitorLoop, MonitorTimer
+from runtime.container.monitor.requests import Requests
 from runtime.container.monitor.starting import Start
 from runtime.container.monitor.streams import Streams
 from runtime.container.start.launch import Launch
 from runtime.linux.failpoints import reached
-from runtime.model import jsontext
-from runtime.model.container import defaults, health, restarting
+from runtime.model.container import defaults, health, lifecycle
 from runtime.model.container.spec import Spec
 from runtime.model.container.state import State
 from runtime.model.contexts import suppress
@@ -37,12 +37,14 @@ from supervise.model.exitstatus import from_wait_status, shell_code
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
     from typing import Any
 
     from runtime.container.monitor.health_checks import Checks
     from runtime.container.monitor.peer import Peer
     from runtime.model.container.state import HealthProbe
     from runtime.store.layout import Layout
+    from supervise.model.record import Record
 
 _SIGINT, _SIGTERM, _SIGHUP, _SIGPIPE, _SIGCHLD = 2, 15, 1, 13, 17
 
@@ -62,16 +64,18 @@ class Monitor:
         self._begun: Start | None = Start(self._loop)  # until the program runs
         self._launch: Launch | None = None
         self._state = State()
+        self._life = lifecycle.Life(spec.restart)
+        self._carry_out = self._effects()
         self._window = (0, 0)
         self._over = False  # nothing is left to be done
         self._stop: stopping.Stop | None = None
         self._stop_timer: MonitorTimer | None = None
         self._restart_timer: MonitorTimer | None = None
-        self._delay = 0.0  # seconds, the last one before a restart
         self._started = 0.0  # monotonic
         self._checks: Checks | None = None
         run = layout.container_run(spec.id)
-        self._clients = Clients(self._loop, run, self._frame, self._client_changed)
+        requests = Requests(self)
+        self._clients = Clients(self._loop, run, requests.frame, self._client_changed)
         self._first = self._clients.add(client)
         self._first.wants_output = True
         self._first.feeds_stdin = spec.interactive
@@ -83,15 +87,49 @@ class Monitor:
         self._take_signals()
         if self._spec.tty and not self._spec.detached and self._begun is not None:
             self._begun.await_window()
-        try:
-            self._start()
-        except RuntimeFailure as failure:
-            self._failed(failure)
-            return
+        self._start()
         if not self._over:  # it may have ended while its start was being finished
             self._loop.run()
 
+    def feed(self, event: Record) -> None:
+        """Let *event* change the container's life, and carry out what follows."""
+        self._life, effects = lifecycle.step(self._life, event)
+        for effect in effects:
+            self._carry_out[type(effect)](effect)
+
+    def _effects(self) -> dict[type[Record], Callable[[Any], None]]:
+        return {
+            lifecycle.WriteRecord: self._write_record,
+            lifecycle.TellToEnd: self._tell_to_end,
+            lifecycle.ArmGrace: self._arm_grace,
+            lifecycle.KillAtLast: self._kill_at_last,
+            lifecycle.SignalProgram: self._signal_program,
+            lifecycle.SignalStart: self._signal_start,
+            lifecycle.EndStart: self._end_start,
+            lifecycle.ArmRestart: self._arm_restart,
+            lifecycle.BeginStart: self._begin_start,
+            lifecycle.FreezeProcesses: self._freeze,
+            lifecycle.ThawProcesses: self._thaw,
+            lifecycle.ReportStart: self._report_start,
+            lifecycle.Repeat: lambda effect: self.feed(effect.event),
+            lifecycle.BeginChecks: self._begin_checks,
+            lifecycle.EndChecks: self._end_checks,
+            lifecycle.NoteEvent: lambda effect: self._note(effect.action, **dict(effect.details)),
+            lifecycle.ClearUpRun: self._clear_up_run,
+            lifecycle.AbandonStart: self._abandon_start,
+            lifecycle.FinishRun: self._finish,
+            lifecycle.GiveUpRestart: self._give_up,
+            lifecycle.Refuse: self._refuse,
+        }
+
     def _start(self) -> None:
+        try:
+            self._start_program()
+        except RuntimeFailure as failure:
+            failed = lifecycle.StartFailed(failure.message, failure.hint, failure.code)
+            self.feed(failed)
+
+    def _start_program(self) -> None:
         spec = self._spec
         reached("monitor-start")
         begun = self._begun
@@ -114,8 +152,7 @@ class Monitor:
         endpoints = (launch.endpoint, *launch.joined) if launch.endpoint else ()
         if health.is_on(spec.healthcheck):
             self._state = health.begin(self._state)
-        self._save(
-            status="running",
+        self._state = self._state.replace(
             pid=launch.pid,
             pid_started=launch.pid_started,
             monitor_pid=os.getpid(),
@@ -126,19 +163,21 @@ class Monitor:
             oom_killed=False,
             endpoints=endpoints,
         )
-        for remark in launch.remarks:
-            self._clients.tell_all(frames.encode(frames.NOTICE, remark.encode()))
-        self._streams.start()
-        self._clients.tell_all(frames.encode_json(frames.STARTED, {"pid": launch.pid}))
-        self._note("start")
-        self._begin_checks()
+        self.feed(lifecycle.ProgramStarted())
         for number in begun.signals:
-            self._kill(number)
+            self.feed(lifecycle.KillAsked(number))
         self._reap()  # it may have ended while its SIGCHLD was blocked
 
-    def _failed(self, failure: RuntimeFailure) -> None:
-        """The container never ran: say so and leave nothing but its record."""
-        said = {"message": failure.message, "hint": failure.hint, "code": failure.code}
+    def _report_start(self, _effect: lifecycle.ReportStart) -> None:
+        assert self._launch is not None
+        for remark in self._launch.remarks:
+            self._clients.tell_all(frames.encode(frames.NOTICE, remark.encode()))
+        self._streams.start()
+        self._clients.tell_all(frames.encode_json(frames.STARTED, {"pid": self._launch.pid}))
+
+    def _abandon_start(self, effect: lifecycle.AbandonStart) -> None:
+        failure = effect.failure
+        said = {"message": failure.message, "hint": failure.hint, "code": failure.exit_code}
         finished = time.time()
         self._streams.close()
         if self._spec.auto_remove:
@@ -146,7 +185,9 @@ class Monitor:
                 remains.forget(self._layout, self._spec)
         else:
             self._save(
-                status="created", exit_code=failure.code, error=failure.message, finished=finished
+                exit_code=failure.exit_code,
+                error=failure.message,
+                finished=finished,
             )
         self._clients.tell_all(frames.encode_json(frames.FAILED, said))
         self._end()
@@ -171,50 +212,41 @@ class Monitor:
             launch.disconnect()  # so that the next one may have the ports at once
         ended = health.end(self._state)
         self._state = ended.replace(exit_code=code, oom_killed=oom, finished=now, pid=0)
-        if oom:
-            self._note("oom")
-        self._note("die", exitCode=str(code))
-        if self._stop is not None:
-            self._note("stop")
-        delay = restarting.delay(
-            spec.restart,
-            exit_code=code,
-            restarts=self._state.restarts,
-            previous=self._delay,
-            ran_for=time.monotonic() - self._started,
-            stopped_by_user=self._state.stopped_by_user,
-        )
-        if delay is None:
-            self._finish(launch, code)
-            return
-        self._say_exit(code)
+        ran_for = time.monotonic() - self._started
+        self.feed(lifecycle.ProgramEnded(code, ran_for, oom))
+
+    def _clear_up_run(self, _effect: lifecycle.ClearUpRun) -> None:
+        launch = self._launch
+        assert launch is not None
+        self._say_exit(self._state.exit_code)
         self._streams.close()
         self._launch = None
         launch.clear_up()
-        self._save(status="restarting", restarts=self._state.restarts + 1, endpoints=())
-        self._delay = delay
-        self._restart_timer = self._loop.after(delay, self._restart)
 
-    def _restart(self) -> None:
+    def _arm_restart(self, effect: lifecycle.ArmRestart) -> None:
+        self._restart_timer = self._loop.after(
+            effect.seconds, lambda: self.feed(lifecycle.RestartDue())
+        )
+
+    def _begin_start(self, _effect: lifecycle.BeginStart) -> None:
         self._restart_timer = None
         self._begun = Start(self._loop)
         self._streams = self._new_streams()
-        try:
-            self._start()
-        except RuntimeFailure as failure:
-            self._failed(failure)
+        self._start()
 
-    def _finish(self, launch: Launch, code: int) -> None:
+    def _finish(self, _effect: lifecycle.FinishRun) -> None:
         """The end for good: first what people wait for, then what nobody sees."""
+        launch = self._launch
+        assert launch is not None
         reached("ended")
         doomed = None
         if self._spec.auto_remove:
             with suppress(OSError):  # a full disk: the next command does it
                 doomed = remains.retire(self._layout, self._spec)
         if doomed is None:
-            self._save(status="exited", endpoints=(), monitor_pid=0)
+            self._save(endpoints=(), monitor_pid=0)
         reached("recorded")
-        self._say_exit(code)
+        self._say_exit(self._state.exit_code)
         self._clients.finish()
         self._streams.close()
         launch.clear_up()
@@ -243,8 +275,17 @@ class Monitor:
     def _note(self, action: str, **more: str) -> None:
         events.of_container(self._layout, self._spec, action, **more)
 
+    def _write_record(self, effect: lifecycle.WriteRecord) -> None:
+        self._save(**({"endpoints": ()} if effect.ended else {}))
+
     def _save(self, **changes: Any) -> None:
-        self._state = self._state.replace(**changes)
+        life = self._life
+        self._state = self._state.replace(
+            status=life.status,
+            restarts=life.restarts,
+            stopped_by_user=life.stopped_by_user,
+            **changes,
+        )
         with suppress(OSError, RuntimeFailure):
             # A disk that takes not even what is written over, or a container removed by force: its
             # life goes on, only unwritten.  Nobody believes the record without a living monitor.
@@ -266,7 +307,7 @@ class Monitor:
     def _signalled(self, read_fd: int) -> None:
         numbers = set(os.read(read_fd, 4096))
         if numbers & {_SIGINT, _SIGTERM}:
-            self._stop_container(None, {})
+            self.stop({})
         if self._begun is None:
             self._reap()
 
@@ -306,138 +347,132 @@ class Monitor:
         if not self._clients.are_slow():
             self._streams.pause(pause=False)
 
-    def _frame(self, peer: Peer, kind: int, body: bytes) -> None:
-        """Do what a client says."""
-        try:
-            if kind == frames.STDIN and peer.feeds_stdin:
-                self._streams.feed(body)
-            elif kind == frames.CLOSE_STDIN and peer.feeds_stdin:
-                if peer is self._first and not self._spec.tty:
-                    self._streams.close_input()
-            elif kind == frames.RESIZE:
-                self._resize(*frames.decode_window(body))
-            elif kind == frames.ATTACH:
-                wanted = jsontext.loads(body)
-                peer.wants_output = bool(wanted.get("output"))
-                peer.feeds_stdin = bool(wanted.get("stdin")) and self._spec.interactive
-                peer.send(frames.encode_json(frames.STARTED, {"pid": self._state.pid}))
-            elif kind == frames.REQUEST:
-                self._request(peer, jsontext.loads(body))
-        except RuntimeFailure as failure:
-            said = {"message": failure.message, "hint": failure.hint, "code": failure.code}
-            peer.send(frames.encode_json(frames.FAILED, said))
-        except (ValueError, TypeError, AttributeError, KeyError):  # no client of ours says that
-            self._clients.drop(peer)
+    # -- what clients ask for, see `Requests`
 
-    def _resize(self, rows: int, columns: int) -> None:
+    def stop(self, asked: dict[str, Any]) -> None:
+        """Stop the container, *asked* for with a signal and a timeout or without."""
+        spec = self._spec
+        timeout = asked.get("timeout")
+        if timeout is None:
+            timeout = defaults.STOP_TIMEOUT if spec.stop_timeout is None else spec.stop_timeout
+        number = int(asked.get("signal") or spec.stop_signal)
+        self.feed(lifecycle.StopAsked(number, float(timeout)))
+
+    def feed_input(self, peer: Peer, data: bytes) -> None:
+        """Pass on what *peer* typed."""
+        if peer.feeds_stdin:
+            self._streams.feed(data)
+
+    def close_input(self, peer: Peer) -> None:
+        """Let the program read to the end; a later client's end is not the program's."""
+        if peer.feeds_stdin and peer is self._first and not self._spec.tty:
+            self._streams.close_input()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Take the size of a client's terminal."""
         self._window = (rows, columns)
         if self._begun is not None:
             self._begun.wait_no_longer()
         elif self._launch is not None:
             self._streams.resize(rows, columns)
 
-    # -- requests
+    def attach(self, peer: Peer, *, output: bool, stdin: bool) -> None:
+        """Let *peer* see the output, and type."""
+        peer.wants_output = output
+        peer.feeds_stdin = stdin and self._spec.interactive
+        peer.send(frames.encode_json(frames.STARTED, {"pid": self._state.pid}))
 
-    def _request(self, peer: Peer, asked: dict[str, Any]) -> None:
-        verb = asked["do"]
-        if verb == "stop":
-            self._stop_container(peer, asked)
-        elif verb == "kill":
-            self._kill(int(asked["signal"]))
-            peer.send(frames.encode_json(frames.REPLY, {}))
-        elif verb == "wait":
-            self._clients.await_end(peer)
-        elif verb == "starting":
-            peer.send(frames.encode_json(frames.REPLY, {"starting": self._begun is not None}))
-        elif verb in ("pause", "unpause"):
-            self._freeze(freeze=verb == "pause")
-            peer.send(frames.encode_json(frames.REPLY, {}))
-        elif verb == "reload":  # `update` and `rename` have changed it
-            self._spec = self._containers.spec(self._spec.id)
-            self._network.change(self._spec)
-            peer.send(frames.encode_json(frames.REPLY, {}))
-        elif verb == "endpoints" and self._launch is not None:  # `network connect`, `disconnect`
-            self._save(endpoints=self._launch.take_over(asked["endpoints"]))
-            peer.send(frames.encode_json(frames.REPLY, {}))
-        else:
-            raise RuntimeFailure(f"this monitor cannot '{verb}': it is of another version", code=1)
+    def await_end(self, peer: Peer) -> None:
+        """Let *peer* hear of the end."""
+        self._clients.await_end(peer)
 
-    def _stop_container(self, peer: Peer | None, asked: dict[str, Any]) -> None:
-        """Ask the first process to end, and kill it when its time is over."""
-        if peer is not None:
-            self._clients.await_end(peer)
-        self._state = self._state.replace(stopped_by_user=True)
+    def drop(self, peer: Peer) -> None:
+        """Let one go that makes no sense."""
+        self._clients.drop(peer)
+
+    def is_starting(self) -> bool:
+        """Return whether the program is not running yet."""
+        return self._begun is not None
+
+    def reload(self) -> None:
+        """Take over what `update` and `rename` have changed."""
+        self._spec = self._containers.spec(self._spec.id)
+        self._network.change(self._spec)
+        self.feed(lifecycle.PolicyChanged(self._spec.restart))
+
+    def take_endpoints(self, endpoints: list[dict[str, Any]]) -> bool:
+        """Take over what `network connect` and `disconnect` made; return whether it can."""
+        if self._launch is None:
+            return False
+        self._save(endpoints=self._launch.take_over(endpoints))
+        return True
+
+    # -- effects
+
+    def _end_start(self, _effect: lifecycle.EndStart) -> None:
         if self._begun is not None:
             self._begun.end(_SIGTERM)
-            return
-        if self._launch is None:
-            if self._restart_timer is not None:
-                self._restart_timer.cancel()
-                self._restart_timer = None
-                self._give_up()
-            return
-        if self._stop is not None:
-            return  # it is being stopped; the second one waits too
-        spec = self._spec
-        number = int(asked.get("signal") or spec.stop_signal)
-        timeout = asked.get("timeout")
-        if timeout is None:
-            timeout = defaults.STOP_TIMEOUT if spec.stop_timeout is None else spec.stop_timeout
-        if self._state.status == "paused":
-            self._freeze(freeze=False)
-        self._stop = stopping.Stop(self._launch.pid, number, float(timeout))
-        self._stop.ask()
-        self._note("kill", signal=str(number))
-        if timeout >= 0:
-            self._stop_timer = self._loop.after(float(timeout), self._kill_at_last)
 
-    def _kill_at_last(self) -> None:
-        if self._stop is not None and self._launch is not None:
+    def _tell_to_end(self, effect: lifecycle.TellToEnd) -> None:
+        assert self._launch is not None
+        self._stop = stopping.Stop(self._launch.pid, effect.number, effect.grace)
+        self._stop.ask()
+
+    def _arm_grace(self, effect: lifecycle.ArmGrace) -> None:
+        self._stop_timer = self._loop.after(
+            effect.seconds, lambda: self.feed(lifecycle.GraceOver())
+        )
+
+    def _kill_at_last(self, _effect: lifecycle.KillAtLast) -> None:
+        if self._stop is not None:
             self._stop.kill()
 
-    def _give_up(self) -> None:
+    def _give_up(self, _effect: lifecycle.GiveUpRestart) -> None:
         """A stop came between two starts."""
-        self._save(status="exited", monitor_pid=0)
+        if self._restart_timer is not None:
+            self._restart_timer.cancel()
+            self._restart_timer = None
+        self._save(monitor_pid=0)
         self._say_exit(self._state.exit_code)
         self._end()
 
-    def _kill(self, number: int) -> None:
+    def _signal_start(self, effect: lifecycle.SignalStart) -> None:
         if self._begun is not None:
-            self._begun.signal(number)
-            return
-        if self._launch is None:
-            raise RuntimeFailure(f"container '{self._spec.name}' is not running", code=1)
-        if number == 9:
-            self._state = self._state.replace(stopped_by_user=True)
-            if self._state.status == "paused":
-                self._freeze(freeze=False)
-        with suppress(ProcessLookupError):  # it has just ended
-            os.kill(self._launch.pid, number)
-            self._note("kill", signal=str(number))
+            self._begun.signal(effect.number)
 
-    def _freeze(self, *, freeze: bool) -> None:
-        wanted = "running" if freeze else "paused"
-        if self._launch is None or self._state.status != wanted:
-            raise RuntimeFailure(f"container '{self._spec.name}' is not {wanted}", code=1)
+    def _signal_program(self, effect: lifecycle.SignalProgram) -> None:
+        assert self._launch is not None
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(self._launch.pid, effect.number)
+            self._note("kill", signal=str(effect.number))
+
+    def _refuse(self, effect: lifecycle.Refuse) -> None:
+        raise RuntimeFailure(f"container '{self._spec.name}' is not {effect.wanted}", code=1)
+
+    def _freeze(self, _effect: lifecycle.FreezeProcesses) -> None:
+        assert self._launch is not None
         try:
-            (self._launch.cgroup.freeze if freeze else self._launch.cgroup.thaw)()
+            self._launch.cgroup.freeze()
         except OSError as error:
-            verb = "pause" if freeze else "unpause"
-            raise RuntimeFailure(
-                f"cannot {verb} '{self._spec.name}': {error.strerror}", code=1
-            ) from None
-        if freeze:
-            self._end_checks()
-        self._save(status="paused" if freeze else "running")
-        self._note("pause" if freeze else "unpause")
-        if not freeze:
-            self._begin_checks()
+            raise self._unable("pause", error) from None
+        self.feed(lifecycle.Frozen())
+
+    def _thaw(self, _effect: lifecycle.ThawProcesses) -> None:
+        assert self._launch is not None
+        try:
+            self._launch.cgroup.thaw()
+        except OSError as error:
+            raise self._unable("unpause", error) from None
+        self.feed(lifecycle.Thawed())
+
+    def _unable(self, verb: str, error: OSError) -> RuntimeFailure:
+        return RuntimeFailure(f"cannot {verb} '{self._spec.name}': {error.strerror}", code=1)
 
     # -- health
 
-    def _begin_checks(self) -> None:
+    def _begin_checks(self, _effect: lifecycle.BeginChecks) -> None:
         check = self._spec.healthcheck
-        if check is None or not health.is_on(check) or self._stop is not None:
+        if check is None or not health.is_on(check):
             return
         if self._checks is None:
             from runtime.container.monitor.health_checks import Checks
@@ -445,7 +480,7 @@ class Monitor:
             self._checks = Checks(self._layout, self._spec, check, self._loop, self._checked)
         self._checks.start(self._state)
 
-    def _end_checks(self) -> None:
+    def _end_checks(self, _effect: lifecycle.EndChecks | None = None) -> None:
         if self._checks is not None:
             self._checks.stop()
 

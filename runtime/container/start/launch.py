@@ -20,7 +20,7 @@ from runtime.container.start.setup import Setup
 from runtime.linux import capabilities, cgroups, namespaces, processes
 from runtime.linux.failpoints import reached
 from runtime.model import jsontext
-from runtime.model.container import defaults
+from runtime.model.container import defaults, statuses
 from runtime.model.container.spec import Mount
 from runtime.model.container.state import Endpoint
 from runtime.model.contexts import suppress
@@ -182,7 +182,7 @@ class Launch:
         """Return the process of the container whose namespace is to be shared."""
         containers = Containers(self._layout)
         spec, state = containers.load(containers.find(reference))
-        if state.status not in ("running", "paused") or not state.pid:
+        if state.status not in statuses.HAS_PROCESS or not state.pid:
             raise RuntimeFailure(
                 f"cannot share a namespace with '{spec.name}': it is not running",
                 f"runtime start {spec.name}",

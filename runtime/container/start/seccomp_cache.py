@@ -11,13 +11,14 @@ from runtime.linux import capabilities, record_files
 from runtime.model.contexts import suppress
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.store import files
+from supervise.linux import regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.model.container.spec import Spec
     from runtime.store.layout import Layout
 
-_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
+_DATA = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../data"))
 _CHECKSUM = 16  # bytes, in front of a program in the cache
 _FORMAT = 2  # of what the compiler makes: part of the cache's key
 
@@ -32,11 +33,11 @@ def program(spec: Spec, layout: Layout) -> bytes:
         return b""
     path = f"{_DATA}/seccomp.json" if spec.seccomp == "default" else spec.seccomp
     try:
-        profile = files.read(path)
+        profile = regular.read_path(path)
+    except FileNotFoundError:
+        raise _unreadable(path, "there is no such file") from None
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
-    if profile is None:
-        raise _unreadable(path, "there is no such file")
     machine = os.uname()
     cached = f"{layout.root}/seccomp/{_key(profile, spec, machine)}.bpf"
     compiled = _cached(cached)

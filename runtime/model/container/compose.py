@@ -1,6 +1,7 @@
 """An image's configuration and what the command line asks for become one `Spec`.
 
-Pure: who calls it (`runtime.cli.containers.run`, the builder's RUN) has read the files and made the id.
+Pure: its callers (`runtime.cli.containers.run`, the builder's RUN) have read the files and made
+the id.
 """
 
 from __future__ import annotations

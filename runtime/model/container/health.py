@@ -1,8 +1,8 @@
 """HEALTHCHECK: which command it is, when it runs next, what its results make of a container.
 
-Pure; `runtime.container.monitor.health_checks` runs the command.  The rules are docker's: the first check comes
-an interval after the start, what fails during the start period does not count until one has
-passed, and only so many failures in a row make a container unhealthy.
+Pure; `runtime.container.monitor.health_checks` runs the command.  The rules are docker's: the first
+check comes an interval after the start, what fails during the start period does not count until one
+has passed, and only so many failures in a row make a container unhealthy.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def inside(number: int, shift: int) -> int:
 
 
 def capabilities_inside(value: bytes, shift: int) -> bytes:
-    """Return the security.capability of a file as the container's own root would have written it."""
+    """Return a file's security.capability as the container's own root would have written it."""
     if not shift or len(value) != _CAPABILITY.size:
         return value
     *fields, root = _CAPABILITY.unpack(value)

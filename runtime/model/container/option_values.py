@@ -6,7 +6,7 @@ is the caller's to say.
 
 from __future__ import annotations
 
-from runtime.model import units
+from runtime.model import addresses, units
 from runtime.model.container import limits
 from runtime.model.container.spec import (
     ContainerRestartPolicy,
@@ -203,7 +203,7 @@ def restart(text: str) -> ContainerRestartPolicy:
 
 
 def environment(entries: Iterable[str], host: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of ``-e NAME=value``; a lone NAME takes *host*'s value, if it has one."""
+    """Return the variables of ``-e NAME=value``; a lone NAME takes *host*'s value, if any."""
     found = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
@@ -251,7 +251,8 @@ def add_host(text: str) -> tuple[str, str]:
     name, separator, address = text.partition("=") if "=" in text else text.partition(":")
     if not name or not separator or not address:
         raise ValueError(f"'{text}' is not NAME:ADDRESS")
-    return name, address.strip("[]")
+    address = address.strip("[]")
+    return name, address if address == addresses.HOST_GATEWAY else addresses.address(address)
 
 
 def network(text: str) -> Join:
@@ -270,9 +271,12 @@ def network(text: str) -> Join:
         raise ValueError(f"'{text}' has no name=")
     last = {key: values[-1] for key, values in found.items()}
     name = "bridge" if last["name"] == "default" else last["name"]
-    return Join(
-        name, tuple(found.get("alias", ())), last.get("ip", ""), last.get("mac-address", "")
-    )
+    address, mac = last.get("ip", ""), last.get("mac-address", "")
+    if address:
+        addresses.address(address)
+    if mac:
+        addresses.mac(mac)
+    return Join(name, tuple(found.get("alias", ())), address, mac)
 
 
 def link(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runtime.model.container import statuses
 from supervise.model.record import Record
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ class HealthProbe(Record):
 class State(Record):
     """The life of one container.  Times are wall clock seconds."""
 
-    status: str = "created"  # created | running | paused | restarting | removing | exited | dead
+    status: str = statuses.CREATED  # one of statuses.EVERY
     pid: int = 0  # of its PID 1, on the host; 0 without a process
     pid_started: int = 0  # clock ticks since boot: with pid, that very process
     monitor_pid: int = 0

@@ -6,6 +6,8 @@ containers; that part is ours, the rest is left as the container has it.
 
 from __future__ import annotations
 
+from runtime.model.addresses import HOST_GATEWAY
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +20,6 @@ ff00::0\tip6-mcastprefix
 ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
-HOST_GATEWAY = "host-gateway"  # in --add-host: the address of this machine on the network
 FALLBACK_SERVERS = ("8.8.8.8", "8.8.4.4")
 
 _BEGIN = "# containers on network "
@@ -119,7 +120,7 @@ def resolv_conf(
 
 
 def only_stub(host: str) -> bool:
-    """Return whether the host asks systemd-resolved's stub alone: it has the real list elsewhere."""
+    """Return whether the host asks only systemd-resolved's stub: the real list is elsewhere."""
     return _read(host)["nameserver"] == ["127.0.0.53"]
 
 

@@ -176,5 +176,5 @@ def endpoint_settings(
 
 
 def endpoint_id(container_id: str, network_id: str) -> str:
-    """Return the id docker would have drawn for a container on a network: ours follows from both."""
+    """Return the id of a container on a network: docker draws one, ours follows from both."""
     return container_id[:32] + network_id[:32]

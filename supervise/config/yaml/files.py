@@ -189,19 +189,28 @@ class SourceReader:
 def _opened(path: str) -> BinaryIO:
     """Open a file for reading; never wait for somebody who may never come to write it.
 
-    A pipe that is open already is read to its end: ``<(command)`` of a shell, /dev/stdin.
+    A pipe of ours that is named as such is read to its end: ``<(command)`` of a shell, /dev/stdin.
+    No link leads there, for somebody else's pipe or terminal may lie behind it.
 
     Raises:
-        OSError: it cannot be opened, or it is a named pipe.
+        OSError: it cannot be opened, or it is neither a regular file nor such a pipe.
     """
     fd = directory.open_for_reading(path)
-    # What an open pipe is called leads to no file.
-    if stat.S_ISFIFO(os.fstat(fd).st_mode) and os.path.exists(os.path.realpath(path)):
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISFIFO(mode) and _names_our_descriptor(path):
+        os.set_blocking(fd, True)  # opened anew: nobody shares the flag
+    elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         os.close(fd)
-        raise OSError(errno.EINVAL, "it is a named pipe, which may never end", path)
-    os.set_blocking(fd, True)
+        what = "a named pipe, which may never end" if stat.S_ISFIFO(mode) else "no regular file"
+        raise OSError(errno.EINVAL, f"it is {what}", path)
     try:
         return open(fd, "rb")
     except OSError:  # a directory
         os.close(fd)
         raise
+
+
+def _names_our_descriptor(path: str) -> bool:
+    """Return whether *path* says by its text that it is one of our own open files."""
+    above, name = os.path.split(path)
+    return path == "/dev/stdin" or (above in {"/dev/fd", "/proc/self/fd"} and name.isdigit())

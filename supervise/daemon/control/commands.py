@@ -12,6 +12,7 @@ from supervise.daemon.control.expectations import (
 from supervise.daemon.control.operations import Operation, answer
 from supervise.daemon.control.selection import RefusalError
 from supervise.model.errors import ConfigError
+from supervise.model.hint import Hint, HintKind
 from supervise.model.signals import signal_name, signal_number
 from supervise.wire import api
 from supervise.wire.interface import InvalidParameterError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import Supervisor
+    from supervise.daemon.control.contract import Operations
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop
     from supervise.model.view import Difference, ServiceView
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Commands:
     """Asks the supervisor; remembers between calls only whether a configuration is being read."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
+    def __init__(self, loop: Loop, supervisor: Operations) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._applying = False
@@ -204,9 +205,8 @@ class Commands:
             return _not_running(view)
         how = self._supervisor.reload(name)
         if how is None:
-            hint = f"give it one, or run: supervisectl restart {name}"
             message = "has neither reload_signal nor reload_command"
-            return ServiceOutcome(name, message, "failed", hint)
+            return ServiceOutcome(name, message, "failed", Hint(HintKind.RESTART, name))
         return ServiceOutcome(name, f"is reloading: {how}")
 
     def _signal(self, name: str, number: int) -> ServiceOutcome:
@@ -216,5 +216,5 @@ class Commands:
 
 
 def _not_running(view: ServiceView) -> ServiceOutcome:
-    hint = f"supervisectl start {view.name}"
+    hint = Hint(HintKind.START, view.name)
     return ServiceOutcome(view.name, f"is not running ({view.state})", "not_running", hint)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from supervise.model.view import Difference, Explanation, ServiceView
     from supervise.wire.lines import LogRecord
 
-    class Supervisor(Protocol):
+    class Operations(Protocol):
         """What the control plane needs of the supervisor."""
 
         @property

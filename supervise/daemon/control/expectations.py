@@ -6,6 +6,7 @@ service, and after the seconds an expectation asks for.
 
 from __future__ import annotations
 
+from supervise.model.hint import Hint, HintKind
 from supervise.model.record import Record
 from supervise.model.service import ServiceType
 
@@ -44,7 +45,7 @@ class ServiceOutcome(Record):
     service: str
     message: str
     trouble: str | None = None  # failed | not_running | timed_out
-    hint: str = ""
+    hint: Hint | None = None
 
 
 class Later(Record):
@@ -123,7 +124,7 @@ class StartExpectation:
                 return self._failed(
                     f"cannot start: it needs {_in_words(blocker.condition)} of '{blocker.service}', "
                     f"which is {blocker.state}",
-                    f"supervisectl explain {blocker.service}",
+                    Hint(HintKind.EXPLAIN, blocker.service),
                 )
         return Later()
 
@@ -134,13 +135,13 @@ class StartExpectation:
                 return Later(PATIENCE - waited)
             if self._is_oneshot and view.state == "exited" and not view.exit_code:
                 return ServiceOutcome(self._name, "has completed already")
-            hint = f"supervisectl explain {self._name}"
+            hint = Hint(HintKind.EXPLAIN, self._name)
             return self._failed(f"is still {view.state}{reason}", hint)
         if view.state == "stopped":
             return self._failed("was stopped meanwhile") if view.desired == "down" else Later()
         return self._failed(f"is {view.state}{reason}", _see_logs(self._name))
 
-    def _failed(self, message: str, hint: str = "") -> ServiceOutcome:
+    def _failed(self, message: str, hint: Hint | None = None) -> ServiceOutcome:
         return ServiceOutcome(self._name, message, "failed", hint)
 
 
@@ -162,7 +163,7 @@ class Stopped:
             self._killed = float(grace) if isinstance(grace, int | float) else 0.0
         elif event.name == "service.unkillable":
             message = f"pid {event.fields.get('pid')} survives SIGKILL"
-            hint = "it hangs in the kernel (state D): see its /proc/PID/stack"
+            hint = Hint(HintKind.SEE_STACK, self._name)
             self._known = ServiceOutcome(self._name, message, "failed", hint)
 
     def judge(
@@ -202,7 +203,8 @@ class Reloaded:
             self.known = ServiceOutcome(self._name, f"has reloaded: {event.fields.get('how')}")
         elif event.name == "service.reload_failed":
             message = f"cannot reload: {event.fields.get('message')}"
-            self.known = ServiceOutcome(self._name, message, "failed", "it goes on as it was")
+            hint = Hint(HintKind.UNCHANGED, self._name)
+            self.known = ServiceOutcome(self._name, message, "failed", hint)
         elif event.name == "supervise.stopping":
             self.known = ServiceOutcome(self._name, "supervise is shutting down", "failed")
 
@@ -266,7 +268,7 @@ class Reached:
 
     def _is_healthy(self, view: ServiceView) -> Verdict | None:
         if not self._has_check:
-            hint = "give it one, or wait for ready"
+            hint = Hint(HintKind.AWAIT_READY, self._name)
             return ServiceOutcome(self._name, "has no healthcheck", "failed", hint)
         return ServiceOutcome(self._name, "is healthy") if view.health == "healthy" else None
 
@@ -285,8 +287,8 @@ class Reached:
         return None
 
 
-def _see_logs(name: str) -> str:
-    return f"supervisectl logs {name}"
+def _see_logs(name: str) -> Hint:
+    return Hint(HintKind.LOGS, name)
 
 
 def _in_words(condition: str) -> str:

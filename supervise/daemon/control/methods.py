@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import LogReader, Supervisor
+    from supervise.daemon.control.contract import LogReader, Operations
     from supervise.daemon.loop import Loop
 
 OPERATORS = "root, the user supervise runs as, or a member of control.operators"
@@ -28,7 +28,7 @@ READERS = f"{OPERATORS} or control.readers"
 class Methods:
     """Answers calls."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, logs: LogReader) -> None:
+    def __init__(self, loop: Loop, supervisor: Operations, logs: LogReader) -> None:
         queries = Queries(loop, supervisor, logs)
         commands = Commands(loop, supervisor)
         # The API's name of a method → what carries it out, with the parameters as keywords.

@@ -6,7 +6,8 @@ What counts as success is in `supervise.daemon.control.expectations`; nothing he
 from __future__ import annotations
 
 from supervise.daemon.control.expectations import Later, ServiceOutcome
-from supervise.wire import api
+from supervise.model.hint import Hint, HintKind
+from supervise.wire import api, hints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import Supervisor
+    from supervise.daemon.control.contract import Operations
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop, Timer
     from supervise.model.announcement import Announcement
@@ -32,7 +33,7 @@ class Operation:
     def __init__(
         self,
         loop: Loop,
-        supervisor: Supervisor,
+        supervisor: Operations,
         request: ControlRequest,
         expectations: dict[str, Expectation],
     ) -> None:
@@ -118,7 +119,8 @@ class Operation:
                 continue
             detail = f": {view.detail}" if view.detail else ""
             message = f"not in {self._timeout:g} s; it is {view.state}{detail}"
-            found.append(ServiceOutcome(name, message, "timed_out", f"supervisectl explain {name}"))
+            hint = Hint(HintKind.EXPLAIN, name)
+            found.append(ServiceOutcome(name, message, "timed_out", hint))
         self._settle(found)
 
     def _settle(self, found: list[ServiceOutcome]) -> None:
@@ -146,7 +148,8 @@ def answer(request: ControlRequest, outcomes: list[ServiceOutcome]) -> None:
     parameters = {
         "service": bad.service,
         "reason": bad.message,
-        "hint": bad.hint,
+        "hint": hints.in_words(bad.hint),
+        "advice": _advice(bad),
         "results": plain(outcomes),
     }
     request.fail(f"{api.NAME}.{_ERRORS[bad.trouble]}", parameters)
@@ -154,4 +157,11 @@ def answer(request: ControlRequest, outcomes: list[ServiceOutcome]) -> None:
 
 def plain(outcomes: Iterable[ServiceOutcome]) -> list[dict[str, Any]]:
     """Return *outcomes* as JSON values."""
-    return [dict(outcome.items()) for outcome in outcomes]
+    return [
+        {**dict(each.items()), "hint": hints.in_words(each.hint), "advice": _advice(each)}
+        for each in outcomes
+    ]
+
+
+def _advice(outcome: ServiceOutcome) -> dict[str, str] | None:
+    return hints.plain(outcome.hint) if outcome.hint is not None else None

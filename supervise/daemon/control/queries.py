@@ -18,7 +18,7 @@ from supervise.daemon.control.streams import (
     plain_line,
     plain_service,
 )
-from supervise.wire import varlink
+from supervise.wire import hints, varlink
 from supervise.wire.interface import InvalidParameterError
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import LogReader, Supervisor
+    from supervise.daemon.control.contract import LogReader, Operations
     from supervise.daemon.control.expectations import Expectation
     from supervise.daemon.loop import Loop
     from supervise.model.announcement import Announcement
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Queries:
     """Answers from the supervisor and the kept log lines."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, logs: LogReader) -> None:
+    def __init__(self, loop: Loop, supervisor: Operations, logs: LogReader) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._logs = logs
@@ -68,7 +68,11 @@ class Queries:
         request.reply(
             service=plain_service(explanation.view),
             blockers=[dict(blocker.items()) for blocker in explanation.blockers],
-            sentences=list(explanation.sentences),
+            sentences=[
+                *explanation.sentences,
+                *([hints.sentence(explanation.hints)] if explanation.hints else []),
+            ],
+            hints=[hints.plain(hint) for hint in explanation.hints],
             origin=dict(origin.items()) if origin is not None else None,
         )
 

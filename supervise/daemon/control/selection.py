@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from supervise.daemon.control.contract import Supervisor
+    from supervise.daemon.control.contract import Operations
     from supervise.model.service import ServiceSpec
     from supervise.model.view import ServiceView
 
@@ -27,7 +27,7 @@ class RefusalError(Exception):
         self.parameters = parameters
 
 
-def named(supervisor: Supervisor, services: list[str] | None) -> list[str]:
+def named(supervisor: Operations, services: list[str] | None) -> list[str]:
     """Return *services* without repetitions, every service for None."""
     known = supervisor.names()
     if services is None:
@@ -45,7 +45,7 @@ def named(supervisor: Supervisor, services: list[str] | None) -> list[str]:
 
 
 def chosen(
-    supervisor: Supervisor,
+    supervisor: Operations,
     services: list[str] | None,
     everything: bool | None,  # noqa: FBT001 - null is false
     fits: Callable[[ServiceView], bool],
@@ -59,6 +59,6 @@ def chosen(
     return [name for name in names if fits(supervisor.view(name))]
 
 
-def spec(supervisor: Supervisor, name: str) -> ServiceSpec | None:
+def spec(supervisor: Operations, name: str) -> ServiceSpec | None:
     """Return the specification of *name*, None for the main command."""
     return supervisor.plan.services.get(name)

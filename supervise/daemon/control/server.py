@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import LogReader, Supervisor
+    from supervise.daemon.control.contract import LogReader, Operations
     from supervise.daemon.control.methods import Methods
     from supervise.daemon.loop import Loop, Timer
     from supervise.model import service
@@ -48,7 +48,7 @@ class ControlServer:
     def __init__(
         self,
         loop: Loop,
-        supervisor: Supervisor,
+        supervisor: Operations,
         logs: LogReader,
         settings: service.ControlSettings,
         announce: Callable[[Announcement], None],
@@ -61,6 +61,7 @@ class ControlServer:
         self._methods: Methods | None = None  # once somebody has called
         self._connections: dict[ControlConnection, None] = {}  # the one silent for longest first
         self._listener: unixsocket.Listener | None = None
+        self._unsettled = False  # the listener is not where the settings want it
         self._watch: dnotify.DirectoryWatch | None = None
         self._reserve = _spare_descriptor()
         self._pause: Timer | None = None
@@ -81,11 +82,18 @@ class ControlServer:
         moved = settings is not None and settings != self._settings
         if settings is not None:
             self._settings = settings
-        if self._listener is not None:
-            if self._listener.is_reachable() and not moved:
-                return
-            self._stop_listening()
-        self._listener = self._open()
+        before = self._listener
+        reachable = before is not None and before.is_reachable()
+        if reachable and not (moved or self._unsettled):
+            return
+        listener = self._open_beside(before if reachable else None)
+        self._unsettled = listener is None
+        if listener is None and reachable:
+            return  # better the old one than none
+        if listener is not None and listener is before:
+            return
+        self._stop_listening()
+        self._listener = listener
         if self._listener is not None:
             self._loop.watch(self._listener.fileno(), READABLE, self._accept, self)
             self._watch_file(self._listener)
@@ -135,13 +143,29 @@ class ControlServer:
 
     # -- opening
 
-    def _open(self) -> unixsocket.Listener | None:
+    def _open_beside(self, before: unixsocket.Listener | None) -> unixsocket.Listener | None:
+        """Open a new socket, perhaps in the place of *before*, which goes on if that fails."""
+        aside = before is not None and before.step_aside()
+        listener = self._open(before)
+        if listener is None and before is not None:
+            try:
+                if aside:
+                    before.step_back()
+            except OSError as error:
+                self._notice(f"the control socket lost its name '{before.place}': {error.strerror}")
+            else:
+                self._notice(f"still listening on '{before.place}', with the settings as they were")
+        return listener
+
+    def _open(self, before: unixsocket.Listener | None) -> unixsocket.Listener | None:
         troubles: list[str] = []
         # Groups cannot be told by the file's one group: then everybody may knock, and SO_PEERCRED
         # decides.  Without groups the kernel turns strangers away.
         mode = 0o666 if self._settings.operators or self._settings.readers else 0o600
         chosen = self._settings.socket
         for place in ([chosen] if chosen else []) + self._candidates():
+            if before is not None and before.directory is None and place == before.place:
+                return before  # an abstract name has no mode that could have changed
             try:
                 listener = _listen(place, mode, chosen=place == chosen)
             except OSError as error:

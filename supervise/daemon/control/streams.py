@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervise.daemon.control.connection import ControlRequest
-    from supervise.daemon.control.contract import Supervisor
+    from supervise.daemon.control.contract import Operations
     from supervise.daemon.loop import Loop, Timer
     from supervise.model.announcement import Announcement
     from supervise.model.view import ServiceView
@@ -99,7 +99,7 @@ class Snapshots:
         self._changed = False
         self._timer: Timer | None = None
 
-    def begin(self, supervisor: Supervisor) -> None:
+    def begin(self, supervisor: Operations) -> None:
         """Send the first snapshot and listen for changes."""
         self._request.when_over(supervisor.subscribe(self._hear))
         self._request.when_over(self._cancel)

@@ -11,6 +11,7 @@ does not matter: somebody else's links are renamed and removed, never followed.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -25,6 +26,11 @@ _FORMS = ("", ".gz")
 # Numbers looked at for files too many: whoever may write there must not keep us at it for ever.
 _SURPLUS = 1000
 _PACKED_MODE = 0o640
+# What is far larger than we rotate at was made so by somebody else: reading it could take days.
+_FAR_TOO_LARGE = 4  # times max_size
+_ALWAYS_PACKED = 64 << 20  # bytes
+_LARGEST_PACKED = 4 << 30  # bytes, where no max_size says what is far too large
+_SPARSE = 64  # so many times larger than the disk space it takes
 
 
 class LogArchive:
@@ -38,6 +44,7 @@ class LogArchive:
         self._name = ""
         self.keep = 0
         self.compress = False
+        self.max_size: int | None = None  # bytes at which the log is rotated
         self._compressor = compressor
         self._on_trouble = on_trouble
         self._waiting: set[int] = set()  # numbers of plain files that are to be compressed
@@ -143,20 +150,25 @@ class LogArchive:
         return any(removed)
 
     def _pack(self) -> bool:
-        """Start compressing the newest file that waits; a job of the compressor."""
-        if not self._waiting or self._busy:
-            return False
-        number = min(self._waiting)
-        self._waiting.discard(number)
+        """Start compressing the newest file that waits and can be; a job of the compressor."""
+        while self._waiting and not self._busy:
+            number = min(self._waiting)
+            self._waiting.discard(number)
+            if self._pack_number(number):
+                return True
+        return False
+
+    def _pack_number(self, number: int) -> bool:
         source = target = -1
         try:
             # Descriptors, not names: both files may be renamed while the child works.
             source = self.directory.open_regular_file(self._numbered(number), os.O_RDONLY)
             found = os.fstat(source)
+            limit = self._check_size(found)
             # No reader more than the plain file has.
             mode = _PACKED_MODE & found.st_mode
             target = self.directory.make_file(self._temporary, mode | 0o200)
-            self._compressor.run(source, target, self._packed)
+            self._compressor.run(source, target, self._packed, limit=limit)
         except OSError as error:
             self._forget_packed(target)
             self._on_trouble(error.strerror or str(error))
@@ -168,6 +180,22 @@ class LogArchive:
         self._packing = number
         self._busy = True
         return True
+
+    def _check_size(self, found: os.stat_result) -> int:
+        """Return how many bytes a file with this status may have to be packed.
+
+        Raises:
+            OSError: EFBIG: it has more, or is sparse; it stays as it is.
+        """
+        limit = _LARGEST_PACKED
+        if self.max_size is not None:
+            limit = max(_FAR_TOO_LARGE * self.max_size, _ALWAYS_PACKED)
+        if found.st_size > limit:
+            reason = f"it has {found.st_size >> 20} MiB, far more than it is rotated at"
+            raise OSError(errno.EFBIG, reason)
+        if found.st_size > max(_ALWAYS_PACKED, _SPARSE * 512 * found.st_blocks):
+            raise OSError(errno.EFBIG, f"its {found.st_size >> 20} MiB are all but holes")
+        return limit
 
     def _forget_packed(self, fd: int) -> None:
         """Remove the temporary file, where it was made."""

@@ -8,20 +8,32 @@ run without site packages; who names, renames and removes files is `logfile`.
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import sys
+from contextlib import suppress
 
 DONE = b"done"
 
 _CHUNK = 256 * 1024
 _GZIP = 31  # zlib: the largest window, with a gzip header
+_OVERHEAD = 1 << 16  # bytes a gzip may be larger than what is in it, with 1/512 of that
 
 
-def compress(source_fd: int, target_fd: int) -> None:
-    """Write the gzip of *source_fd* to *target_fd* and wait until it is on disk."""
+def compress(source_fd: int, target_fd: int, limit: int) -> None:
+    """Write the gzip of *source_fd* to *target_fd* and wait until it is on disk.
+
+    Raises:
+        OSError: EFBIG: there are more than *limit* bytes, it has grown meanwhile; as write(2) says.
+    """
     import zlib  # not at the top: PID 1 imports this module for its path and must not carry it
 
     packer = zlib.compressobj(wbits=_GZIP)
     while data := os.read(source_fd, _CHUNK):
+        limit -= len(data)
+        if limit < 0:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         _write_all(target_fd, packer.compress(data))
     _write_all(target_fd, packer.flush())
     os.fsync(target_fd)
@@ -29,9 +41,16 @@ def compress(source_fd: int, target_fd: int) -> None:
 
 def main() -> int:
     """Compress what the descriptors say; return the exit code."""
-    os.nice(19)
+    limit = int(sys.argv[1])
+    most = limit + limit // 512 + _OVERHEAD
+    with suppress(
+        OSError, ValueError
+    ):  # a sandbox forbids it: what is read is bounded all the same
+        os.nice(19)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     try:
-        compress(0, 1)
+        compress(0, 1, limit)
     except OSError as error:
         os.write(2, os.strerror(error.errno or 0).encode())
         return 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from supervise.daemon.logs import compress
 from supervise.daemon.loop import READABLE
@@ -16,10 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervise.daemon.loop import Loop
+    from supervise.daemon.loop import Loop, Timer
 
     # Told how it ended: an empty text, or why it failed.
     Done = Callable[[str], None]
+
+
+# A gibibyte takes half a minute; what takes this long keeps others waiting.
+PATIENCE = 600.0  # seconds
 
 
 class Compressor:
@@ -37,6 +42,7 @@ class Compressor:
         self._result_fd = -1
         self._done: Done | None = None
         self._said = b""
+        self._timer: Timer | None = None
 
     @property
     def pids(self) -> frozenset[int]:
@@ -48,8 +54,8 @@ class Compressor:
         self._jobs.append(job)
         self._next()
 
-    def run(self, source_fd: int, target_fd: int, done: Done) -> None:
-        """Compress from one descriptor to the other; both stay the caller's.
+    def run(self, source_fd: int, target_fd: int, done: Done, *, limit: int) -> None:
+        """Compress from one descriptor to the other, *limit* bytes at most; both stay the caller's.
 
         Raises:
             OSError: there is no interpreter to run, or the kernel gives no more processes.
@@ -60,7 +66,7 @@ class Compressor:
             os.set_blocking(result_fd, False)
             self._pid = os.posix_spawn(
                 python,
-                [python, "-I", "-S", compress.__file__],
+                [python, "-I", "-S", compress.__file__, str(limit)],
                 os.environ,
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, source_fd, 0),
@@ -78,6 +84,7 @@ class Compressor:
             os.close(child_fd)
         self._result_fd, self._done, self._said = result_fd, done, b""
         self._loop.watch(result_fd, READABLE, self._on_result, self)
+        self._timer = self._loop.call_later(PATIENCE, self._took_too_long, self)
 
     def stop(self) -> None:
         """Kill the child and forget the queue; its unfinished file is removed at the next start."""
@@ -85,14 +92,22 @@ class Compressor:
         if self._pid:
             # An end of file here means that it is dead and perhaps reaped: its pid may be another's.
             self._on_result(READABLE)
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
-            self._finish("stopped")
+        self._end("stopped")
 
     def abandon(self) -> None:
         """Go on without the child that is running."""
         if self._pid:
             self._finish("a fault of supervise")
+
+    def _took_too_long(self) -> None:
+        self._on_result(READABLE)
+        self._end(f"it took more than {PATIENCE:g} s")
+
+    def _end(self, reason: str) -> None:
+        if self._pid:
+            with suppress(OSError):  # a sandbox forbids it: then it ends by itself
+                os.kill(self._pid, signal.SIGKILL)
+            self._finish(reason)
 
     def _on_result(self, _events: int) -> None:
         try:
@@ -108,6 +123,9 @@ class Compressor:
         self._loop.forget(self._result_fd)
         os.close(self._result_fd)
         self._pid, self._result_fd = 0, -1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         done, self._done = self._done, None
         self._loop.call_soon(self._next)
         if done is not None:

@@ -59,6 +59,7 @@ class LogFile:
         self._name = ""  # in the archive's directory
         self._fd = -1
         self._outlet: Outlet | None = None  # in place of _fd, when the path is no regular file
+        self._is_ours = True  # nobody else can have put there what is at the path
         self._size = 0
         self._midline = False  # the last byte is not the end of a line: raw output
         self._mend = False  # and never will be: end it before the next block
@@ -71,8 +72,11 @@ class LogFile:
 
     @property
     def full(self) -> bool:
-        """Return whether its reader does not keep up; only a FIFO or a device has one."""
-        return self._outlet is not None and self._outlet.full
+        """Return whether its reader does not keep up; only a FIFO or a device has one.
+
+        A FIFO where others may write never holds a service up: they could have put it there.
+        """
+        return self._outlet is not None and self._is_ours and self._outlet.full
 
     def when_drained(self, callback: Callable[[], None], owner: CallbackOwner | None) -> None:
         """Run *callback* once from the loop when there is room again."""
@@ -87,7 +91,7 @@ class LogFile:
         if resting or not self._open(service):
             self.trouble.lost += count_lines(block)
         elif self._outlet is not None:
-            self._outlet.write(block, service)
+            self._write_out(self._outlet, block, service)
         elif self._is_due(len(block)):
             self._write_and_rotate(block, service)
         else:
@@ -95,7 +99,7 @@ class LogFile:
 
     def finish(self, deadline: float) -> None:
         """Write what is queued, waiting until *deadline* (monotonic seconds) at most."""
-        if self._outlet is not None:
+        if self._outlet is not None and self._is_ours:
             self._outlet.finish(deadline)
 
     # -- its life
@@ -105,6 +109,7 @@ class LogFile:
         self._logs = logs
         self._archive.keep = logs.keep
         self._archive.compress = logs.compress
+        self._archive.max_size = logs.max_size
         if self._fd >= 0:
             self._archive.heal()
 
@@ -164,6 +169,7 @@ class LogFile:
             held.close()
             raise
         self._name = name
+        self._is_ours = held.is_ours
         self._archive.settle(held, name)
         return fd
 
@@ -197,6 +203,15 @@ class LogFile:
         return max(0.0, time.time() - began)
 
     # -- writing
+
+    def _write_out(self, outlet: Outlet, block: bytes, service: str) -> None:
+        if outlet.full and not self._is_ours:
+            reason = "nobody reads the FIFO, in a directory that others may write to"
+            self.trouble.begin(reason, count_lines(block), service)
+            return
+        if self.trouble.reason:
+            self.trouble.end()
+        outlet.write(block, service)
 
     def _append(self, block: bytes, service: str) -> None:
         if self._mend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.builder import stage_image as drafts
+from runtime.builder import stage_image
 from runtime.builder.stage_image import StageImage
 from runtime.dockerfile import commands
 from runtime.dockerfile.commands import CommandLine, Pair, Place
@@ -20,63 +20,65 @@ def shell(line: str) -> CommandLine:
 
 
 def test_env_replaces_in_place_and_appends() -> None:
-    changed, text = drafts.apply(BASE, commands.Env(HERE, (Pair("A", "2"), Pair("B", "3"))))
+    changed, text = stage_image.apply(BASE, commands.Env(HERE, (Pair("A", "2"), Pair("B", "3"))))
 
     assert changed.config.env == ("PATH=/bin", "A=2", "B=3")
     assert text == "ENV A=2 B=3"
 
 
 def test_shell_form_gets_the_shell() -> None:
-    changed, _ = drafts.apply(BASE, commands.Shell(HERE, ("/bin/bash", "-ec")))
+    changed, _ = stage_image.apply(BASE, commands.Shell(HERE, ("/bin/bash", "-ec")))
 
-    changed, text = drafts.apply(changed, commands.Cmd(HERE, shell('echo "x"')))
+    changed, text = stage_image.apply(changed, commands.Cmd(HERE, shell('echo "x"')))
 
     assert changed.config.cmd == ("/bin/bash", "-ec", 'echo "x"')
     assert text == 'CMD ["/bin/bash" "-ec" "echo \\"x\\""]'
 
 
 def test_entrypoint_drops_the_base_s_cmd() -> None:
-    changed, _ = drafts.apply(BASE, commands.Entrypoint(HERE, CommandLine(("new",), shell=False)))
+    changed, _ = stage_image.apply(
+        BASE, commands.Entrypoint(HERE, CommandLine(("new",), shell=False))
+    )
 
     assert changed.config.entrypoint == ("new",)
     assert changed.config.cmd is None
 
 
 def test_entrypoint_keeps_a_cmd_of_the_same_stage() -> None:
-    changed, _ = drafts.apply(BASE, commands.Cmd(HERE, shell("mine")))
+    changed, _ = stage_image.apply(BASE, commands.Cmd(HERE, shell("mine")))
 
-    changed, _ = drafts.apply(changed, commands.Entrypoint(HERE, shell("new")))
+    changed, _ = stage_image.apply(changed, commands.Entrypoint(HERE, shell("new")))
 
     assert changed.config.cmd == ("/bin/sh", "-c", "mine")
 
 
-def env(draft: StageImage, **pairs: str) -> StageImage:
+def env(image: StageImage, **pairs: str) -> StageImage:
     made = tuple(commands.Pair(name, value) for name, value in pairs.items())
-    return drafts.apply(draft, commands.Env(HERE, made))[0]
+    return stage_image.apply(image, commands.Env(HERE, made))[0]
 
 
 def test_of_arg_and_env_the_later_counts() -> None:
-    draft = drafts.declare(BASE, [("A", "argument"), ("X", "x"), ("Y", None)])
-    assert draft.environment() == {"A": "argument", "X": "x", "PATH": "/bin"}
+    image = stage_image.declare(BASE, [("A", "argument"), ("X", "x"), ("Y", None)])
+    assert image.environment() == {"A": "argument", "X": "x", "PATH": "/bin"}
 
-    draft = env(draft, A="env")
-    assert draft.environment() == {"A": "env", "X": "x", "PATH": "/bin"}
+    image = env(image, A="env")
+    assert image.environment() == {"A": "env", "X": "x", "PATH": "/bin"}
 
-    draft = drafts.declare(draft, [("A", "again")])
-    assert draft.environment()["A"] == "again"
-    assert draft.config.env == ("PATH=/bin", "A=env")
+    image = stage_image.declare(image, [("A", "again")])
+    assert image.environment()["A"] == "again"
+    assert image.config.env == ("PATH=/bin", "A=env")
 
 
 def test_an_arg_declared_again_without_a_value_keeps_its_own() -> None:
-    draft = drafts.declare(drafts.declare(BASE, [("X", "x")]), [("X", None)])
+    image = stage_image.declare(stage_image.declare(BASE, [("X", "x")]), [("X", None)])
 
-    assert draft.environment()["X"] == "x"
+    assert image.environment()["X"] == "x"
 
 
 def test_a_stage_from_a_stage_has_its_args_but_where_env_says_otherwise() -> None:
-    first = drafts.declare(BASE, [("A", "argument"), ("X", "x"), ("Z", "z")])
+    first = stage_image.declare(BASE, [("A", "argument"), ("X", "x"), ("Z", "z")])
 
-    second = drafts.begin(env(first, Z="env"))
+    second = stage_image.begin(env(first, Z="env"))
 
     assert second.environment() == {"A": "1", "X": "x", "Z": "env", "PATH": "/bin"}
     assert dict(second.args) == {"X": "x"}
@@ -92,7 +94,7 @@ def test_a_stage_from_a_stage_has_its_args_but_where_env_says_otherwise() -> Non
     ],
 )
 def test_ports_to_expose(text: str, ports: list[str]) -> None:
-    changed, _ = drafts.apply(BASE, commands.Expose(HERE, (text,)))
+    changed, _ = stage_image.apply(BASE, commands.Expose(HERE, (text,)))
 
     assert list(changed.config.exposed_ports) == ports
 
@@ -100,7 +102,7 @@ def test_ports_to_expose(text: str, ports: list[str]) -> None:
 @pytest.mark.parametrize("text", ["0", "65536", "x", "80-", "90-80", "80/icmp", "", "²"])
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(RuntimeFailure, match="no port"):
-        drafts.apply(BASE, commands.Expose(HERE, (text,)))
+        stage_image.apply(BASE, commands.Expose(HERE, (text,)))
 
 
 @pytest.mark.parametrize(
@@ -117,22 +119,22 @@ def test_what_is_no_port_is_refused(text: str) -> None:
     ],
 )
 def test_working_directories(before: str, path: str, after: str) -> None:
-    draft = StageImage(ImageConfig(working_dir=before))
+    image = StageImage(ImageConfig(working_dir=before))
 
-    assert drafts.with_working_dir(draft, path)[0].config.working_dir == after
+    assert stage_image.with_working_dir(image, path)[0].config.working_dir == after
 
 
 def test_a_layer_and_no_layer_in_the_history() -> None:
-    draft = drafts.with_history(BASE, "RUN x", "2026-01-01T00:00:00Z", layer="sha256:1")
-    draft = drafts.with_history(draft, "CMD y", "2026-01-01T00:00:01Z")
+    image = stage_image.with_history(BASE, "RUN x", "2026-01-01T00:00:00Z", layer="sha256:1")
+    image = stage_image.with_history(image, "CMD y", "2026-01-01T00:00:01Z")
 
-    assert [step.empty_layer for step in draft.config.history] == [False, True]
-    assert draft.layers == ("sha256:1",)
-    assert draft.config.created == "2026-01-01T00:00:01Z"
+    assert [step.empty_layer for step in image.config.history] == [False, True]
+    assert image.layers == ("sha256:1",)
+    assert image.config.created == "2026-01-01T00:00:01Z"
 
 
 def test_a_base_without_path_gets_one_last() -> None:
-    begun = drafts.begin(StageImage(ImageConfig(env=("A=1",), onbuild=("RUN x",))))
+    begun = stage_image.begin(StageImage(ImageConfig(env=("A=1",), onbuild=("RUN x",))))
 
     assert begun.config.env[0] == "A=1"
     assert begun.config.env[1].startswith("PATH=/usr/local/sbin:")
@@ -141,7 +143,7 @@ def test_a_base_without_path_gets_one_last() -> None:
 
 def test_signals_that_are_none_are_refused() -> None:
     with pytest.raises(RuntimeFailure, match="no signal"):
-        drafts.apply(BASE, commands.StopSignal(HERE, "SIGNOT"))
+        stage_image.apply(BASE, commands.StopSignal(HERE, "SIGNOT"))
 
 
 def test_durations_become_seconds() -> None:
@@ -149,7 +151,7 @@ def test_durations_become_seconds() -> None:
         HERE, ("CMD", "true"), interval=1_500_000_000, retries=2
     )
 
-    changed, _ = drafts.apply(BASE, check)
+    changed, _ = stage_image.apply(BASE, check)
 
     assert changed.config.healthcheck is not None
     assert changed.config.healthcheck.interval == 1.5

@@ -1,4 +1,4 @@
-"""What a start of a container must not import: it would cost each start and stay in each monitor."""
+"""What a container's start must not import: it costs each start and stays in each monitor."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 
 import pytest
 
-from runtime.cli import failures, output
+from runtime.cli import failure_output, output
 from runtime.cli.printing import ScreenedStream
 from runtime.language import columns, templates
 from runtime.model.errors import RuntimeFailure
@@ -94,7 +94,7 @@ def test_a_row_of_a_table_is_one_line() -> None:
 
 
 def test_every_failure_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
-    failures.print_failure(RuntimeFailure(f"no tag '{HOSTILE}'", HOSTILE))
+    failure_output.print_failure(RuntimeFailure(f"no tag '{HOSTILE}'", HOSTILE))
 
     assert capsys.readouterr().err == f"runtime: no tag '{SHOWN}'\n{SHOWN}\n"
 

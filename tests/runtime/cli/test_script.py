@@ -1,4 +1,4 @@
-"""runtime/bin/runtime, as pip installs it: it ends at once, and yet nothing it had to say is lost."""
+"""runtime/bin/runtime, as pip installs it: it ends at once, and no output is lost."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,30 @@ def test_a_mount_point_is_not_entered() -> None:
         beneath.open_child_directory(proc, b"proc")
 
     os.close(proc)
+
+
+@pytest.mark.needs("root")
+def test_an_immutable_file_does_not_change_how_paths_are_resolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beneath, "_missing", None)
+    (tmp_path / "f").touch()
+    subprocess.run(["chattr", "+i", tmp_path / "f"], check=True)
+    root_fd = os.open(tmp_path, os.O_PATH)
+
+    try:
+        with pytest.raises(PermissionError, match="not permitted"):
+            beneath.open_in_root(root_fd, b"f", os.O_WRONLY)
+    finally:
+        subprocess.run(["chattr", "-i", tmp_path / "f"], check=True)
+        os.close(root_fd)
+
+    assert beneath._missing is False
+
+
+def test_a_real_path_is_opened_whatever_its_length_and_no_link_is(root: int) -> None:
+    fd = beneath.open_real(root, b"d/e", os.O_PATH)
+    os.close(fd)
+
+    with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+        beneath.open_real(root, b"absolute/e", os.O_PATH)

@@ -1,4 +1,4 @@
-"""Control groups of both versions, on real ones: this machine has version 1 and a bare version 2."""
+"""Control groups of both versions, on real ones: version 1 and a bare version 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed at any step, or two hundred at once: afterwards nothing is left that no lease accounts for."""
+"""Killed at any step, or two hundred at once: nothing is left that no lease accounts for."""
 
 from __future__ import annotations
 

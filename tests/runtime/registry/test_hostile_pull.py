@@ -142,7 +142,7 @@ def test_half_a_blob_goes_when_the_store_is_cleared(
     registry.fault("/blobs/", hostile.status(404))
     refused(images, f"{registry.host}/cut:1")
 
-    freed = pulling.forget(images.layout)
+    freed = pulling.forget(images)
 
     assert freed == 70_000
     assert partial(images) == []

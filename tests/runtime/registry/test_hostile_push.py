@@ -108,7 +108,7 @@ def name(registry: HostileRegistry, images: Images) -> str:
 
 def push(images: Images, name: str, progress: Heard | None = None) -> None:
     settings = Settings(patience=QUICK, chunk=_CHUNK)
-    pushing.push(images.layout, name, progress=progress or Heard(), settings=settings)
+    pushing.push(images, name, progress=progress or Heard(), settings=settings)
 
 
 def arrived(receiver: Receiver, images: Images, name: str) -> bool:

@@ -9,9 +9,10 @@ import pytest
 from runtime.linux import record_files
 from runtime.model.container.spec import Mount, Spec
 from runtime.model.container.state import State
+from runtime.model.container.statuses import DAMAGED
 from runtime.model.errors import DamagedFailure, RuntimeFailure
 from runtime.store import removal
-from runtime.store.containers import DAMAGED, Containers, new_id
+from runtime.store.containers import Containers, new_id
 from runtime.store.layout import Layout
 from runtime.store.volumes import Volumes
 from tests.support.images import import_image, make_images

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from runtime.store.layers import Layers, Pin
 from runtime.store.layout import Layout
 from runtime.store.pack import Packer
+from tests.support.deep import DEEP_NAME, make_deep
 from tests.support.trees import tree
 
 pytestmark = pytest.mark.needs("root")
@@ -81,6 +82,30 @@ def test_sockets_and_what_is_skipped_stay_out(upper: Path) -> None:
 
     assert b"".join(packer.stream()) == bytes(1024)
     assert sorted(packer.left_out) == [b"mounted", b"s"]
+
+
+def test_a_name_that_would_be_a_whiteout_stays_out(upper: Path) -> None:
+    """A layer hides nothing that the container did not remove."""
+    for name in (".wh.passwd", ".wh..", ".wh...", ".wh..wh..opq", ".wh."):
+        (upper / name).touch()
+    (upper / ".wh.d").mkdir()
+    (upper / ".wh.d/inner").touch()
+    (upper / "kept").touch()
+    packer = Packer(str(upper))
+
+    with tarfile.open(fileobj=io.BytesIO(b"".join(packer.stream()))) as archive:
+        assert archive.getnames() == ["kept"]
+
+    assert len(packer.unnameable) == 6
+
+
+def test_names_deeper_than_a_path_may_be_are_packed(upper: Path) -> None:
+    make_deep(upper, 30)
+
+    with tarfile.open(fileobj=io.BytesIO(packed(upper))) as archive:
+        names = archive.getnames()
+
+    assert names[-1] == "/".join([*[DEEP_NAME] * 30, "file"])
 
 
 def test_a_file_that_shrinks_meanwhile_is_an_error(upper: Path) -> None:

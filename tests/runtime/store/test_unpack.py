@@ -72,7 +72,7 @@ def test_everything_a_header_says_is_done(layers: Layers) -> None:
 
 @pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_a_directory_that_becomes_something_else_is_not_opened(layers: Layers, kind: bytes) -> None:
-    """The times of directories are set at the end: by then a name may be a FIFO's, or a device's."""
+    """The times of directories are set last: by then a name may be a FIFO's or a device's."""
     _, diff = unpack(layers, make_tar(directory("d"), Member("d", kind, device=(1, 7))))
 
     assert stat.S_IFMT(os.lstat(diff / "d").st_mode) in (stat.S_IFIFO, stat.S_IFCHR)

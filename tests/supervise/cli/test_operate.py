@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def test_a_start_waits_for_readiness_and_for_dependencies(server: ControlServer)
     done = server.ctl("start", "web", "db")
 
     assert done.returncode == 0
-    assert "db: ready after 0.05" in done.stdout
+    readied = re.search(r"^db: ready after ([\d.]+) s", done.stdout, re.MULTILINE)
+    assert readied is not None, done.stdout
+    assert float(readied[1]) >= 0.05  # what it sleeps; a busy machine takes longer
     assert "web: started, pid" in done.stdout
 
 

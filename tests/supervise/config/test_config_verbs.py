@@ -66,6 +66,23 @@ def test_check_does_not_wait_for_a_named_pipe(tmp_path: Path, key: str) -> None:
     assert "cannot read 'pipe.yaml': it is a named pipe, which may never end" in done.stdout
 
 
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+def test_check_reads_no_open_pipe_or_terminal_behind_a_link(tmp_path: Path, kind: str) -> None:
+    read_fd, write_fd = os.pipe() if kind == "pipe" else os.openpty()
+    (tmp_path / "f.yaml").write_text("services: {a: {command: x, env_file: .env}}")
+    (tmp_path / ".env").symlink_to(f"/proc/{os.getpid()}/fd/{read_fd}")
+    if kind == "terminal":
+        (tmp_path / ".env").unlink()
+        (tmp_path / ".env").symlink_to(os.ttyname(write_fd))
+
+    done = run(tmp_path, "check", "f.yaml")
+
+    os.close(read_fd)
+    os.close(write_fd)
+    what = "a named pipe, which may never end" if kind == "pipe" else "no regular file"
+    assert f"cannot read '.env': it is {what}" in done.stdout
+
+
 def test_check_reads_a_pipe_of_a_shell_to_its_end(tmp_path: Path) -> None:
     read_fd, write_fd = os.pipe()
     os.write(write_fd, b"services: {a: {command: x}}")

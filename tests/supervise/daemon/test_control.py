@@ -15,7 +15,7 @@ import varlink
 from asyncvarlink import VarlinkClientProtocol, connect_unix_varlink
 
 from supervise.wire import api
-from tests.support.async_interface import Supervisor
+from tests.support.async_interface import SupervisorInterface
 from tests.support.control import SUPERVISOR, ControlServer, RawClient, serving
 from tests.support.eventually import eventually
 
@@ -75,7 +75,7 @@ def test_pypi_varlinks_description_of_us_is_ours(shared: ControlServer) -> None:
 def test_asyncvarlink_calls_and_streams(shared: ControlServer) -> None:
     async def talk() -> tuple[Any, list[Any]]:
         transport, protocol = await connect_unix_varlink(VarlinkClientProtocol, shared.place)
-        proxy = protocol.make_proxy(Supervisor)
+        proxy = protocol.make_proxy(SupervisorInterface)
         processes = await proxy.Processes(services=["web"])
         waited = [reply async for reply in proxy.Wait(services=["web", "db"], until="ready")]
         transport.close()

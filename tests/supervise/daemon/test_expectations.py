@@ -14,6 +14,7 @@ from supervise.daemon.control.expectations import (
     Stopped,
 )
 from supervise.model.announcement import Announcement
+from supervise.model.hint import Hint, HintKind
 from supervise.model.service import HealthCheck, Probe, Ready, ServiceSpec, ServiceType
 from supervise.model.view import Blocker, Explanation, ServiceView
 
@@ -61,7 +62,10 @@ def start(
     return StartExpectation(before, spec, restart=restart)
 
 
-def failed(message: str, hint: str = "supervisectl logs web") -> ServiceOutcome:
+LOGS = Hint(HintKind.LOGS, "web")
+
+
+def failed(message: str, hint: Hint | None = LOGS) -> ServiceOutcome:
     return ServiceOutcome("web", message, "failed", hint)
 
 
@@ -105,7 +109,7 @@ def test_what_cannot_be_executed_is_a_failure() -> None:
     it = start(seen("stopped"))
     it.note(event("service.spawn_failed", stage="execve", message="no such file"))
 
-    assert judged(it, seen("backoff")) == failed("cannot be executed: no such file", hint="")
+    assert judged(it, seen("backoff")) == failed("cannot be executed: no such file", hint=None)
 
 
 @pytest.mark.parametrize("state", ["failed", "exited", "backoff"])
@@ -123,7 +127,7 @@ def test_a_state_that_is_down_without_any_event_has_a_second_to_change() -> None
 
     assert judged(it, seen("failed")) == Later(1.0)
     assert judged(it, seen("failed"), waited=1.0) == failed(
-        "is still failed", "supervisectl explain web"
+        "is still failed", Hint(HintKind.EXPLAIN, "web")
     )
 
 
@@ -151,7 +155,7 @@ def test_a_wait_for_a_dependency_goes_on_until_that_is_hopeless() -> None:
 
     assert judged(it, seen("waiting"), needs) == Later()
     assert judged(it, seen("waiting"), needs.replace(state="failed", final=True)) == failed(
-        "cannot start: it needs readiness of 'db', which is failed", "supervisectl explain db"
+        "cannot start: it needs readiness of 'db', which is failed", Hint(HintKind.EXPLAIN, "db")
     )
 
 
@@ -159,14 +163,14 @@ def test_a_stop_by_somebody_else_is_a_failure() -> None:
     it = start(seen("stopped"))
     it.note(event("service.stopped"))
 
-    assert judged(it, seen("stopped", desired="down")) == failed("was stopped meanwhile", "")
+    assert judged(it, seen("stopped", desired="down")) == failed("was stopped meanwhile", None)
 
 
 def test_the_shutdown_ends_every_start() -> None:
     it = start(seen("stopped"))
     it.note(Announcement("supervise.stopping", {"reason": "SIGTERM"}))
 
-    assert judged(it, seen("waiting")) == failed("supervise is shutting down", "")
+    assert judged(it, seen("waiting")) == failed("supervise is shutting down", None)
 
 
 def test_a_restart_is_about_the_successor() -> None:
@@ -237,7 +241,7 @@ def test_a_process_that_survives_sigkill_is_a_failure() -> None:
 def test_a_start_by_somebody_else_ends_a_stop() -> None:
     it = Stopped(seen("running", pid=9))
 
-    assert judged(it, seen("running", pid=10)) == failed("was started again meanwhile", "")
+    assert judged(it, seen("running", pid=10)) == failed("was started again meanwhile", None)
 
 
 # -- wait
@@ -283,7 +287,7 @@ def test_health_needs_a_check() -> None:
     checked = PLAIN.replace(healthcheck=HealthCheck(Probe(tcp="127.0.0.1:80")))
 
     assert judged(Reached("web", "healthy", PLAIN), seen("running")) == failed(
-        "has no healthcheck", "give it one, or wait for ready"
+        "has no healthcheck", Hint(HintKind.AWAIT_READY, "web")
     )
     assert judged(Reached("web", "healthy", checked), seen("running", health="starting")) == Later()
     assert judged(

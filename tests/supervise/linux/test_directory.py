@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from supervise.linux import directory
 from tests.support import descriptors
 
 OTHER = 4242
+_CLONE_NEWUSER = 0x10000000
 
 
 @pytest.fixture(autouse=True)
@@ -131,3 +134,96 @@ def test_a_device_or_a_file_of_a_third_is_not_taken(tmp_path: Path) -> None:
             held.open_file("null", os.O_WRONLY)
         with pytest.raises(directory.UnsafeFileError, match=f"belongs to user {OTHER + 1}"):
             held.open_file("third", os.O_WRONLY)
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("way", ["open_file", "make_file"])
+def test_what_is_made_in_a_directory_of_another_user_is_his(tmp_path: Path, way: str) -> None:
+    os.chown(tmp_path, OTHER, OTHER + 1)
+    held = directory.hold(str(tmp_path))
+    with contextlib.closing(held):
+        made = (
+            held.open_file("x", os.O_WRONLY | os.O_CREAT)
+            if way == "open_file"
+            else held.make_file("x", 0o640)
+        )
+    os.close(made)
+
+    found = (tmp_path / "x").stat()
+    assert (found.st_uid, found.st_gid) == (OTHER, OTHER + 1)
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("mode", [0o1777, 0o775, 0o1775])
+def test_a_second_name_where_others_may_write_is_not_read(tmp_path: Path, mode: int) -> None:
+    """Without fs.protected_hardlinks they may link a secret of root's into root's directory."""
+    (tmp_path / "secret").write_text("A=1")
+    (tmp_path / "d").mkdir()
+    os.chown(tmp_path / "d", 0, OTHER)
+    (tmp_path / "d").chmod(mode)
+    os.link(tmp_path / "secret", tmp_path / "d" / ".env")
+
+    with pytest.raises(directory.UnsafeFileError, match="may have linked it there"):
+        directory.read_file(f"{tmp_path}/d/.env", 100)
+
+
+@pytest.mark.needs("root")
+def test_a_second_name_of_the_owners_in_a_directory_of_his_alone_is_read(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("A=1")
+    os.link(tmp_path / "own", tmp_path / ".env")
+    for path in (tmp_path, tmp_path / "own"):
+        os.chown(path, OTHER, OTHER)
+
+    assert directory.read_file(f"{tmp_path}/.env", 100) == b"A=1"
+
+
+def test_a_number_is_mapped_where_a_range_holds_it() -> None:
+    assert directory.is_mapped(b"         0          0 4294967295\n", 65534)
+    assert directory.is_mapped(b"0 1000 1\n65534 65534 1\n", 65534)
+    assert not directory.is_mapped(b"0 1000 1\n1 100000 65533\n", 65534)
+    assert not directory.is_mapped(b"", 65534)
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(
+    ("uid_map", "trusted"),
+    [("0 1000 1\n65534 65534 1\n", [0]), ("0 1000 1\n", [0, 65534])],
+)
+def test_nobody_is_trusted_only_where_no_user_has_his_number(
+    uid_map: str, trusted: list[int]
+) -> None:
+    """The root directory belongs to no user of the namespace, and leads everywhere all the same."""
+
+    def look() -> tuple[list[int], bool]:
+        held = directory.hold("/")
+        with contextlib.closing(held):
+            return sorted(directory.trusted_users()), held.is_ours
+
+    assert in_user_namespace(uid_map, look) == (trusted, True)
+
+
+def in_user_namespace(uid_map: str, look: Callable[[], object]) -> object:
+    """Return what *look* says in a process whose user namespace has this map."""
+    ready_read, ready_write = os.pipe()
+    answer_read, answer_write = os.pipe()
+    go_read, go_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            assert ctypes.CDLL(None).unshare(_CLONE_NEWUSER) == 0
+            os.write(ready_write, b"x")
+            os.read(go_read, 1)
+            os.setresuid(0, 0, 0)
+            os.write(answer_write, repr(look()).encode())
+        finally:
+            os._exit(0)
+    os.close(answer_write)
+    os.close(ready_write)
+    assert os.read(ready_read, 1)
+    Path(f"/proc/{pid}/uid_map").write_text(uid_map)
+    os.write(go_write, b"x")
+    answer = os.read(answer_read, 4096)
+    os.waitpid(pid, 0)
+    for fd in (ready_read, answer_read, go_read, go_write):
+        os.close(fd)
+    return ast.literal_eval(answer.decode())

@@ -93,3 +93,14 @@ def test_a_file_is_read_whole_or_not_at_all(more: int, tmp_path: Path) -> None:
             regular.read_path(str(tmp_path / "file"), most=1000)
     else:
         assert len(regular.read_path(str(tmp_path / "file"), most=1000)) == 1000
+
+
+def test_what_a_person_names_may_be_a_pipe_and_has_an_end(tmp_path: Path) -> None:
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, b"piped")
+    os.close(write_fd)
+    assert regular.read_given(f"/dev/fd/{read_fd}") == b"piped"
+    os.close(read_fd)
+
+    with pytest.raises(regular.TooLargeError, match="larger than 4 MiB"):
+        regular.read_given("/dev/zero")

@@ -469,3 +469,16 @@ def test_verdict_of_a_fork_is_not_inherited() -> None:
     assert fcntl.fcntl(child.confirm_fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     spawn.confirm(child.confirm_fd, request)
     os.waitpid(child.pid, 0)
+
+
+def test_where_a_sandbox_forbids_to_ask_for_limits_they_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_which: int) -> tuple[int, int]:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(resource, "getrlimit", refused)
+
+    spawn.raise_descriptor_limit()
+
+    assert descriptors.limit() == 1024

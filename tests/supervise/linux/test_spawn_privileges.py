@@ -1,4 +1,4 @@
-"""Limits, priorities, users and capabilities of a started program: seen by the system's own tools."""
+"""Limits, priorities, users, capabilities of a started program: seen by the system's own tools."""
 
 from __future__ import annotations
 

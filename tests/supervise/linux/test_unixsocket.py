@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -166,3 +167,32 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 
 def test_the_pid_namespace_has_a_number() -> None:
     assert unixsocket.pid_namespace().isdecimal()
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_lock_of_others_keeps_us_from_nothing(tmp_path: Path, planted: bool) -> None:
+    tmp_path.chmod(0o1777 if planted else 0o755)
+    if planted:
+        (tmp_path / "s.lock").touch()
+        os.chown(tmp_path / "s.lock", 4242, 4242)
+    target = tmp_path / "s.lock" if planted else tmp_path
+    theirs = os.open(target, os.O_RDONLY)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+
+    listener = unixsocket.listen(f"{tmp_path}/s", mode=0o600)
+
+    listener.close()
+    os.close(theirs)
+    assert sorted(os.listdir(tmp_path)) == (["s.lock"] if planted else [])
+
+
+@pytest.mark.needs("root")
+def test_a_directory_of_roots_in_one_of_others_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d" / "ours").mkdir(parents=True)
+    os.chown(tmp_path / "d", 4242, 4242)
+
+    with pytest.raises(PermissionError, match="a directory above it"):
+        unixsocket.listen(f"{tmp_path}/d/ours/s", mode=0o600)
+    with pytest.raises(PermissionError, match="a directory above it"):
+        unixsocket.make_directory(f"{tmp_path}/d/ours/made")

@@ -20,6 +20,7 @@ from supervise.model.process import (
     Event,
     HealthChanged,
     HurryRequested,
+    InternalFault,
     Process,
     ProcessExited,
     ProcessState,
@@ -184,6 +185,15 @@ EXPECTED: dict[type[Record], dict[ProcessState, tuple[ProcessState, ...]]] = {
         S.STOPPING: (S.STOPPING,),
         S.EXITED: (),
         S.FAILED: (),
+    },
+    InternalFault: {
+        S.STOPPED: (S.FAILED,),
+        S.STARTING: (S.FAILED,),
+        S.RUNNING: (S.FAILED,),
+        S.BACKOFF: (S.FAILED,),
+        S.STOPPING: (S.FAILED,),
+        S.EXITED: (S.FAILED,),
+        S.FAILED: (S.FAILED,),
     },
 }
 Pair = tuple[ProcessState, type[Record]]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""held_runtime.py STEP ARGUMENTS: `runtime`, one process of which never goes on after the step STEP.
+"""held_runtime.py STEP ARGUMENTS: `runtime`, one process of which never goes on after STEP.
 
 As where a file system does not answer: the process hears SIGKILL alone.  It is called "held" then.
 The names of the steps are where `runtime.linux.failpoints.reached` is called.

@@ -3,7 +3,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -254,3 +255,93 @@ def test_a_repository_is_a_context(web: Web, tmp_path: Path) -> None:
         opened(url)
     with pytest.raises(RuntimeFailure, match="cannot use 'none'"):
         opened(f"{url}#:none")
+
+
+def test_a_link_in_the_context_resolves_in_the_context(app: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("the user's own\n")
+    (app / "Other").symlink_to(tmp_path / "secret")
+    (app / "sub").symlink_to(tmp_path)
+
+    for option in ("app/Other", f"{app}/Other", "app/sub/secret"):
+        with pytest.raises(RuntimeFailure, match="No such file or directory"):
+            opened("app", option)
+
+
+def test_a_link_of_the_callers_own_leads_where_it_leads(app: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").write_text("FROM far\n")
+    (tmp_path / "Other").symlink_to(tmp_path / "far")
+
+    assert opened("app", "Other")[0] == b"FROM far\n"
+
+
+def test_a_pipe_of_the_shell_is_a_dockerfile(app: Path) -> None:
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, b"FROM piped\n")
+    os.close(write_fd)
+    try:
+        assert opened("app", f"/dev/fd/{read_fd}")[0] == b"FROM piped\n"
+    finally:
+        os.close(read_fd)
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate((4 << 20) + 1)
+
+
+HOSTILE = pytest.mark.parametrize("make", [_fifo, _endless, _large])
+
+
+@HOSTILE
+@pytest.mark.parametrize("name", ["Dockerfile.dockerignore", ".dockerignore"])
+def test_an_ignore_file_without_an_end_is_refused(
+    app: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    make(app / name)
+
+    # a link leads into the context, where there is no /dev/zero: nothing is ignored then
+    if make is _endless:
+        assert opened("app")[0] == b"FROM a\n"
+        return
+    with pytest.raises(RuntimeFailure, match=f"cannot read '{re.escape(name)}': it is "):
+        opened("app")
+
+
+@HOSTILE
+def test_a_dockerfile_in_the_context_without_an_end_is_refused(
+    app: Path, make: Callable[[Path], None]
+) -> None:
+    make(app / "Other")
+
+    with pytest.raises(RuntimeFailure, match="cannot read "):
+        opened("app", "app/Other")
+
+
+@HOSTILE
+def test_an_ignore_file_beside_a_far_dockerfile_is_bounded(
+    app: Path, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / "Other").write_text("FROM b\n")
+    make(tmp_path / "Other.dockerignore")
+
+    with pytest.raises(RuntimeFailure, match=r"cannot read 'Other\.dockerignore': it is "):
+        opened("app", "Other")
+
+
+def test_an_endless_dockerfile_is_refused(app: Path) -> None:
+    with pytest.raises(RuntimeFailure, match="it is larger than 4 MiB"):
+        opened("app", "/dev/zero")
+    with (
+        open("/dev/zero", "rb") as zeros,
+        pytest.raises(RuntimeFailure, match="standard input: it is larger than 4 MiB"),
+        open_context("app", "-", zeros),
+    ):
+        pass

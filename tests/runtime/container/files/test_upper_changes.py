@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from runtime.container.files.upper_changes import changes
+from runtime.linux.descent import Descent
 from runtime.wire import whiteout
+from tests.support.deep import DEEP_NAME, make_deep
 
 pytestmark = pytest.mark.needs("root")  # whiteouts are devices, marks trusted attributes
 
@@ -133,3 +135,28 @@ def test_what_lies_beside_a_mount_is_counted(overlay: Overlay) -> None:
     overlay.put(overlay.upper, "mnt/file")
 
     assert overlay.changes("/mnt/place") == ["A /mnt", "A /mnt/file"]
+
+
+def test_names_deeper_than_a_path_may_be_are_compared(overlay: Overlay) -> None:
+    for layer in (overlay.upper, overlay.lowers[0]):
+        make_deep(layer, 30)
+    deepest = "/".join([DEEP_NAME] * 30)
+
+    found = overlay.changes()
+
+    assert found[-1] == f"C /{deepest}/file"
+    assert len(found) == 30 + 1
+
+
+def test_a_directory_that_becomes_a_link_is_not_followed(overlay: Overlay, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").touch()
+    walk_fd = os.open(overlay.upper, os.O_RDONLY)
+    walk = Descent(walk_fd)
+    (overlay.upper / "d").symlink_to(tmp_path / "outside")
+
+    assert not walk.enter(b"d")
+    assert walk.names() == [b"d"]
+
+    walk.close()
+    os.close(walk_fd)

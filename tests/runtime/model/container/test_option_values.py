@@ -237,3 +237,26 @@ def test_a_list_of_processors_that_is_none_is_refused(text: str) -> None:
 def test_less_memory_than_a_container_needs_is_refused() -> None:
     with pytest.raises(ValueError, match="6m"):
         limits.memory("5m")
+
+
+@pytest.mark.parametrize(
+    "text", ["a:\u0661.1.1.1", "a:1.1.1", "a:1.1.1.256", "a:[::g]", "a:1::2::3"]
+)
+def test_a_host_gets_an_address_and_nothing_else(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an IP"):
+        option_values.add_host(text)
+
+
+def test_a_host_may_have_either_kind_of_address_or_be_this_machine() -> None:
+    assert option_values.add_host("a:1.2.3.4") == ("a", "1.2.3.4")
+    assert option_values.add_host("a:[fe80::1%eth0]") == ("a", "fe80::1%eth0")
+    assert option_values.add_host("a=::1") == ("a", "::1")
+    assert option_values.add_host("a:host-gateway") == ("a", "host-gateway")
+
+
+@pytest.mark.parametrize(
+    "value", ["mac-address=\u0660\u0660:00:00:00:00:00", "mac-address=1", "ip=\u0661.1.1.1"]
+)
+def test_a_network_takes_addresses_of_ascii_digits(value: str) -> None:
+    with pytest.raises(ValueError, match="is not"):
+        option_values.network(f"name=n,{value}")

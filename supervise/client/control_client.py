@@ -11,6 +11,7 @@ import os
 import struct
 import time
 
+from supervise.linux import procfs, unixsocket
 from supervise.model.printable import printable
 from supervise.wire import address, api, replies, varlink
 
@@ -18,8 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
-
-    from supervise.cli.arguments import Arguments
 
 _PATIENCE = 10  # seconds
 # The socket opens once the configuration is read: a client of a container that has just started
@@ -66,7 +65,7 @@ class ControlClient:
 
         Raises:
             ApiError: the call was refused.
-            UnreachableError: there is no answer, or none that makes sense.
+            SuperviseUnreachableError: there is no answer, or none that makes sense.
         """
         self._send(method, parameters, more=False)
         self._sock.settimeout(None if patient else ANSWER_TIMEOUT)
@@ -85,7 +84,7 @@ class ControlClient:
 
         Raises:
             ApiError: the call was refused.
-            UnreachableError: the connection broke, or an answer makes no sense.
+            SuperviseUnreachableError: the connection broke, or an answer makes no sense.
         """
         self._send(method, parameters, more=True)
         self._sock.settimeout(tick)
@@ -142,17 +141,12 @@ class ControlClient:
         return message
 
 
-def connect(given: Arguments) -> ControlClient:
-    """Return a client for the socket and the form of output that a command line asks for."""
-    return ControlClient(given.get("socket"), verbatim=given.flag("json"))
-
-
 def _as_it_is(text: str) -> str:
     return text
 
 
 def _connect(place: str | None) -> tuple[_socket.socket, str]:
-    """Return a connection and its place; raises UnreachableError."""
+    """Return a connection and its place; raises SuperviseUnreachableError."""
     while True:
         try:
             return _connect_once(place)
@@ -164,28 +158,18 @@ def _connect(place: str | None) -> tuple[_socket.socket, str]:
 
 def _one_boots() -> bool:
     """Return whether a supervise started a moment ago: PID 1, or one from the shell we are from."""
-    parent = os.getppid()
-    beside = _read(f"/proc/{parent}/task/{parent}/children").split()
-    return any(_boots(pid) for pid in ("1", *map(os.fsdecode, beside)) if pid != str(os.getpid()))
+    beside = procfs.children(os.getppid())
+    return any(_boots(pid) for pid in (1, *beside) if pid != os.getpid())
 
 
-def _boots(pid: str) -> bool:
-    if b"supervise" not in _read(f"/proc/{pid}/cmdline"):
+def _boots(pid: int) -> bool:
+    if b"supervise" not in procfs.arguments_of(pid):
         return False
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    if len(fields) < 20:
+    found = procfs.stat(pid)
+    if found is None:
         return False  # it has ended
-    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    started = found.start_time / os.sysconf("SC_CLK_TCK")
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started < _BOOT
-
-
-def _read(path: str) -> bytes:
-    """Return the file's bytes, none where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 def _connect_once(place: str | None) -> tuple[_socket.socket, str]:
@@ -216,9 +200,10 @@ def _connect_once(place: str | None) -> tuple[_socket.socket, str]:
 def _candidates() -> list[tuple[str, int | None]]:
     """Return (place, uid it should belong to), best first: our own, root's, PID 1's."""
     own = os.geteuid()
-    uids = list(dict.fromkeys([own, 0, *([_uid_of_pid_1()] if own == 0 else [])]))
+    # In a container of another user's PID 1 may be a supervise of that user.
+    uids = list(dict.fromkeys([own, 0, *([procfs.owner(1) or 0] if own == 0 else [])]))
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    namespace = _pid_namespace()
+    namespace = unixsocket.pid_namespace()
     found: dict[str, int | None] = {}
     for uid in uids:
         directory = runtime if uid == own else f"/run/user/{uid}" if uid else None
@@ -227,26 +212,10 @@ def _candidates() -> list[tuple[str, int | None]]:
     return list(found.items())
 
 
-def _uid_of_pid_1() -> int:
-    """Return whom PID 1 runs as: in a container of another user's it may be a supervise."""
-    try:
-        return os.stat("/proc/1").st_uid
-    except OSError:
-        return 0
-
-
-def _pid_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
-    except OSError:
-        return ""
-
-
 def _is_trusted(sock: _socket.socket) -> bool:
     """Return whether we obey who listens: root, us, or PID 1, which rules here in any case."""
-    credentials = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-    pid, uid, _ = struct.unpack("iII", credentials)
-    return uid in (0, os.geteuid()) or pid == 1
+    peer = unixsocket.peer(sock)
+    return peer.uid in (0, os.geteuid()) or peer.pid == 1
 
 
 def _why(tried: list[tuple[str, int]], source: str) -> str:

@@ -1,0 +1,1 @@
+"""What every client of PID 1 needs: a connection to it, and its refusals in words."""
