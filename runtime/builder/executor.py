@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from runtime.builder import bases, messages, worker
 from runtime.linux.failpoints import reached
+from runtime.linux.wakeup import WakeUp
 from runtime.model.errors import RuntimeFailure
 from runtime.store.layers import Pin
 from runtime.wire import frames
@@ -82,12 +83,14 @@ class Executor:
         Raises:
             Failed: an instruction could not be carried out.
         """
-        try:
-            for number in self._job.needed:
-                self._start(number)
-            self._loop()
-        finally:
-            self._end()
+        with WakeUp() as wakeup:
+            self._poll.register(wakeup.fd, select.POLLIN)
+            try:
+                for number in self._job.needed:
+                    self._start(number)
+                self._loop(wakeup)
+            finally:
+                self._end()
         if self._failure is not None:
             raise self._failure
         image = self._stages[self._job.target].image
@@ -103,10 +106,13 @@ class Executor:
         self._stages[number] = self._by_fd[ours.fileno()] = _Stage(number, pid, ours)
         self._poll.register(ours, select.POLLIN)
 
-    def _loop(self) -> None:
+    def _loop(self, wakeup: WakeUp) -> None:
         """Listen to the workers until all have said how it went, or one has failed."""
         while self._failure is None and any(not each.over for each in self._stages.values()):
             for fd, _ in self._poll.poll(_WAKE if self._progress.is_live else None):
+                if fd == wakeup.fd:
+                    wakeup.drain()
+                    continue
                 self._hear(self._by_fd[fd])
                 if self._by_fd[fd].over:
                     self._poll.unregister(fd)

@@ -50,6 +50,7 @@ def start(job: Job, number: int, sock: _socket.socket, others: list[int]) -> int
 def _become(job: Job, stage: int, sock: _socket.socket, others: list[int]) -> NoReturn:
     code = 1
     try:
+        _signal.set_wakeup_fd(-1)  # the builder's
         for number in (_signal.SIGINT, _signal.SIGHUP):  # a terminal's, for the whole group
             _signal.signal(number, _signal.SIG_IGN)  # the builder hears it and tells us
         _signal.signal(_signal.SIGTERM, _stop)

@@ -14,6 +14,7 @@ from runtime.builder.steps import mount_points
 from runtime.container.connection import NetworkConnection
 from runtime.container.start.launch import Launch
 from runtime.linux.failpoints import reached
+from runtime.linux.wakeup import WakeUp
 from runtime.model.container import compose
 from runtime.model.container.spec import Spec
 from supervise.linux import capabilities
@@ -53,11 +54,14 @@ def _hear_sigterm(fd: int) -> None:
     """Wait until *fd* can be read, and let the builder end us: a start may hang."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM,))
-    try:
-        poll.poll()
-    finally:
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
+    with WakeUp() as wakeup:
+        poll.register(wakeup.fd, select.POLLIN)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGTERM,))
+        try:
+            while all(ready != fd for ready, _ in poll.poll()):
+                wakeup.drain()
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
 
 
 def specification(
@@ -141,11 +145,14 @@ def _relay(streams: Mapping[int, int], tell: Callable[[int, bytes], None]) -> No
     for fd in streams:
         poll.register(fd, select.POLLIN)
     still = len(streams)
-    while still:
-        for fd, _ in poll.poll():
-            data = os.read(fd, _CHUNK)
-            if data:
-                tell(streams[fd], data)
-            else:
-                poll.unregister(fd)
-                still -= 1
+    with WakeUp() as wakeup:
+        poll.register(wakeup.fd, select.POLLIN)
+        while still:
+            for fd, _ in poll.poll():
+                if fd == wakeup.fd:
+                    wakeup.drain()
+                elif data := os.read(fd, _CHUNK):
+                    tell(streams[fd], data)
+                else:
+                    poll.unregister(fd)
+                    still -= 1
