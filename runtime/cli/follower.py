@@ -50,9 +50,12 @@ class Follower:
             yield from self._read()
             if not self._was_rotated():
                 return
-            os.close(self._fd)
+            if self._fd >= 0:
+                os.close(self._fd)
             self._fd, self._rest = -1, b""
             self._open()
+            if self._fd < 0:  # what has the name is no log; that has been said
+                return
 
     def _read(self) -> Iterator[dict[str, Any]]:
         while self._fd >= 0 and (data := os.read(self._fd, _READ)):
@@ -80,7 +83,6 @@ class Follower:
         except FileNotFoundError:
             return False
         if self._fd < 0:
-            self._open()
             return True
         if os.fstat(self._fd).st_ino == there:
             # Kept as one file, it is emptied in place.

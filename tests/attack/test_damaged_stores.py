@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -306,7 +307,9 @@ def judge(store: Store, name: str, damage: str, removing: tuple[tuple[str, ...],
     root = place / "root"
     _copy(store.root, root)
     path = root / name
+    whole_before = path.read_bytes()
     DAMAGES[damage](path)
+    harmless = _is_still(path, whole_before)
     wrong = []
     listed = [_said(store, root, words, place) for words in LISTING]
     removed = [_said(store, root, words, place) for words in removing]
@@ -316,7 +319,7 @@ def judge(store: Store, name: str, damage: str, removing: tuple[tuple[str, ...],
         if said.code == _BUG or said.code < 0 or "Traceback" in said.err
     ]
     whole = (*_QUIET, *_WHOLE.get(damage, ()))
-    quiet = damage in _QUIET_DAMAGES or any(part in name for part in whole)
+    quiet = harmless or damage in _QUIET_DAMAGES or any(part in name for part in whole)
     if not quiet and not any(str(path) in said.err for said in listed):
         wrong.append(f"nobody names {path}: {[s.err for s in listed if s.err]}")
     for container in set(CONTAINERS) - set(listed[0].out.split()):
@@ -325,6 +328,17 @@ def judge(store: Store, name: str, damage: str, removing: tuple[tuple[str, ...],
         wrong.append(f"images shows not all: {listed[1].out}{listed[1].err}")
     wrong += [f"'{each}' is left: {[s for s in removed if s.err]}" for each in left(root)]
     return wrong
+
+
+def _is_still(path: Path, before: bytes) -> bool:
+    """Return whether the damage changed nothing: a record of defaults has no value to change."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_size > len(before):
+        return False
+    return path.read_bytes().rstrip() == before.rstrip()
 
 
 def left(root: Path) -> list[str]:

@@ -380,8 +380,8 @@ def test_an_onbuild_of_a_base_image_needs_the_same_consent(runtime: Runtime, con
     ("word", "said"),
     [
         ("security.insecure", "runtime run --privileged"),
-        ("device", "it is network.host"),
-        ("", "it is network.host"),
+        ("device", "there are network.host and host"),
+        ("", "there are network.host and host"),
     ],
 )
 def test_an_entitlement_that_is_not_given_is_refused(

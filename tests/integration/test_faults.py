@@ -33,7 +33,7 @@ FAULTS = {
     "while a service is spawned": "supervise.daemon.kernel:LinuxKernel.start:2",
     "while a service's output is read": "supervise.daemon.logs.channel:PipeSource._on_readable:3",
     "while the dead are reaped": "supervise.daemon.kernel:LinuxKernel.reap:3",
-    "while a death is handled": "supervise.daemon.supervisor:Supervisor._main_process_ended:2",
+    "while a death is handled": "supervise.daemon.deaths:Deaths._main_process_ended:2",
     "in the model": "supervise.model.lifecycle:on_event:9",
     "while a probe is asked": "supervise.daemon.readiness.probes:_ProbeWatch._ask:3",
     "while a probe is judged": "supervise.daemon.readiness.probes:_ProbeWatch._answered:3",
