@@ -237,7 +237,7 @@ _LOGS = ("log.json", "events/log")
 _WHOLE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("empty", "zeros", "no JSON", "null", "a number", "a list", "digits"), _LOGS),
     **dict.fromkeys(("deep", "deep objects", "other kinds", "nulls", "infinite", "huge"), _LOGS),
-    "no fields": ("state.json", "tags.json", *_LOGS),
+    "no fields": ("state.json", "tags.json", "blobs/", *_LOGS),
     "newer": ("blobs/", *_LOGS),
     "cut": ("state.json", *_LOGS),
 }
