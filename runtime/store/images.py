@@ -296,10 +296,12 @@ class Images:
             if not os.path.exists(self._record(image_id)):
                 files.write_json(self._record(image_id), plain.to_plain(record))
             self.write_tags({**self.tags(), **dict.fromkeys(full_names, image_id)})
+            image = self.get(image_id)  # before a prune beside us has the lock
         for name in full_names:
             self._emit("tag", image_id, name)
-        image = self.get(image_id)
-        assert image is not None  # its record has just been written
+        if image is None:
+            shown = full_names[0] if full_names else digests.short(image_id)
+            raise RuntimeFailure(f"image '{shown}' was removed meanwhile", code=1)
         return image
 
     def tag(self, image: Image, name: str) -> None:
