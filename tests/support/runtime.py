@@ -158,7 +158,8 @@ class Runtime:
 
     def settle(self) -> None:
         """Wait until no monitor is there any more, at work or idle."""
-        eventually(lambda: os.listdir(self.root / "run/containers") == [])
+        running = self.root / "run/containers"  # not there where nothing ever ran
+        eventually(lambda: not running.exists() or os.listdir(running) == [])
         eventually(lambda: self.processes() == [])
 
     def close(self) -> None:
