@@ -122,7 +122,7 @@ def _stage(stage: commands.Stage) -> tuple[object, ...]:
 
 def _ours(command: commands.Command) -> object:
     """Return what both sides can be compared by: the kind and its fields."""
-    kind = type(command).__name__.upper()
+    kind = type(command).__name__.removesuffix("Instruction").upper()
     match command:
         case commands.Run(line=line) | commands.Cmd(line=line) | commands.Entrypoint(line=line):
             bodies = [(doc.name, doc.content) for doc in line.heredocs]
